@@ -1,0 +1,1 @@
+"""For programs: report outcomes, and know an assignment without a gateway. Stays free of heavy imports."""

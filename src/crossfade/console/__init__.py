@@ -1,0 +1,1 @@
+"""The control port: outcomes in, rollouts out, a person's moves."""

@@ -1,0 +1,180 @@
+"""What happened: the stored, versioned public contract between the request path and the evidence path.
+
+Each fact is an array-encoded msgspec record with a one-letter tag. Compatibility rule: fields are only
+ever added at the end, with a default, so that any later version reads yesterday's bytes.
+Times are seconds since the epoch; latencies are milliseconds; shares are fractions in 0–1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class _Fact(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+    pass
+
+
+class Exposed(_Fact, frozen=True, tag="e"):
+    """One request on a rollout's route was assigned and answered (or failed to be)."""
+
+    rollout: str
+    revision: str
+    decision_id: str
+    at: float
+    """When the request arrived."""
+    unit: str
+    """Empty when the request named none; such requests are served by the champion and never analysed."""
+    arm: str
+    """The arm the unit was assigned to (intention to treat), whoever answered in the end."""
+    served_by: str
+    """The arm whose answer was delivered; empty when none was."""
+    mode: str
+    """`champion`, `shadow`, `canary`, `interleave`, `ab` or `promote`."""
+    stage: int
+    step: int
+    weight: float
+    """Share of units the challenger owned at that moment: the assignment probability."""
+    status: int
+    """HTTP status delivered; 0 when the client got none."""
+    failed: bool
+    """The *assigned arm* failed: error status, time-out, broken or invalid reply."""
+    reason: str
+    """Why it failed or why somebody else served: '', 'status', 'timeout', 'refused', 'broken', 'invalid', …"""
+    latency_ms: float
+    """The assigned arm's own latency; its deadline where it timed out."""
+    total_ms: float
+    """What the client waited."""
+    size: int
+    """Bytes of the delivered body."""
+    segments: tuple[str, ...] = ()
+    """Values of the spec's segment fields, in the spec's order; empty string where absent."""
+
+
+class Compared(_Fact, frozen=True, tag="c"):
+    """A mirrored request: both arms' answers set side by side. Nobody saw the challenger's."""
+
+    rollout: str
+    revision: str
+    decision_id: str
+    at: float
+    unit: str
+    arm: str
+    """The challenger compared with the champion."""
+    stage: int
+    champion_failed: bool
+    challenger_failed: bool
+    reason: str
+    """Why the challenger failed: '', 'status', 'timeout', 'refused', 'broken', 'nan', 'shape', …"""
+    differs: bool
+    """The predictions differ; False when either failed."""
+    noise_differs: bool | None
+    """The champion differed from its own second answer; None when it was not asked twice."""
+    champion_ms: float
+    challenger_ms: float
+    fields: tuple[str, ...] = ()
+    """JSON paths that differed, at most eight."""
+    segments: tuple[str, ...] = ()
+
+
+class Shown(_Fact, frozen=True, tag="s"):
+    """An interleaved list was delivered: item ids in order, and which arm put each there."""
+
+    rollout: str
+    revision: str
+    decision_id: str
+    at: float
+    unit: str
+    stage: int
+    method: str
+    items: tuple[str, ...]
+    owners: tuple[str, ...]
+    """Arm name per slot; empty string for a slot nobody is credited for (pinned, or shared)."""
+    excluded: str = ""
+    """Why this list is not evidence ('' when it is): 'one-ranker', 'late', 'same', …"""
+    segments: tuple[str, ...] = ()
+
+
+class Outcome(_Fact, frozen=True, tag="o"):
+    """Something that happened later, reported through the control port."""
+
+    outcome_id: str
+    """Chosen by the reporter, or derived from the content, so that repeats are recognised."""
+    rollout: str
+    """Empty when joined by decision id."""
+    decision_id: str
+    unit: str
+    name: str
+    value: float
+    item: str
+    at: float
+    """When it happened, as the reporter says."""
+    received_at: float
+    """When we acknowledged it."""
+
+
+class Dropped(_Fact, frozen=True, tag="d"):
+    """Shadow copies that were not sent or not compared, counted since the last such fact."""
+
+    rollout: str
+    at: float
+    worker: str
+    reason: str
+    count: int
+
+
+class Lease(_Fact, frozen=True, tag="l"):
+    """A gateway lost or regained the controller; without it only the champion serves."""
+
+    at: float
+    worker: str
+    held: bool
+
+
+class Fault(_Fact, frozen=True, tag="f"):
+    """Something of ours went wrong: what, where, how often since the last such fact."""
+
+    at: float
+    worker: str
+    rollout: str
+    what: str
+    detail: str
+    count: int = 1
+
+
+Fact = Exposed | Compared | Shown | Outcome | Dropped | Lease | Fault
+
+KINDS: dict[type[_Fact], str] = {
+    Exposed: "exposed",
+    Compared: "compared",
+    Shown: "shown",
+    Outcome: "outcome",
+    Dropped: "dropped",
+    Lease: "lease",
+    Fault: "fault",
+}
+"""The name of each kind of fact: its table in the lake."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Fact])
+
+
+def encode(facts: Sequence[Fact]) -> bytes:
+    """A batch of facts as msgpack."""
+    return _encoder.encode(facts)
+
+
+def decode(data: bytes) -> list[Fact]:
+    """The inverse of `encode`; raises msgspec.DecodeError on foreign bytes."""
+    return _decoder.decode(data)
+
+
+def by_kind(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    """Facts grouped by the name of their kind, order kept."""
+    grouped: dict[str, list[Fact]] = {}
+    for fact in facts:
+        grouped.setdefault(KINDS[type(fact)], []).append(fact)
+    return grouped

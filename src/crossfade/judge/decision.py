@@ -1,0 +1,20 @@
+"""What `decide` returns and the ledger keeps: a move or its absence, the rule that spoke, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossfade.state import Move
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One look at the evidence. `move` is None when the rollout stays where it is."""
+
+    move: Move | None
+    rule: str
+    """`harm`, `overdue`, `cleared`, `unmeasured` or `wait`; `manual` for a person's move."""
+    sentence: str
+    """For people: the same words in terminal, page and notification."""
+    until: float | None = None
+    """When this changes by itself if nothing else does, seconds since the epoch."""

@@ -1,0 +1,1 @@
+"""Moments in, evidence out: anytime-valid inference, one file a sample shape."""

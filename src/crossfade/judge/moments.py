@@ -1,0 +1,100 @@
+"""What inference needs to know of the facts: small mergeable summaries, keyed by step and time.
+
+Moments never pool over steps: a ramp mixes time into the effect. `A` is the baseline (champion), `B` the
+challenger. Buckets are consecutive slices of time; inside one (step, bucket) the assignment
+probability is constant, which is what keeps label betting exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def _ints() -> Ints:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _floats() -> Floats:
+    return np.zeros(0, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateMoments:
+    """Units and units-with-an-event per (step, bucket), in time order. Arrays share one length.
+
+    Each unit is counted once per stage: in `n_*` at its first exposure (or, when `settled`, when its window
+    closed), in `k_*` at its first event. When `settled`, n and k of a bucket speak of the same units.
+    """
+
+    step: Ints = field(default_factory=_ints)
+    bucket: Ints = field(default_factory=_ints)
+    share: Floats = field(default_factory=_floats)
+    """Probability (0–1) that a unit of this pair of arms was assigned to B."""
+    n_a: Ints = field(default_factory=_ints)
+    k_a: Ints = field(default_factory=_ints)
+    n_b: Ints = field(default_factory=_ints)
+    k_b: Ints = field(default_factory=_ints)
+    settled: bool = False
+    immature: int = 0
+    """Units exposed whose window has not closed yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanMoments:
+    """Unit-level n, sum and sum of squares per arm, one row a step."""
+
+    step: Ints = field(default_factory=_ints)
+    n_a: Ints = field(default_factory=_ints)
+    sum_a: Floats = field(default_factory=_floats)
+    squares_a: Floats = field(default_factory=_floats)
+    n_b: Ints = field(default_factory=_ints)
+    sum_b: Floats = field(default_factory=_floats)
+    squares_b: Floats = field(default_factory=_floats)
+    immature: int = 0
+
+
+BINS = 1024
+"""Log-spaced latency bins: bin i holds values up to `edge(i)` ms; relative width 1.9 %."""
+
+FIRST_EDGE = 0.01
+"""Upper edge of bin 0, in ms."""
+
+GROWTH = 1.019
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantileMoments:
+    """Latency histograms per (step, bucket): `counts_*` have shape (rows, BINS).
+
+    In shadow both arms answer the same requests; then `share` is 0.5 and betting on the label of each exceedance
+    stays valid, because a pair in which both exceed multiplies the e-value by 4q(1 − q) ≤ 1.
+    """
+
+    step: Ints = field(default_factory=_ints)
+    bucket: Ints = field(default_factory=_ints)
+    share: Floats = field(default_factory=_floats)
+    counts_a: Ints = field(default_factory=lambda: np.zeros((0, BINS), dtype=np.int64))
+    counts_b: Ints = field(default_factory=lambda: np.zeros((0, BINS), dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedMoments:
+    """Signed differences per bucket, one per pair: +1 against B (it is worse), −1 for B, 0 a tie.
+
+    Shadow: `plus` counts pairs where only B failed (or differed beyond noise). Interleaving: one vote a
+    unit; `plus` counts units that preferred A, `minus` units that preferred B.
+    """
+
+    bucket: Ints = field(default_factory=_ints)
+    plus: Ints = field(default_factory=_ints)
+    minus: Ints = field(default_factory=_ints)
+    zero: Ints = field(default_factory=_ints)
+
+
+Moments = RateMoments | MeanMoments | QuantileMoments | PairedMoments

@@ -1,0 +1,1 @@
+"""The request path: pure and without numerics. Routes, assignment, comparison, interleaving, exchange."""

@@ -1,0 +1,1 @@
+"""Two rankings in one list, one file a method; chance is an argument."""

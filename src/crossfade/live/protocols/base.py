@@ -1,0 +1,46 @@
+"""What every wire protocol answers about a reply. Bytes are forwarded; only copies are decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from crossfade.spec.model import Ranking
+
+Headers = Mapping[str, str]
+"""Lower-case names; of a repeated header the last value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A reply with a good status that is not a usable answer."""
+
+    reason: str
+    """`broken` (cannot be decoded), `nan` (NaN or infinity), `shape` (declared and real shape differ), `error`."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The comparable part of a reply: named fields, numbers as numbers, tensors as (shape, flat values)."""
+
+    fields: Mapping[str, Any]
+
+
+class Wire(Protocol):
+    """One wire protocol. Implementations are stateless."""
+
+    name: str
+
+    def prediction(self, headers: Headers, body: bytes) -> Prediction | Invalid:
+        """What a 2xx reply predicts, or why it is unusable. Never raises."""
+        ...
+
+    def items(self, body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
+        """The ranked list as (id, item) pairs in order. Never raises."""
+        ...
+
+    def merged(self, body: bytes, ranking: Ranking, items: Sequence[Any]) -> bytes:
+        """The champion's reply with its list replaced by `items`, every other field kept."""
+        ...

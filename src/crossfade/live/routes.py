@@ -1,0 +1,108 @@
+"""What the request path needs to know of each rollout now: one flat route, computed from spec and position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from crossfade.spec.model import (
+    Arm,
+    Field,
+    Interleave,
+    Protocol,
+    Ranking,
+    Rollout,
+    Shadow,
+)
+from crossfade.state import Position, mode, weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One rollout as the gateway acts on it. Shares are fractions in 0–1, times are seconds."""
+
+    rollout: str
+    revision: str
+    prefix: str
+    protocol: Protocol
+    unit: Field
+    segments: tuple[Field, ...]
+    salt: str
+    champion: Arm
+    challengers: tuple[Arm, ...]
+    mode: str
+    stage: int
+    step: int
+    weight: float
+    """Share of units owned by each challenger."""
+    mirror: float = 0.0
+    noise: float = 0.0
+    method: str = ""
+    ranking: Ranking | None = None
+    deadline: float = 30.0
+    lease: float = 10.0
+    reveal: bool = False
+
+
+def routes(rollout: Rollout, position: Position) -> Route:
+    """The route that `position` asks for."""
+    now = mode(rollout, position)
+    stage = rollout.stages[position.stage]
+    return Route(
+        rollout=rollout.name,
+        revision=rollout.revision,
+        prefix=rollout.route,
+        protocol=rollout.protocol,
+        unit=rollout.unit,
+        segments=rollout.segments,
+        salt=rollout.salt or rollout.name,
+        champion=rollout.champion,
+        challengers=rollout.challengers,
+        mode=now,
+        stage=position.stage,
+        step=position.step,
+        weight=weight(rollout, position),
+        mirror=stage.mirror if now == "shadow" and isinstance(stage, Shadow) else 0.0,
+        noise=stage.noise if now == "shadow" and isinstance(stage, Shadow) else 0.0,
+        method=stage.method if now == "interleave" and isinstance(stage, Interleave) else "",
+        ranking=rollout.ranking,
+        deadline=rollout.deadline,
+        lease=rollout.lease,
+        reveal=rollout.reveal,
+    )
+
+
+def champion_only(route: Route) -> Route:
+    """The same route with no exposure at all: what is served when the lease has run out or facts cannot be written."""
+    return replace(route, mode="champion", weight=0.0, mirror=0.0, noise=0.0, method="")
+
+
+@dataclass(frozen=True)
+class RouteTable:
+    """Every route, longest prefix first, and where everything else goes."""
+
+    routes: tuple[Route, ...]
+    default: Arm | None = None
+    """Requests outside every route pass through to this arm unrecorded."""
+
+    @classmethod
+    def of(cls, routes: Iterable[Route], default: Arm | None = None) -> RouteTable:
+        """A table that matches the longest prefix; the first route's champion is the default upstream."""
+        ordered = tuple(sorted(routes, key=lambda route: (-len(route.prefix), route.prefix)))
+        if default is None and ordered:
+            default = ordered[-1].champion
+        return cls(ordered, default)
+
+    def match(self, path: str) -> Route | None:
+        """The route of a request path (query string excluded), by whole path segments."""
+        for route in self.routes:
+            if _under(path, route.prefix):
+                return route
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _under(path: str, prefix: str) -> bool:
+    bare = prefix.rstrip("/")
+    return path in (bare, prefix) or path.startswith(bare + "/")

@@ -1,0 +1,1 @@
+"""The only code that waits: sockets, files, clocks, chance, processes."""

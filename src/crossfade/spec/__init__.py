@@ -1,0 +1,1 @@
+"""What was asked: the rollout a person wrote down, parsed once and never edited in place."""

@@ -1,0 +1,248 @@
+"""The parsed rollout: plain frozen records that every other room reads.
+
+What people type lives in `spec.document`; this file holds what it means. Shares are fractions in
+0–1, durations are seconds, latencies are milliseconds. No dependency beyond the standard library,
+because the request path and the client import it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEFAULT_PATIENCE = 14 * 86400.0
+"""Seconds a stage may stay undecided when its spec does not say `at_most`."""
+
+
+class Protocol(StrEnum):
+    """The wire protocol spoken by the models behind a route."""
+
+    OPEN_INFERENCE = "open-inference"
+    MLFLOW = "mlflow"
+    PREDICT_V1 = "predict-v1"
+    OPENAI_CHAT = "openai-chat"
+    JSON = "json"
+
+
+class Kind(StrEnum):
+    """How a metric turns facts about a unit into a number."""
+
+    RATE = "rate"
+    MEAN = "mean"
+    RATIO = "ratio"
+    QUANTILE = "quantile"
+    COUNT = "count"
+
+
+class Better(StrEnum):
+    """Which direction of a metric is an improvement."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class Source(StrEnum):
+    """Where a metric's values come from."""
+
+    RESPONSE = "response"
+    """The reply itself: failed or not (rate), latency in ms (quantile, mean)."""
+    OUTCOME = "outcome"
+    """What happened later, joined by decision id or by unit."""
+
+
+class From(StrEnum):
+    """Where in a request a value is read."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    JSON = "json"
+    REQUEST = "request"
+    """Every request is a unit of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A place in a request: `header:x-user-id`, `cookie:sid`, `json:$.user.id` or `request`."""
+
+    source: From
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.name}" if self.name else str(self.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One model behind one URL."""
+
+    name: str
+    url: str
+    model: str | None = None
+    """The model's name at this URL, where it differs from the public name in the route."""
+    timeout: float = 30.0
+    """Seconds this arm may take for one request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """How much worse than the champion still counts as no worse."""
+
+    value: float
+    relative: bool
+    """True: a share of the champion's value (`20%`). False: in the metric's own units (`0.5pp`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A question asked of both arms."""
+
+    name: str
+    source: Source
+    kind: Kind
+    better: Better
+    q: float | None = None
+    """The quantile asked for, only for `kind: quantile`."""
+    window: float | None = None
+    """Seconds after a unit's first exposure in which outcomes count. Required for outcomes."""
+    outcome: str | None = None
+    """The outcome's name; the metric's own name unless the spec says otherwise."""
+    per: str | None = None
+    """The outcome counted in the denominator, only for `kind: ratio`."""
+    goal: bool = False
+    guardrail: Margin | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """Where a reply carries its ranked list, and how an item names itself."""
+
+    items: str
+    """JSON path to the list, such as `$.items`."""
+    id: str = "$"
+    """JSON path inside one item; `$` where the items are the ids themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Until:
+    """When a stage has seen enough."""
+
+    requests: int | None = None
+    """Mirrored requests compared (shadow)."""
+    decided: bool = False
+    """The goal metric has been decided (interleave, ab)."""
+    at_most: float = DEFAULT_PATIENCE
+    """Seconds after which an undecided stage is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """The challenger answers copies; nobody sees its answers."""
+
+    mirror: float = 1.0
+    noise: float = 0.0
+    """Share of mirrored requests that go to the champion twice, to learn its own noise."""
+    gates: tuple[tuple[str, float], ...] = ()
+    """(`disagreement`, at most) pairs."""
+    until: Until = Until(requests=1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """A small share of units, raised step by step."""
+
+    steps: tuple[float, ...]
+    hold_for: float = 600.0
+    """Seconds each step is held at least."""
+    budget: tuple[tuple[str, float], ...] = ()
+    """(metric, most excess harm in that metric's own counts) pairs."""
+    until: Until = Until()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interleave:
+    """Both rankings in one list; credit to the model whose items people engage with."""
+
+    weight: float
+    method: str = "team-draft"
+    credit: str = "click"
+    """Name of the outcome that carries an `item`."""
+    until: Until = Until(decided=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ab:
+    """Units split at random, outcomes compared."""
+
+    weight: float = 0.5
+    until: Until = Until(decided=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promote:
+    """The challenger serves everyone but a holdback."""
+
+    holdback: float = 0.0
+    watch: float = 0.0
+    """Seconds the holdback is kept before the rollout is finished."""
+
+
+Stage = Shadow | Canary | Interleave | Ab | Promote
+
+STAGE_NAMES: dict[type, str] = {
+    Shadow: "shadow",
+    Canary: "canary",
+    Interleave: "interleave",
+    Ab: "ab",
+    Promote: "promote",
+}
+
+
+def stage_name(stage: Stage) -> str:
+    """The word for a stage in specs, records and pages."""
+    return STAGE_NAMES[type(stage)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One spec: one identity from shadow to holdback."""
+
+    name: str
+    route: str
+    protocol: Protocol
+    unit: Field
+    champion: Arm
+    challengers: tuple[Arm, ...]
+    metrics: tuple[Metric, ...]
+    stages: tuple[Stage, ...]
+    alpha: float = 0.05
+    salt: str = ""
+    """Assignment salt; the rollout's name unless the spec says otherwise."""
+    segments: tuple[Field, ...] = ()
+    ranking: Ranking | None = None
+    reveal: bool = False
+    """Whether replies carry `x-crossfade-arm`."""
+    lease: float = 10.0
+    """Seconds gateways go on without hearing from the controller before only the champion serves."""
+    deadline: float = 30.0
+    """Seconds a request may take in all; a failing challenger must leave room for the champion."""
+    revision: str = ""
+    """Digest of the spec this was parsed from."""
+
+    @property
+    def challenger(self) -> Arm:
+        """The first challenger; most rollouts have one."""
+        return self.challengers[0]
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name. Raises KeyError when there is none."""
+        for arm in (self.champion, *self.challengers):
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name. Raises KeyError when there is none."""
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)

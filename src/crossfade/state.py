@@ -1,0 +1,195 @@
+"""Where a rollout stands: phases, moves, the table of legal transitions, and applying a move.
+
+A position is changed by `apply` alone, and only along `TRANSITIONS`; a diagram of the table is
+therefore a diagram of the system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from crossfade.spec.model import Ab, Canary, Interleave, Promote, Rollout, Shadow, stage_name
+
+
+class Phase(StrEnum):
+    """How a rollout stands as a whole."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    HELD = "held"
+    ROLLED_BACK = "rolled_back"
+    PROMOTED = "promoted"
+    FINISHED = "finished"
+
+
+class Move(StrEnum):
+    """What may be done to a rollout."""
+
+    START = "start"
+    ADVANCE = "advance"
+    HOLD = "hold"
+    RESUME = "resume"
+    ROLLBACK = "rollback"
+    PROMOTE = "promote"
+    FINISH = "finish"
+
+
+TRANSITIONS: Mapping[tuple[Phase, Move], Phase] = {
+    (Phase.PENDING, Move.START): Phase.RUNNING,
+    (Phase.PENDING, Move.ROLLBACK): Phase.ROLLED_BACK,
+    (Phase.RUNNING, Move.ADVANCE): Phase.RUNNING,
+    (Phase.RUNNING, Move.HOLD): Phase.HELD,
+    (Phase.RUNNING, Move.ROLLBACK): Phase.ROLLED_BACK,
+    (Phase.RUNNING, Move.PROMOTE): Phase.PROMOTED,
+    (Phase.HELD, Move.RESUME): Phase.RUNNING,
+    (Phase.HELD, Move.ROLLBACK): Phase.ROLLED_BACK,
+    (Phase.HELD, Move.PROMOTE): Phase.PROMOTED,
+    (Phase.PROMOTED, Move.ROLLBACK): Phase.ROLLED_BACK,
+    (Phase.PROMOTED, Move.FINISH): Phase.FINISHED,
+}
+
+
+class IllegalMove(ValueError):
+    """A move that the present phase does not allow."""
+
+    def __init__(self, phase: Phase, move: Move) -> None:
+        allowed = ", ".join(m for (p, m) in TRANSITIONS if p is phase) or "nothing"
+        super().__init__(f"cannot {move} a rollout that is {phase.replace('_', ' ')}; allowed now: {allowed}")
+        self.phase = phase
+        self.move = move
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where one rollout stands.
+
+    `stage` and `step` index `rollout.stages` and a canary's steps; both are 0 while pending.
+    Times are seconds since the epoch.
+    """
+
+    phase: Phase = Phase.PENDING
+    stage: int = 0
+    step: int = 0
+    stage_since: float = 0.0
+    step_since: float = 0.0
+    held_by: str | None = None
+    """`rule` when evidence was missing (it resumes by itself), else the person who held it."""
+    held_since: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form: a flat object of JSON scalars."""
+        return {
+            "phase": str(self.phase),
+            "stage": self.stage,
+            "step": self.step,
+            "stage_since": self.stage_since,
+            "step_since": self.step_since,
+            "held_by": self.held_by,
+            "held_since": self.held_since,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Position:
+        """The inverse of `to_json`; raises KeyError or ValueError on foreign data."""
+        return cls(
+            phase=Phase(data["phase"]),
+            stage=int(data["stage"]),
+            step=int(data["step"]),
+            stage_since=float(data["stage_since"]),
+            step_since=float(data["step_since"]),
+            held_by=data["held_by"],
+            held_since=data["held_since"],
+        )
+
+
+RULE = "rule"
+"""The `held_by` of a hold that evidence asked for; it may resume without a person."""
+
+
+def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor: str = RULE) -> Position:
+    """The position after `move` at time `at` (seconds since the epoch).
+
+    `advance` goes to the next step of a canary, else to the next stage; it never enters `promote`
+    (that is `promote`). `resume` restarts the clock of the step, so that a step is held for its full time
+    under observation. Raises IllegalMove when the table or the stages do not allow the move.
+    """
+    phase = TRANSITIONS.get((position.phase, move))
+    if phase is None:
+        raise IllegalMove(position.phase, move)
+    match move:
+        case Move.START:
+            return Position(phase=phase, stage_since=at, step_since=at)
+        case Move.ADVANCE:
+            return _advance(rollout, position, at)
+        case Move.HOLD:
+            return replace(position, phase=phase, held_by=actor, held_since=at)
+        case Move.RESUME:
+            return replace(position, phase=phase, step_since=at, held_by=None, held_since=None)
+        case Move.PROMOTE:
+            last = len(rollout.stages) - 1
+            if not isinstance(rollout.stages[last], Promote):
+                last = position.stage
+            return Position(phase=phase, stage=last, stage_since=at, step_since=at)
+        case Move.ROLLBACK | Move.FINISH:
+            return replace(position, phase=phase, held_by=None, held_since=None, step_since=at)
+
+
+def _advance(rollout: Rollout, position: Position, at: float) -> Position:
+    stage = rollout.stages[position.stage]
+    if isinstance(stage, Canary) and position.step + 1 < len(stage.steps):
+        return replace(position, step=position.step + 1, step_since=at)
+    following = position.stage + 1
+    if following >= len(rollout.stages) or isinstance(rollout.stages[following], Promote):
+        raise IllegalMove(position.phase, Move.ADVANCE)
+    return replace(position, stage=following, step=0, stage_since=at, step_since=at)
+
+
+def last_before_promotion(rollout: Rollout, position: Position) -> bool:
+    """Whether the next move forward would be `promote`."""
+    stage = rollout.stages[position.stage]
+    if isinstance(stage, Canary) and position.step + 1 < len(stage.steps):
+        return False
+    following = position.stage + 1
+    return following >= len(rollout.stages) or isinstance(rollout.stages[following], Promote)
+
+
+def weight(rollout: Rollout, position: Position) -> float:
+    """Share of units (0–1) that the position gives to the challenger, interleaved units included.
+
+    Held keeps its weight; pending and rolled back give 0; promoted gives all but the holdback.
+    """
+    match position.phase:
+        case Phase.PENDING | Phase.ROLLED_BACK:
+            return 0.0
+        case Phase.FINISHED:
+            return 1.0
+        case Phase.PROMOTED:
+            last = rollout.stages[-1]
+            return 1.0 - last.holdback if isinstance(last, Promote) else 1.0
+        case Phase.RUNNING | Phase.HELD:
+            return planned_weight(rollout, position.stage, position.step)
+
+
+def planned_weight(rollout: Rollout, stage: int, step: int) -> float:
+    """Share of units (0–1) that the spec plans for one step of one stage."""
+    match rollout.stages[stage]:
+        case Shadow():
+            return 0.0
+        case Canary(steps=steps):
+            return steps[step]
+        case Interleave(weight=share) | Ab(weight=share):
+            return share
+        case Promote(holdback=holdback):
+            return 1.0 - holdback
+
+
+def mode(rollout: Rollout, position: Position) -> str:
+    """What the request path does now: `shadow`, `canary`, `interleave`, `ab`, `promote` or `champion`."""
+    if position.phase in (Phase.PENDING, Phase.ROLLED_BACK):
+        return "champion"
+    if position.phase in (Phase.PROMOTED, Phase.FINISHED):
+        return "promote"
+    return stage_name(rollout.stages[position.stage])
