@@ -1,0 +1,248 @@
+"""`crossfade serve` on one host: gateways on a shared socket, one controller, one control port; the dead are restarted.
+
+The listening sockets belong to the supervisor, so a connection that arrives while a worker is being replaced waits
+in the kernel's queue instead of being refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from crossfade.rim.processes import Child, stop_all
+from crossfade.rim.store import Store
+from crossfade.spec.parse import parse
+from crossfade.state import Move, Phase
+
+READY_WITHIN = 30.0
+"""Seconds the processes may take to come up."""
+
+
+class ServeError(RuntimeError):
+    """Serving could not start; the message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """The processes of one `crossfade serve`."""
+
+    data: Path
+    data_socket: socket.socket
+    control_socket: socket.socket
+    children: list[Child] = field(default_factory=list)
+    stopping: bool = False
+
+    @property
+    def data_port(self) -> int:
+        """The port that models' clients use."""
+        return int(self.data_socket.getsockname()[1])
+
+    @property
+    def control_port(self) -> int:
+        """The port for outcomes, rollouts and pages."""
+        return int(self.control_socket.getsockname()[1])
+
+    def start(self, *, workers: int, tick: float) -> None:
+        """Start every process; returns at once."""
+        logs = self.data / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        base = [sys.executable, "-m", "crossfade.rim.worker"]
+        common = ["--data", str(self.data)]
+        data_fd, control_fd = self.data_socket.fileno(), self.control_socket.fileno()
+        for index in range(workers):
+            name = f"gateway-{index}"
+            command = [*base, "gateway", *common, "--fd", str(data_fd), "--worker", name, "--workers", str(workers)]
+            self.children.append(Child(name, command, (data_fd,), logs / f"{name}.log"))
+        command = [sys.executable, "-m", "crossfade.console", *common, "--fd", str(control_fd)]
+        self.children.append(Child("console", command, (control_fd,), logs / "console.log"))
+        command = [*base, "controller", *common, "--tick", str(tick)]
+        self.children.append(Child("controller", command, (), logs / "controller.log"))
+        for child in self.children:
+            child.start()
+        self._write_state()
+
+    def wait_ready(self, store: Store, within: float = READY_WITHIN) -> None:
+        """Return once the control port answers and the controller's heart beats; raises ServeError otherwise."""
+        deadline = time.monotonic() + within
+        beats = store.heartbeat()
+        while time.monotonic() < deadline and not self.stopping:
+            if store.heartbeat() != beats and self._answers():
+                return
+            self.tend()
+            time.sleep(0.05)
+        if not self.stopping:
+            raise ServeError(
+                f"the processes did not come up within {within:g} s; what they said is in {self.data / 'logs'}"
+            )
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.control_port}/healthz", timeout=1.0) as reply:
+                return bool(reply.status == 200)
+        except OSError:
+            return False
+
+    def tend(self) -> None:
+        """Restart whatever has died."""
+        now = time.monotonic()
+        revived = [child.name for child in self.children if child.revive(now)]
+        if revived:
+            self._write_state()
+
+    def run(self) -> None:
+        """Tend the processes until `stop` is asked for."""
+        while not self.stopping:
+            self.tend()
+            time.sleep(0.1)
+
+    def ask_stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
+        """Signal handler: leave `run` at the next turn."""
+        self.stopping = True
+
+    def stop(self) -> None:
+        """End every process: gateways first, so that nothing is exposed while nobody judges."""
+        self.stopping = True
+        stop_all(self.children)
+        (self.data / "run" / "serve.json").unlink(missing_ok=True)
+        self.data_socket.close()
+        self.control_socket.close()
+
+    def _write_state(self) -> None:
+        state = {
+            "pid": os.getpid(),
+            "data_port": self.data_port,
+            "control_port": self.control_port,
+            "pids": {child.name: child.pid for child in self.children},
+            "restarts": {child.name: child.restarts for child in self.children},
+        }
+        target = self.data / "run" / "serve.json"
+        draft = target.with_suffix(".tmp")
+        draft.write_text(json.dumps(state))
+        draft.replace(target)
+
+
+def listen(host: str, port: int, what: str) -> socket.socket:
+    """A listening TCP socket that children may inherit; raises ServeError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        raise ServeError(
+            f"cannot listen on {host}:{port} for the {what}: {error.strerror}; "
+            "choose another port or stop what is using it"
+        ) from error
+    sock.setblocking(False)
+    sock.set_inheritable(True)
+    return sock
+
+
+def lock(data: Path) -> IO[str]:
+    """Hold the data folder for this process until the returned file is closed; raises ServeError when it is taken."""
+    handle = (data / "run" / "lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.seek(0)
+        holder = handle.read().strip() or "unknown"
+        handle.close()
+        raise ServeError(
+            f"{data} is already being served (process {holder}); stop that one, or choose another folder with --data"
+        ) from error
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
+
+
+def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: float) -> list[str]:
+    """Put each spec into the store (a changed one is a new revision) and start the pending ones."""
+    names: list[str] = []
+    for text in texts:
+        rollout = parse(text)
+        store.add(text, rollout, at)
+        names.append(rollout.name)
+        if start and store.get(rollout.name).position.phase is Phase.PENDING:
+            store.act(
+                rollout.name,
+                Move.START,
+                actor=actor,
+                rule="manual",
+                sentence=f"Started by {actor}.",
+                evidence=[],
+                at=at,
+            )
+    return names
+
+
+def write_token(data: Path) -> str:
+    """The bearer token for moves through the control port: made once, readable by its owner alone."""
+    target = data / "run" / "token"
+    if target.exists():
+        return target.read_text().strip()
+    token = secrets.token_urlsafe(24)
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(token + "\n")
+    return token
+
+
+def serve(
+    texts: Sequence[str],
+    data: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    control_host: str = "127.0.0.1",
+    control_port: int = 8090,
+    workers: int = 1,
+    tick: float = 1.0,
+    start: bool = True,
+    actor: str = "operator",
+    on_ready: Callable[[Supervisor], None] | None = None,
+) -> None:
+    """Serve the specs until SIGTERM or SIGINT. `tick` is the controller's period in seconds.
+
+    Raises ServeError when it cannot start, SpecProblems when a spec does not hold.
+    """
+    for place in ("run", "logs", "journal", "lake"):
+        (data / place).mkdir(parents=True, exist_ok=True)
+    held = lock(data)
+    store = Store(data)
+    admit(store, texts, start=start, actor=actor, at=time.time())
+    if not store.rollouts():
+        raise ServeError("there is no rollout to serve; name a spec file, or run `crossfade init` to write one")
+    write_token(data)
+    data_socket = listen(host, port, "data port")
+    try:
+        control_socket = listen(control_host, control_port, "control port")
+    except ServeError:
+        data_socket.close()
+        raise
+    supervisor = Supervisor(data, data_socket, control_socket)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, supervisor.ask_stop)
+    try:
+        supervisor.start(workers=workers, tick=tick)
+        supervisor.wait_ready(store)
+        if on_ready is not None and not supervisor.stopping:
+            on_ready(supervisor)
+        supervisor.run()
+    finally:
+        supervisor.stop()
+        held.close()
