@@ -1,0 +1,13 @@
+"""What a person sees: one record of a rollout for terminal, page, JSON and notification, and its words."""
+
+from crossfade.view.harm import Harm, Harmed
+from crossfade.view.record import (
+    SCHEMA,
+    ArmCounts,
+    Exposure,
+    Progress,
+    status,
+    view,
+)
+
+__all__ = ["SCHEMA", "ArmCounts", "Exposure", "Harm", "Harmed", "Progress", "status", "view"]

@@ -1,0 +1,74 @@
+"""What the challenger has cost so far: units exposed, bad events beyond the champion's rate, and that sum in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crossfade.spec.model import Canary, Rollout
+from crossfade.view.words import signed, whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harmed:
+    """Units and units-with-an-event of both arms on one metric, in one stage or step."""
+
+    metric: str
+    where: str
+    """The stage or step in words, such as `canary 5 %`."""
+    units: int
+    events: int
+    baseline_units: int
+    baseline_events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harm:
+    """What the challenger has cost so far. Strata are kept apart: pooling a ramp mixes time into the rates."""
+
+    units: int | None = None
+    """Units ever served by the challenger; None where nobody could count them."""
+    strata: Sequence[Harmed] = ()
+
+
+def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:
+    """Units exposed, and for each metric what the challenger cost beyond the champion's rate, with the sum shown."""
+    budgets = {name: most for stage in rollout.stages if isinstance(stage, Canary) for name, most in stage.budget}
+    metrics = []
+    for name in dict.fromkeys(stratum.metric for stratum in harm.strata):
+        better = {metric.name: str(metric.better) for metric in rollout.metrics}.get(name, "lower")
+        strata = [stratum for stratum in harm.strata if stratum.metric == name]
+        told = [_excess(stratum, better) for stratum in strata]
+        known = [excess for excess, _ in told if excess is not None]
+        total = sum(known) if known else None
+        metrics.append(
+            {
+                "metric": name,
+                "better": better,
+                "units": sum(stratum.units for stratum in strata),
+                "events": sum(stratum.events for stratum in strata),
+                "bad": sum(s.events if better == "lower" else s.units - s.events for s in strata),
+                "excess": total,
+                "budget": budgets.get(name),
+                "spent": max(0.0, total) / budgets[name] if total is not None and budgets.get(name) else None,
+                "arithmetic": [text for _, text in told],
+            }
+        )
+    return {"arm": rollout.challenger.name, "units": harm.units, "metrics": metrics}
+
+
+def _excess(stratum: Harmed, better: str) -> tuple[float | None, str]:
+    """Bad events beyond those that the baseline's rate would have brought, and that sum in words."""
+    bad, baseline_bad = stratum.events, stratum.baseline_events
+    if better == "higher":
+        bad, baseline_bad = stratum.units - bad, stratum.baseline_units - baseline_bad
+    if not stratum.baseline_units:
+        return None, f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}; no champion units to compare with"
+    expected = stratum.units * baseline_bad / stratum.baseline_units
+    text = (
+        f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}; at the champion's rate "
+        f"({whole(baseline_bad)} of {whole(stratum.baseline_units)}) {expected:,.1f}; "
+        f"excess {signed(bad - expected, '', like=(bad, expected))}"
+    )
+    return bad - expected, text

@@ -1,0 +1,100 @@
+"""Numbers in words: shares, differences, intervals, durations and times as people read them.
+
+Every function takes None for a number that is absent and says so with a dash, never with a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from math import floor, isfinite, log10
+
+ABSENT = "–"
+MINUS = "−"
+
+
+def percent(share: float | None) -> str:
+    """A share (0–1) as a percentage with no more digits than it needs: 0.005 → `0.5 %`."""
+    if share is None:
+        return ABSENT
+    scaled = share * 100.0
+    if scaled and abs(scaled) < 0.1:
+        digits = f"{scaled:.2g}"
+    else:
+        digits = f"{scaled:.2f}" if abs(scaled) < 1 else f"{scaled:.1f}"
+    if "." in digits and "e" not in digits:
+        digits = digits.rstrip("0").rstrip(".")
+    return f"{digits} %".replace("-", MINUS)
+
+
+def whole(count: int | None) -> str:
+    """A count with thousands apart: `12,480`."""
+    return ABSENT if count is None else f"{count:,}"
+
+
+def amount(value: float | None, unit: str) -> str:
+    """A value of the metric itself, as opposed to a difference: rates in %, latencies in ms."""
+    if value is None or not isfinite(value):
+        return ABSENT
+    if unit == "pp":
+        return percent(value)
+    text = f"{value:,.{_decimals((value,))}f}".replace("-", MINUS)
+    return f"{text} {unit}" if unit else text
+
+
+def signed(value: float | None, unit: str, *, like: Iterable[float | None] = ()) -> str:
+    """A difference with its sign and unit; `like` are the numbers beside it, so that all show the same decimals."""
+    if value is None or not isfinite(value):
+        return ABSENT
+    text = _signed(value, unit, like)
+    return f"{text} {unit}" if unit else text
+
+
+def interval(lower: float | None, upper: float | None, unit: str, *, like: Iterable[float | None] = ()) -> str:
+    """An interval; a side that is not bounded is open: `[−0.12, ∞)`."""
+    if lower is None and upper is None:
+        return ABSENT
+    beside = tuple(like)
+    low = f"({MINUS}∞" if lower is None or not isfinite(lower) else f"[{_signed(lower, unit, beside)}"
+    high = "∞)" if upper is None or not isfinite(upper) else f"{_signed(upper, unit, beside)}]"
+    return f"{low}, {high}"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in at most two units: `2 d 4 h`, `3 min 20 s`, `1.5 s`."""
+    if seconds is None:
+        return ABSENT
+    if seconds < 10:
+        return f"{seconds:.1f}".rstrip("0").rstrip(".") + " s"
+    left = round(seconds)
+    parts = []
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if left >= size:
+            parts.append(f"{left // size} {name}")
+            left %= size
+    return " ".join(parts[:2])
+
+
+def clock(at: float | None) -> str:
+    """A time of day in UTC, `14:03:20`."""
+    return ABSENT if at is None else datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+
+
+def moment(at: float | None) -> str:
+    """A date and time in UTC, `2026-03-01 14:03:20`."""
+    return ABSENT if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _signed(value: float, unit: str, like: Iterable[float | None]) -> str:
+    scale = 100.0 if unit == "pp" else 1.0
+    shown = value * scale
+    text = f"{abs(shown):,.{_decimals([shown, *(n * scale for n in like if n is not None)])}f}"
+    if not text.strip("0.,"):
+        return text
+    return ("+" if shown > 0 else MINUS) + text
+
+
+def _decimals(values: Iterable[float]) -> int:
+    """Decimals that leave three significant digits on the largest of the values, at most three."""
+    largest = max((abs(value) for value in values if isfinite(value)), default=0.0)
+    return 2 if not largest else min(3, max(0, 2 - floor(log10(largest))))
