@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from crossfade.spec.model import Ranking
 
@@ -19,6 +19,13 @@ class Invalid:
     reason: str
     """`broken` (cannot be decoded), `nan` (NaN or infinity), `shape` (declared and real shape differ), `error`."""
     detail: str
+
+
+class Tensor(NamedTuple):
+    """Values in row-major order under a declared shape. Floats for FP types, str for BYTES."""
+
+    shape: tuple[int, ...]
+    values: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +45,16 @@ class Wire(Protocol):
         ...
 
     def items(self, body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
-        """The ranked list as (id, item) pairs in order. Never raises."""
+        """The ranked list as (id, item) pairs in order. Never raises.
+
+        What an item is belongs to the protocol (often undecoded bytes): it is only good for handing to `merged`.
+        """
         ...
 
     def merged(self, body: bytes, ranking: Ranking, items: Sequence[Any]) -> bytes:
-        """The champion's reply with its list replaced by `items`, every other field kept."""
+        """The champion's reply with its list replaced by `items`, every other field kept. Never raises.
+
+        `items` come from `items()` of either arm. When they cannot be put into this reply, `body` itself is
+        returned (the same object), and the reply must not be recorded as a merged one.
+        """
         ...

@@ -1,0 +1,130 @@
+"""What the JSON protocols share: decoding that tells NaN from rubbish, and ranked lists kept as undecoded bytes.
+
+Lists are cut out of a reply and put back without decoding what lies around them, so that every field nobody
+asked about leaves as it came, digit for digit.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from crossfade.live import paths
+from crossfade.live.protocols.base import Invalid
+from crossfade.live.units import canonical
+from crossfade.spec.model import Ranking
+
+MOST_INFLATED = 64 * 2**20
+"""Bytes that a compressed reply may decode to before it is called broken."""
+
+_any = msgspec.json.Decoder()
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
+encode = msgspec.json.Encoder().encode
+
+
+def plain(headers: Mapping[str, str], body: bytes) -> bytes | Invalid:
+    """The body without its content encoding (identity, gzip or deflate)."""
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        return Invalid("broken", f"content-encoding {encoding[:40]!r} cannot be read; identity, gzip and deflate can")
+    try:
+        inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        data = inflater.decompress(body, MOST_INFLATED)
+    except zlib.error as error:
+        return Invalid("broken", f"not {encoding}: {error}")
+    if not inflater.eof:
+        return Invalid("broken", f"{encoding} data is cut short, or decodes to more than {MOST_INFLATED} bytes")
+    return data
+
+
+def load(body: bytes) -> Any | Invalid:
+    """The decoded document, or why there is none. Never raises."""
+    try:
+        return _any.decode(body)
+    except (ValueError, RecursionError) as error:
+        return why(body, error)
+
+
+def why(body: bytes, error: Exception) -> Invalid:
+    """What is wrong with a body that the decoder refused: `nan` where only NaN or infinity stood in the way."""
+    if not body:
+        return Invalid("broken", "the body is empty")
+    if isinstance(error, RecursionError):
+        return Invalid("broken", "nested too deeply")
+    if isinstance(error, msgspec.ValidationError) and "out of range" in str(error):
+        return Invalid("nan", f"a number is too large to be one: {error}")
+    if isinstance(error, msgspec.ValidationError):
+        return Invalid("broken", str(error))
+    if b"NaN" in body or b"Infinity" in body:
+        # Python's own encoder writes these bare words, which are not JSON; only its decoder reads them back.
+        words: list[str] = []
+        try:
+            json.loads(body, parse_constant=words.append)
+        except (ValueError, RecursionError):
+            words.clear()
+        if words:
+            return Invalid("nan", f"the reply holds {words[0]}")
+    return Invalid("broken", str(error))
+
+
+def items(body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
+    """The ranked list as (id, undecoded item) pairs in order. Never raises."""
+    try:
+        raw: msgspec.Raw | bytes = body
+        for part in paths.compile(ranking.items).parts:
+            raw = _members.decode(raw)[part] if isinstance(part, str) else _elements.decode(raw)[part]
+        listed = _elements.decode(raw)
+        path = paths.compile(ranking.id)
+        pairs = [(canonical(path.get(_any.decode(item))), item) for item in listed]
+    except paths.PathError as error:
+        return Invalid("broken", str(error))
+    except (KeyError, IndexError):
+        return Invalid("shape", f"the reply has no {ranking.items}")
+    except msgspec.ValidationError as error:
+        found = why(body, error)
+        return found if found.reason == "nan" else Invalid("shape", f"{ranking.items} is not a list: {error}")
+    except (ValueError, RecursionError) as error:
+        return why(body, error)
+    for index, (name, _) in enumerate(pairs):
+        if not name:
+            return Invalid("shape", f"item {index} of {ranking.items} has no usable id at {ranking.id}")
+    return pairs
+
+
+def merged(body: bytes, ranking: Ranking, items: Sequence[Any]) -> bytes:
+    """The reply with its list replaced; `body` itself when it has no such list. Never raises."""
+    try:
+        return _replace(body, paths.compile(ranking.items).parts, list(items))
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError, OverflowError):
+        return body
+
+
+def _replace(raw: msgspec.Raw | bytes, parts: tuple[str | int, ...], listed: list[Any]) -> bytes:
+    if not parts:
+        _elements.decode(raw)
+        return encode(listed)
+    here, below = parts[0], parts[1:]
+    if isinstance(here, str):
+        members = _members.decode(raw)
+        members[here] = msgspec.Raw(_replace(members[here], below, listed))
+        return encode(members)
+    elements = _elements.decode(raw)
+    elements[here] = msgspec.Raw(_replace(elements[here], below, listed))
+    return encode(elements)
+
+
+def failure(doc: Any) -> Invalid | None:
+    """The error that a reply with a good status carries: a non-empty `error`, or MLflow's `error_code`."""
+    if isinstance(doc, dict):
+        for key in ("error", "error_code"):
+            if doc.get(key):
+                told = doc.get("message") if key == "error_code" else doc[key]
+                return Invalid("error", str(told or doc[key])[:200])
+    return None

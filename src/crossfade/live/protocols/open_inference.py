@@ -1,0 +1,88 @@
+"""The Open Inference Protocol v2 over HTTP (MLServer, KServe, Triton): named, typed, shaped outputs.
+
+Also its binary tensor extension, where a JSON header is followed by raw little-endian tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crossfade.live import paths
+from crossfade.live.protocols import columns, document, tensors
+from crossfade.live.protocols.base import Headers, Invalid, Prediction, Tensor
+from crossfade.spec.model import Ranking
+
+HEADER_LENGTH = "inference-header-content-length"
+
+
+class OpenInference:
+    """Outputs are compared by name; ids, versions, parameters and timings are not part of the prediction."""
+
+    name = "open-inference"
+
+    def prediction(self, headers: Headers, body: bytes) -> Prediction | Invalid:
+        """Each output as a tensor under its name. Never raises."""
+        data = document.plain(headers, body)
+        if isinstance(data, Invalid):
+            return data
+        tail = b""
+        if HEADER_LENGTH in headers:
+            cut = headers[HEADER_LENGTH].strip()
+            if not (cut.isascii() and cut.isdigit() and len(cut) < 12 and int(cut) <= len(data)):
+                return Invalid("broken", f"{HEADER_LENGTH} is {cut[:40]!r} on a body of {len(data)} bytes")
+            data, tail = data[: int(cut)], data[int(cut) :]
+        doc = document.load(data)
+        if isinstance(doc, Invalid):
+            return doc
+        return document.failure(doc) or _outputs(doc, tail)
+
+    def items(self, body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
+        """The ranked list as (id, item) pairs. Never raises.
+
+        Where the list is an output's `data` (`$.outputs[0].data`), an item is its row over all outputs of as many
+        rows, so that scores stay beside their ids. JSON replies only, not the binary extension.
+        """
+        try:
+            place = columns.place(ranking)
+        except paths.PathError as error:
+            return Invalid("broken", str(error))
+        return document.items(body, ranking) if place is None else columns.items(body, place)
+
+    def merged(self, body: bytes, ranking: Ranking, items: Sequence[Any]) -> bytes:
+        """The champion's reply with its rows replaced and shapes set to the new length; `body` itself if it cannot be.
+
+        Never raises.
+        """
+        try:
+            place = columns.place(ranking)
+        except paths.PathError:
+            return body
+        return document.merged(body, ranking, items) if place is None else columns.merged(body, place, items)
+
+
+def _outputs(doc: Any, tail: bytes) -> Prediction | Invalid:
+    """The tensors of a decoded reply; `tail` holds the raw ones, in order."""
+    outputs = doc.get("outputs") if isinstance(doc, Mapping) else None
+    if not isinstance(outputs, list) or not outputs:
+        return Invalid("shape", "the reply has no `outputs`")
+    fields: dict[str, Tensor] = {}
+    at = 0
+    for output in outputs:
+        name = output.get("name") if isinstance(output, dict) else None
+        if not isinstance(name, str) or name in fields:
+            return Invalid("shape", f"output {len(fields)} has no name of its own")
+        size = tensors.binary_size(output)
+        if size is None:
+            found = tensors.from_json(name, output)
+        elif at + size > len(tail):
+            return Invalid("shape", f"output {name!r}: the binary data is cut short")
+        else:
+            found = tensors.from_bytes(name, output, tail[at : at + size])
+            at += size
+        if isinstance(found, Invalid):
+            return found
+        fields[name] = found
+    if at != len(tail):
+        return Invalid("shape", f"{len(tail) - at} bytes after the last output")
+    return Prediction(fields)
