@@ -167,6 +167,23 @@ def encode(facts: Sequence[Fact]) -> bytes:
     return _encoder.encode(facts)
 
 
+def encode_one(fact: Fact) -> bytes:
+    """One fact as msgpack, to be put into a batch by `join`."""
+    return _encoder.encode(fact)
+
+
+def join(encoded: Sequence[bytes]) -> bytes:
+    """A batch of facts that are encoded already: the same bytes as `encode` gives."""
+    count = len(encoded)
+    if count < 16:
+        head = bytes((0x90 | count,))
+    elif count < 1 << 16:
+        head = b"\xdc" + count.to_bytes(2, "big")
+    else:
+        head = b"\xdd" + count.to_bytes(4, "big")
+    return head + b"".join(encoded)
+
+
 def decode(data: bytes) -> list[Fact]:
     """The inverse of `encode`; raises msgspec.DecodeError on foreign bytes."""
     return _decoder.decode(data)

@@ -1,0 +1,162 @@
+"""What we decided: chained ledger entries, appending to the chain and checking it.
+
+Every entry carries the hash of the one before it and its own, over canonical JSON (RFC 8785), so that a reader
+who does not trust us can tell whether a record was changed, removed, inserted or reordered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import rfc8785
+
+SCHEMA = "crossfade.ledger/1"
+
+GENESIS = "0" * 64
+"""The `previous` of a rollout's first entry."""
+
+MANUAL = "manual"
+"""The rule of a move that a person asked for."""
+
+_EXACT = 2**53
+"""Integers up to here survive every JSON reader."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What an entry says, before it has a place in the chain."""
+
+    at: float
+    """Seconds since the epoch."""
+    rollout: str
+    revision: str
+    """Digest of the spec the decision was taken under."""
+    kind: str
+    """`decision` (a move, or a note without one) or `spec` (a revision was recorded)."""
+    rule: str
+    """The rule that spoke, or `manual`, or `spec`."""
+    move: str | None
+    actor: str
+    """`rule`, or the person who asked."""
+    sentence: str
+    from_position: Mapping[str, Any] | None
+    to_position: Mapping[str, Any] | None
+    evidence: Sequence[Mapping[str, Any]] = ()
+    """The evidence records as they stood."""
+    facts: Mapping[str, int] | None = None
+    """Versions of the fact tables that the evidence was computed from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Body):
+    """One link of a rollout's chain."""
+
+    n: int
+    """1 for the first entry."""
+    previous: str
+    hash: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable record that other programs read, and over which (without `hash`) the hash is taken."""
+        record: dict[str, Any] = {"schema": SCHEMA}
+        record.update((f.name, getattr(self, f.name)) for f in fields(self))
+        record["evidence"] = list(self.evidence)
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Entry:
+        """The inverse of `to_json`; raises KeyError or TypeError on foreign data. Does not verify."""
+        known = {k: v for k, v in record.items() if k != "schema"}
+        known["evidence"] = tuple(known["evidence"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """The result of checking a chain."""
+
+    intact: bool
+    entries: int
+    first_broken: int | None = None
+    """Place of the first entry that does not hold, counted from 1."""
+    reason: str = ""
+
+
+def plain(value: Any) -> Any:
+    """`value` in JSON types only: NaN and infinities become None, number-likes become numbers, tuples become lists.
+
+    Raises TypeError for what JSON cannot say.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    if hasattr(value, "__index__"):
+        whole = operator.index(value)
+        return whole if abs(whole) < _EXACT else float(whole)
+    if hasattr(value, "item"):
+        return plain(value.item())
+    raise TypeError(f"a ledger entry cannot hold {type(value).__name__}")
+
+
+def canonical(value: Any) -> bytes:
+    """The one way to write a JSON value down (RFC 8785)."""
+    return rfc8785.dumps(value)
+
+
+def digest(record: Mapping[str, Any]) -> str:
+    """The hash of an entry's record; its own `hash` is left out."""
+    return hashlib.sha256(canonical({k: v for k, v in record.items() if k != "hash"})).hexdigest()
+
+
+def append(previous: Entry | None, body: Body) -> Entry:
+    """The entry that puts `body` after `previous`."""
+    said = {f.name: plain(getattr(body, f.name)) for f in fields(Body)}
+    said["evidence"] = tuple(said["evidence"])
+    link: dict[str, Any] = {
+        "n": previous.n + 1 if previous else 1,
+        "previous": previous.hash if previous else GENESIS,
+    }
+    draft = Entry(**said, **link, hash="")
+    return Entry(**said, **link, hash=digest(draft.to_json()))
+
+
+def verify(entries: Iterable[Entry]) -> Verified:
+    """Whether a whole chain holds: every hash, every link, numbers without a gap, one rollout, positions that join."""
+    last: Entry | None = None
+    count = 0
+    for count, entry in enumerate(entries, start=1):
+        reason = _fault(last, entry, count)
+        if reason:
+            return Verified(intact=False, entries=count, first_broken=count, reason=reason)
+        last = entry
+    return Verified(intact=True, entries=count)
+
+
+def _fault(last: Entry | None, entry: Entry, place: int) -> str:
+    try:
+        expected = digest(entry.to_json())
+    except (rfc8785.CanonicalizationError, TypeError, ValueError) as problem:
+        return f"entry {place} cannot be hashed: {problem}"
+    if entry.n != place:
+        return f"entry {place} says that it is number {entry.n}: an entry is missing or out of place"
+    if entry.hash != expected:
+        return f"entry {place} was changed: its content does not have the hash it carries"
+    if entry.previous != (last.hash if last else GENESIS):
+        return f"entry {place} does not follow the entry before it"
+    if last is not None and last.rollout != entry.rollout:
+        return f"entry {place} belongs to {entry.rollout}, not to {last.rollout}"
+    if last is not None and last.to_position != entry.from_position:
+        return f"entry {place} starts from a position that the entry before it did not leave"
+    return ""

@@ -1,0 +1,229 @@
+"""The journal: what one worker writes its facts to durably, and the recorder that does so behind an event loop."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from crossfade import facts as codec
+from crossfade.facts import Fact, Fault
+from crossfade.rim import batches
+from crossfade.rim.batches import FOLDER, JournalError
+from crossfade.rim.tail import Tail, TailError
+
+__all__ = ["Journal", "JournalError", "Recorder"]
+
+LINGER = 0.01
+"""Seconds a group waits for company; with the flush itself a fact is on disk within about 20 ms."""
+
+GROUP = 1000
+"""Facts that end the wait early."""
+
+BACKLOG = 200_000
+"""Facts kept in memory while the journal cannot write; beyond it facts are dropped and counted."""
+
+RETRY = 0.25
+"""Seconds between attempts while the journal cannot write."""
+
+
+class Journal:
+    """One worker's journal. Safe to share between threads; one process at a time writes under a worker's name."""
+
+    def __init__(self, data: Path, worker: str) -> None:
+        self.path = data / FOLDER / f"{worker}.db"
+        self.worker = worker
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        with self._lock:
+            self._open()
+
+    def append(self, facts: Sequence[Fact]) -> None:
+        """Write a batch; it is on the disk when this returns. Raises JournalError (disk full, …)."""
+        if facts:
+            self.append_encoded(codec.encode(facts), len(facts))
+
+    def append_encoded(self, encoded: bytes, count: int, *, mark: int | None = None) -> None:
+        """Write a batch that is encoded already. `mark` is kept in the same transaction, see `marked`."""
+        with self._lock:
+            try:
+                connection = self._open()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    batches.insert(connection, encoded, count)
+                    if mark is not None:
+                        connection.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?)", (str(mark),))
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                # A connection that has failed once may hold a broken view of the file; the next try opens afresh.
+                self._drop()
+                raise JournalError(f"cannot write {self.path}: {error}") from error
+
+    def marked(self) -> int:
+        """The `mark` of the last batch that carried one; 0 before the first."""
+        with self._lock:
+            try:
+                found = self._open().execute("SELECT value FROM meta WHERE key = 'mark'").fetchone()
+            except sqlite3.Error as error:
+                raise JournalError(f"cannot read {self.path}: {error}") from error
+        return int(found[0]) if found else 0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._drop()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            try:
+                self._connection = batches.connect(self.path)
+            except (sqlite3.Error, OSError) as error:
+                raise JournalError(f"cannot open {self.path}: {error}") from error
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Recorder:
+    """Group commit for one journal.
+
+    `record` leaves each fact in a memory-mapped tail before it returns, so a killed process loses none; what a
+    previous process of this worker left there is written first. `healthy` turns False when the journal cannot be
+    written (the caller then stops exposing units) and True again once everything kept has been written. What had to
+    be dropped meanwhile is itself recorded, as a fault. Raises JournalError when there is no writing from the start.
+    """
+
+    def __init__(self, journal: Journal, *, backlog: int = BACKLOG) -> None:
+        self._journal = journal
+        self._limit = backlog
+        self._lock = threading.Lock()
+        self._waiting: list[bytes] = []
+        self._held: list[bytes] = []
+        self._taken = 0
+        self._written = 0
+        self._wake = threading.Event()
+        self._full = threading.Event()
+        self._closing = False
+        self._failure = ""
+        self._dropped = 0
+        self._reported = 0
+        try:
+            self._tail = Tail(journal.path.with_suffix(".tail"), after=journal.marked())
+        except TailError as error:
+            raise JournalError(str(error)) from error
+        for generation, left in self._tail.left:
+            journal.append_encoded(codec.join(left), len(left), mark=generation)
+        self.recovered = sum(len(left) for _, left in self._tail.left)
+        """Facts that a killed predecessor had taken and not yet written."""
+        self._mark = self._tail.start()
+        self._thread = threading.Thread(target=self._run, name=f"recorder-{journal.worker}", daemon=True)
+        self._thread.start()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether facts are reaching the disk."""
+        return not self._failure
+
+    @property
+    def failure(self) -> str:
+        """Why not; empty when healthy."""
+        return self._failure
+
+    @property
+    def dropped(self) -> int:
+        """Facts lost because the journal could not be written for too long."""
+        return self._dropped
+
+    def record(self, fact: Fact) -> None:
+        """Take a fact. Never waits for the disk and never raises."""
+        encoded = codec.encode_one(fact)
+        with self._lock:
+            waiting = len(self._waiting)
+            if waiting >= self._limit:
+                self._dropped += 1
+                return
+            self._waiting.append(encoded)
+            self._tail.put(encoded)
+            self._taken += 1
+        if not waiting:
+            self._wake.set()
+        elif waiting == GROUP:
+            self._full.set()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until everything recorded so far is on the disk; False when that did not happen in time."""
+        deadline = time.monotonic() + timeout
+        until = self._taken
+        while self._written < until:
+            self._full.set()
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.001)
+        return True
+
+    def close(self) -> None:
+        """Write what is left and stop the thread. What a failing journal refuses to take stays in the tail."""
+        self._closing = True
+        self._full.set()
+        self._wake.set()
+        self._thread.join(timeout=10.0)
+        self._tail.close()
+        self._journal.close()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            if not self._closing:
+                self._full.wait(LINGER)
+            self._wake.clear()
+            self._full.clear()
+            written = self._drain()
+            if self._closing and (not written or not self._waiting):
+                return
+            if not written:
+                time.sleep(RETRY)
+                self._wake.set()
+
+    def _drain(self) -> bool:
+        """Write what is held, then what waits, one group each; False when the journal refused."""
+        while self._held or self._waiting:
+            if not self._held:
+                with self._lock:
+                    self._held, self._waiting = self._waiting, []
+                    self._mark = self._tail.turn()
+            try:
+                self._journal.append_encoded(codec.join(self._held), len(self._held), mark=self._mark)
+            except JournalError as error:
+                self._failure = str(error)
+                return False
+            self._tail.clear()
+            self._written += len(self._held)
+            self._held = []
+            if self._failure:
+                self._failure = ""
+                self._report()
+        return True
+
+    def _report(self) -> None:
+        lost = self._dropped - self._reported
+        if lost:
+            self._reported = self._dropped
+            self.record(
+                Fault(
+                    at=time.time(),
+                    worker=self._journal.worker,
+                    rollout="",
+                    what="journal",
+                    detail="facts dropped while the journal could not be written",
+                    count=lost,
+                )
+            )

@@ -1,0 +1,286 @@
+"""The lake: journal rows become Delta tables, one per kind of fact, each row exactly once.
+
+A commit names, per journal, the last row it holds (a Delta application transaction), so a compactor that dies
+anywhere starts again where the tables say, not where it believes. Rows leave a journal only after every table has
+them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from crossfade.facts import KINDS, Fact, by_kind
+from crossfade.rim import batches
+from crossfade.rim.batches import JournalError
+
+FOLDER = "lake"
+
+DRAIN = 200_000
+"""Facts taken from one journal in one go, so that memory stays bounded after a long outage."""
+
+SMALL_FILES = 32
+"""Files per table above which `optimize` rewrites them into few."""
+
+DELETE_ROWS = 64
+"""Journal rows that may lie about after they were moved, so that deletion seldom meets a writer."""
+
+_ARROW: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    float: pa.float64(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+    bool | None: pa.bool_(),
+    tuple[str, ...]: pa.list_(pa.string()),
+}
+
+
+def _schema(kind: type[Any]) -> pa.Schema:
+    columns = msgspec.inspect.type_info(kind)
+    assert isinstance(columns, msgspec.inspect.StructType)
+    hints = msgspec.structs.fields(kind)
+    return pa.schema([pa.field(f.name, _ARROW[f.type]) for f in hints])
+
+
+SCHEMAS: dict[str, pa.Schema] = {name: _schema(kind) for kind, name in KINDS.items()}
+"""The columns of each table: the fields of its fact, in their order, with their types."""
+
+
+class LakeError(Exception):
+    """The lake cannot be read or written; the message says why."""
+
+
+@dataclass(slots=True)
+class _Source:
+    """One journal as the compactor knows it."""
+
+    path: Path
+    connection: sqlite3.Connection
+    app: str
+    """Names this journal in Delta's application transactions."""
+    moved: int = 0
+    """Every row up to here is in the tables."""
+    deleted: int = 0
+
+
+class Lake:
+    """The fact tables under one data directory. Anyone may read; one process at a time compacts."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.path = data / FOLDER
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._tables: dict[str, DeltaTable] = {}
+        self._done: dict[tuple[str, str], int] = {}
+        self._sources: dict[Path, _Source] = {}
+        self._lock = threading.RLock()
+        self._claim: int | None = None
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def compact_journals(self) -> dict[str, int]:
+        """Move what is new in the journals to the tables: rows added per kind. Raises LakeError, JournalError."""
+        with self._lock:
+            self._claim_compaction()
+            grouped: dict[str, list[Fact]] = {}
+            upto: dict[str, int] = {}
+            for source in self._open_sources():
+                self._collect(source, grouped, upto)
+            for kind, facts in grouped.items():
+                self._commit(kind, facts, upto)
+            for source in self._sources.values():
+                source.moved = max(source.moved, upto.get(source.app, 0))
+                self._delete_moved(source)
+            return {kind: len(facts) for kind, facts in grouped.items()}
+
+    def optimize(self, *, small_files: int = SMALL_FILES) -> dict[str, int]:
+        """Rewrite tables that have come to consist of many small files: files removed per kind."""
+        removed: dict[str, int] = {}
+        with self._lock:
+            self._claim_compaction()
+            for kind in SCHEMAS:
+                table = self._table(kind)
+                if table is None or len(table.file_uris()) <= small_files:
+                    continue
+                try:
+                    result = table.optimize.compact(max_concurrent_tasks=1, writer_properties=_WRITER)
+                except DeltaError as error:
+                    raise LakeError(f"cannot compact {self.path / kind}: {error}") from error
+                removed[kind] = int(result["numFilesRemoved"])
+        return removed
+
+    def vacuum(self, *, keep_hours: int = 24 * 7) -> int:
+        """Delete files that no version younger than `keep_hours` needs; how many. Older versions become unreadable."""
+        count = 0
+        with self._lock:
+            self._claim_compaction()
+            for kind in SCHEMAS:
+                table = self._table(kind)
+                if table is not None:
+                    count += len(
+                        table.vacuum(retention_hours=keep_hours, dry_run=False, enforce_retention_duration=False)
+                    )
+        return count
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def versions(self) -> dict[str, int]:
+        """The present version of each table that exists; together they name a set of facts."""
+        with self._lock:
+            return {kind: table.version() for kind in SCHEMAS if (table := self._fresh(kind)) is not None}
+
+    def files(self, kind: str, version: int | None = None) -> list[str]:
+        """The Parquet files that make up a table, at a version or now; none when there are no such facts yet."""
+        with self._lock:
+            table = self._fresh(kind)
+            if table is None:
+                return []
+            if version is not None and version != table.version():
+                try:
+                    table = DeltaTable(self.path / kind, version=version)
+                except DeltaError as error:
+                    raise LakeError(f"cannot read {self.path / kind} at version {version}: {error}") from error
+            return sorted(table.file_uris())
+
+    def table(self, kind: str) -> pa.Table:
+        """All facts of a kind, for tests and small exports."""
+        files = self.files(kind)
+        if not files:
+            return SCHEMAS[kind].empty_table()
+        import pyarrow.parquet as pq
+
+        return pa.concat_tables([pq.read_table(file, schema=SCHEMAS[kind]) for file in files])
+
+    def close(self) -> None:
+        """Let go of the journals and of the right to compact."""
+        with self._lock:
+            for source in self._sources.values():
+                source.connection.close()
+            self._sources.clear()
+            if self._claim is not None:
+                os.close(self._claim)
+                self._claim = None
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _claim_compaction(self) -> None:
+        if self._claim is not None:
+            return
+        handle = os.open(self.path / ".compactor", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise LakeError(f"another process is compacting {self.path}; only one may") from error
+        self._claim = handle
+
+    def _open_sources(self) -> list[_Source]:
+        for path in batches.journals(self.data):
+            if path not in self._sources:
+                try:
+                    # Losing a deletion in a power cut is harmless, so the writers' disk is not made to wait for it.
+                    connection = batches.connect(path, durable=False)
+                    app = f"{path.stem}-{batches.identity(connection)}"
+                except (sqlite3.Error, OSError) as error:
+                    raise JournalError(f"cannot open {path}: {error}") from error
+                self._sources[path] = _Source(path, connection, app)
+        return list(self._sources.values())
+
+    def _collect(self, source: _Source, grouped: dict[str, list[Fact]], upto: dict[str, int]) -> None:
+        try:
+            for row in batches.rows(source.connection, source.moved, DRAIN):
+                for kind, facts in by_kind(row.facts).items():
+                    if row.id > self._done_upto(kind, source.app):
+                        grouped.setdefault(kind, []).extend(facts)
+                upto[source.app] = row.id
+        except sqlite3.Error as error:
+            raise JournalError(f"cannot read {source.path}: {error}") from error
+
+    def _done_upto(self, kind: str, app: str) -> int:
+        key = (kind, app)
+        if key not in self._done:
+            table = self._table(kind)
+            self._done[key] = (table.transaction_version(app) or 0) if table is not None else 0
+        return self._done[key]
+
+    def _commit(self, kind: str, facts: Sequence[Fact], upto: Mapping[str, int]) -> None:
+        table = self._table(kind)
+        try:
+            if table is None:
+                table = self._tables[kind] = DeltaTable.create(self.path / kind, SCHEMAS[kind], mode="ignore")
+            write_deltalake(
+                table,
+                columns(kind, facts),
+                mode="append",
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(app_id=app, version=row) for app, row in upto.items()]
+                ),
+                post_commithook_properties=_HOOKS,
+                writer_properties=_WRITER,
+            )
+        except (DeltaError, OSError) as error:
+            self._tables.pop(kind, None)
+            self._done.clear()
+            raise LakeError(f"cannot commit to {self.path / kind}: {error}") from error
+        for app, row in upto.items():
+            self._done[(kind, app)] = row
+
+    def _delete_moved(self, source: _Source) -> None:
+        if source.moved - source.deleted < DELETE_ROWS:
+            return
+        try:
+            source.connection.execute("DELETE FROM batches WHERE id <= ?", (source.moved,))
+            source.deleted = source.moved
+        except sqlite3.Error:
+            # The writer was busy or the disk is full: the rows are in the tables, so a later turn will do.
+            return
+
+    def _table(self, kind: str) -> DeltaTable | None:
+        if kind not in self._tables:
+            try:
+                self._tables[kind] = DeltaTable(self.path / kind)
+            except TableNotFoundError:
+                return None
+            except DeltaError as error:
+                raise LakeError(f"cannot open {self.path / kind}: {error}") from error
+        return self._tables[kind]
+
+    def _fresh(self, kind: str) -> DeltaTable | None:
+        """The table with what others have committed; the one who compacts knows it already."""
+        table = self._table(kind)
+        if table is not None and self._claim is None:
+            table.update_incremental()
+        return table
+
+
+_WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+
+_HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+
+
+def columns(kind: str, facts: Iterable[Fact]) -> pa.Table:
+    """Facts of one kind as a table with that kind's schema."""
+    schema = SCHEMAS[kind]
+    rows = map(attrgetter(*schema.names), facts)
+    return pa.table(
+        [pa.array(column, f.type) for column, f in zip(zip(*rows, strict=True), schema, strict=True)], schema=schema
+    )

@@ -1,0 +1,421 @@
+"""Where rollouts stand, on disk: specs, positions, the ledger and the last view, in one SQLite file.
+
+Every change is one transaction that checks legality, appends to the ledger and writes the position, so no crash
+and no race can leave a move that the ledger does not tell. SQLAlchemy Core is used throughout, except for the two
+counters that every gateway polls many times a second.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from crossfade import ledger, state
+from crossfade.ledger import Entry
+from crossfade.spec.model import Canary, Promote, Rollout, stage_name
+from crossfade.state import Move, Phase, Position
+
+_tables = sa.MetaData()
+_specs = sa.Table(
+    "specs",
+    _tables,
+    sa.Column("rollout", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+_rollouts = sa.Table(
+    "rollouts",
+    _tables,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Text, nullable=False),
+    sa.Column("position", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+)
+_ledger = sa.Table(
+    "ledger",
+    _tables,
+    sa.Column("rollout", sa.Text, primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("entry", sa.Text, nullable=False),
+)
+_views = sa.Table(
+    "views",
+    _tables,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("record", sa.Text, nullable=False),
+)
+_counters = sa.Table(
+    "counters",
+    _tables,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Integer, nullable=False),
+)
+
+BUSY_SECONDS = 5.0
+"""How long a transaction waits for another process's."""
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the message says why and what to do."""
+
+
+class UnknownRollout(StoreError):
+    """No rollout has that name."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        there = ", ".join(known) if known else "none yet; add one with `crossfade serve SPEC`"
+        super().__init__(f"no rollout is named {name!r}; known: {there}")
+        self.name = name
+
+
+class StaleDecision(StoreError):
+    """A decision was taken from a position that is no longer the present one."""
+
+    def __init__(self, name: str, expected: int, actual: int) -> None:
+        super().__init__(
+            f"{name} has moved on (entry {actual}, decided at entry {expected}): look again and decide anew"
+        )
+        self.name = name
+        self.expected = expected
+        self.actual = actual
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One rollout as it stands in the store."""
+
+    name: str
+    text: str
+    """The spec as written."""
+    revision: str
+    position: Position
+    seq: int
+    """Number of the last ledger entry."""
+    rollout: Rollout
+
+
+class Store:
+    """The state of every rollout under one data directory. Safe to share between threads and processes."""
+
+    def __init__(self, data: Path) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self.path = data / "state.db"
+        self._parsed: dict[str, Rollout] = {}
+        self._local = threading.local()
+        self._engine = _engine(self.path, "FULL")
+        self._light = _engine(self.path, "NORMAL")
+        with self._writing() as connection:
+            _tables.create_all(connection)
+            for name in ("changes", "beats"):
+                connection.execute(
+                    sa.text("INSERT OR IGNORE INTO counters (name, value) VALUES (:name, 0)"), {"name": name}
+                )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+        self._light.dispose()
+
+    # -- specs and positions ---------------------------------------------------------------------
+
+    def add(self, text: str, rollout: Rollout, at: float) -> Stored:
+        """Record a spec: a new rollout is pending, the same text is a no-op, a changed text is a new revision.
+
+        A revision keeps the position; StoreError when the position does not fit the new stages, or when the
+        revision would change who is compared with whom.
+        """
+        name = rollout.name
+        with self._writing() as connection:
+            row = connection.execute(sa.select(_rollouts).where(_rollouts.c.name == name)).one_or_none()
+            if row is not None and row.revision == rollout.revision:
+                return self._stored(connection, row)
+            position = Position() if row is None else Position.from_json(json.loads(row.position))
+            if row is not None:
+                _check_revision(self._rollout(connection, name, row.revision), rollout, position)
+            last = self._last(connection, name)
+            entry = ledger.append(
+                last,
+                ledger.Body(
+                    at=at,
+                    rollout=name,
+                    revision=rollout.revision,
+                    kind="spec",
+                    rule="spec",
+                    move=None,
+                    actor="spec",
+                    sentence="Recorded the spec." if row is None else "Recorded a changed spec as a new revision.",
+                    from_position=last.to_position if last else None,
+                    to_position=position.to_json(),
+                ),
+            )
+            known = sa.select(_specs.c.revision).where(_specs.c.rollout == name, _specs.c.revision == rollout.revision)
+            if connection.execute(known).one_or_none() is None:
+                connection.execute(_specs.insert().values(rollout=name, revision=rollout.revision, text=text, at=at))
+            self._parsed[rollout.revision] = rollout
+            self._put(connection, entry, position, new=row is None)
+        return Stored(name=name, text=text, revision=rollout.revision, position=position, seq=entry.n, rollout=rollout)
+
+    def rollouts(self) -> list[Stored]:
+        """Every rollout, by name."""
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(_rollouts).order_by(_rollouts.c.name)).all()
+            return [self._stored(connection, row) for row in rows]
+
+    def get(self, name: str) -> Stored:
+        """The rollout of that name. Raises UnknownRollout."""
+        with self._reading() as connection:
+            return self._stored(connection, self._row(connection, name))
+
+    def spec(self, name: str, revision: str) -> str:
+        """The text of a revision, the present one or an earlier one. Raises StoreError."""
+        with self._reading() as connection:
+            return self._text(connection, name, revision)
+
+    # -- decisions -------------------------------------------------------------------------------
+
+    def act(
+        self,
+        name: str,
+        move: Move,
+        *,
+        actor: str,
+        rule: str,
+        sentence: str,
+        evidence: Sequence[Mapping[str, Any]] = (),
+        at: float,
+        expect_seq: int | None = None,
+        facts: Mapping[str, int] | None = None,
+    ) -> Entry:
+        """Make a move: check it, write it to the ledger and take the new position, all or nothing.
+
+        `actor` is `rule` or a person. Raises IllegalMove, StaleDecision (when `expect_seq` is not the last entry
+        any more), UnknownRollout.
+        """
+        with self._writing() as connection:
+            row = self._row(connection, name)
+            if expect_seq is not None and expect_seq != row.seq:
+                raise StaleDecision(name, expect_seq, row.seq)
+            before = Position.from_json(json.loads(row.position))
+            rollout = self._rollout(connection, name, row.revision)
+            after = state.apply(rollout, before, move, at, actor=actor)
+            last = self._last(connection, name)
+            entry = ledger.append(
+                last,
+                ledger.Body(
+                    at=at,
+                    rollout=name,
+                    revision=row.revision,
+                    kind="decision",
+                    rule=rule,
+                    move=str(move),
+                    actor=actor,
+                    sentence=sentence,
+                    from_position=last.to_position if last else None,
+                    to_position=after.to_json(),
+                    evidence=evidence,
+                    facts=facts,
+                ),
+            )
+            self._put(connection, entry, after, new=False)
+            return entry
+
+    def entries(self, name: str) -> list[Entry]:
+        """The rollout's ledger, oldest first. Raises UnknownRollout."""
+        with self._reading() as connection:
+            self._row(connection, name)
+            rows = connection.execute(
+                sa.select(_ledger.c.entry).where(_ledger.c.rollout == name).order_by(_ledger.c.n)
+            ).scalars()
+            return [Entry.from_json(json.loads(text)) for text in rows]
+
+    # -- what people look at ---------------------------------------------------------------------
+
+    def save_view(self, name: str, record: Mapping[str, Any]) -> None:
+        """Keep the latest view of a rollout; it may be lost in a power cut, never torn."""
+        text = json.dumps(ledger.plain(record), separators=(",", ":"))
+        with self._writing(light=True) as connection:
+            connection.execute(
+                sa.text(
+                    "INSERT INTO views (name, record) VALUES (:name, :record)"
+                    " ON CONFLICT (name) DO UPDATE SET record = excluded.record"
+                ),
+                {"name": name, "record": text},
+            )
+
+    def view(self, name: str) -> dict[str, Any] | None:
+        """The latest view, or None before the first."""
+        with self._reading() as connection:
+            text = connection.execute(sa.select(_views.c.record).where(_views.c.name == name)).scalar_one_or_none()
+            return None if text is None else dict(json.loads(text))
+
+    # -- counters that are polled ----------------------------------------------------------------
+
+    def beat(self) -> None:
+        """The controller is alive: advance the heartbeat (not flushed to disk; it need not outlive the machine)."""
+        with self._writing(light=True) as connection:
+            connection.execute(
+                sa.update(_counters).where(_counters.c.name == "beats").values(value=_counters.c.value + 1)
+            )
+
+    def heartbeat(self) -> int:
+        """A number that moves while the controller is alive. Cheap."""
+        return self._poll("beats")
+
+    def version(self) -> int:
+        """A number that changes with every change of a spec or a position, in any process. Cheap."""
+        return self._poll("changes")
+
+    def _poll(self, counter: str) -> int:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        try:
+            if connection is None:
+                connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+                self._local.connection = connection
+            found = connection.execute("SELECT value FROM counters WHERE name = ?", (counter,)).fetchone()
+        except sqlite3.Error as error:
+            self._local.connection = None
+            raise StoreError(f"cannot read {self.path}: {error}") from error
+        return int(found[0])
+
+    # -- inside a transaction --------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(f"cannot read {self.path}: {_cause(error)}") from error
+
+    @contextmanager
+    def _writing(self, *, light: bool = False) -> Iterator[Connection]:
+        engine = self._light if light else self._engine
+        try:
+            with engine.connect().execution_options(crossfade_begin="IMMEDIATE") as connection, connection.begin():
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(f"cannot write {self.path}: {_cause(error)}") from error
+
+    def _row(self, connection: Connection, name: str) -> sa.Row[Any]:
+        row = connection.execute(sa.select(_rollouts).where(_rollouts.c.name == name)).one_or_none()
+        if row is None:
+            known = connection.execute(sa.select(_rollouts.c.name).order_by(_rollouts.c.name)).scalars().all()
+            raise UnknownRollout(name, known)
+        return row
+
+    def _stored(self, connection: Connection, row: sa.Row[Any]) -> Stored:
+        return Stored(
+            name=row.name,
+            text=self._text(connection, row.name, row.revision),
+            revision=row.revision,
+            position=Position.from_json(json.loads(row.position)),
+            seq=row.seq,
+            rollout=self._rollout(connection, row.name, row.revision),
+        )
+
+    def _text(self, connection: Connection, name: str, revision: str) -> str:
+        wanted = sa.select(_specs.c.text).where(_specs.c.rollout == name, _specs.c.revision == revision)
+        text = connection.execute(wanted).scalar_one_or_none()
+        if text is None:
+            raise StoreError(f"{self.path} has no revision {revision} of {name}")
+        return str(text)
+
+    def _rollout(self, connection: Connection, name: str, revision: str) -> Rollout:
+        rollout = self._parsed.get(revision)
+        if rollout is None:
+            from crossfade.spec.parse import parse  # noqa: PLC0415 — gateways that only poll never need the parser
+
+            rollout = self._parsed[revision] = parse(self._text(connection, name, revision))
+        return rollout
+
+    def _last(self, connection: Connection, name: str) -> Entry | None:
+        wanted = sa.select(_ledger.c.entry).where(_ledger.c.rollout == name).order_by(_ledger.c.n.desc()).limit(1)
+        text = connection.execute(wanted).scalar_one_or_none()
+        return None if text is None else Entry.from_json(json.loads(text))
+
+    def _put(self, connection: Connection, entry: Entry, position: Position, *, new: bool) -> None:
+        values = {
+            "revision": entry.revision,
+            "position": json.dumps(position.to_json()),
+            "seq": entry.n,
+        }
+        if new:
+            connection.execute(_rollouts.insert().values(name=entry.rollout, **values))
+        else:
+            connection.execute(_rollouts.update().where(_rollouts.c.name == entry.rollout).values(**values))
+        text = ledger.canonical(entry.to_json()).decode()
+        connection.execute(_ledger.insert().values(rollout=entry.rollout, n=entry.n, entry=text))
+        connection.execute(
+            sa.update(_counters).where(_counters.c.name == "changes").values(value=_counters.c.value + 1)
+        )
+
+
+def _engine(path: Path, synchronous: str) -> sa.Engine:
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling would start transactions late and upgrade them, which can deadlock.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        how = connection.get_execution_options().get("crossfade_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {how}")
+
+    return engine
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error)
+
+
+def _check_revision(old: Rollout, new: Rollout, position: Position) -> None:
+    """Raises StoreError when `new` cannot take over from `old` at this position."""
+    if position.phase is Phase.PENDING:
+        return
+    advice = "give the changed spec a new name"
+    identity = {
+        "unit": (str(old.unit), str(new.unit)),
+        "salt": (old.salt or old.name, new.salt or new.name),
+        "champion": (old.champion.name, new.champion.name),
+        "challengers": ([a.name for a in old.challengers], [a.name for a in new.challengers]),
+    }
+    for what, (was, now) in identity.items():
+        if was != now:
+            raise StoreError(
+                f"{new.name} is {position.phase} and cannot change its {what} from {was} to {now}: units would change"
+                f" sides; {advice}"
+            )
+    for index in range(position.stage + 1):
+        was = stage_name(old.stages[index])
+        now = stage_name(new.stages[index]) if index < len(new.stages) else "nothing"
+        if was != now:
+            raise StoreError(
+                f"{new.name} has reached stage {position.stage + 1}, and the changed spec has {now} where {was} was"
+                f" (stage {index + 1}); stages already reached must stay, or {advice}"
+            )
+    stage = new.stages[position.stage]
+    if isinstance(stage, Canary) and position.step >= len(stage.steps):
+        raise StoreError(
+            f"{new.name} is at step {position.step + 1} and the changed spec has {len(stage.steps)}; keep the steps"
+            f" already reached, or {advice}"
+        )
+    was_last, now_last = isinstance(old.stages[-1], Promote), isinstance(new.stages[-1], Promote)
+    if position.phase is Phase.PROMOTED and was_last != now_last:
+        raise StoreError(f"{new.name} is promoted: its promote stage can neither be added nor removed; {advice}")
