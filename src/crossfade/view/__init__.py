@@ -6,8 +6,21 @@ from crossfade.view.record import (
     ArmCounts,
     Exposure,
     Progress,
+    line_in_words,
+    refreshed,
     status,
     view,
 )
 
-__all__ = ["SCHEMA", "ArmCounts", "Exposure", "Harm", "Harmed", "Progress", "status", "view"]
+__all__ = [
+    "SCHEMA",
+    "ArmCounts",
+    "Exposure",
+    "Harm",
+    "Harmed",
+    "Progress",
+    "line_in_words",
+    "refreshed",
+    "status",
+    "view",
+]

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf, log
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
+from crossfade.ledger import Entry
 from crossfade.spec.model import Canary, Promote, Rollout, Shadow, stage_name
 from crossfade.state import RULE, Move, Phase, Position, mode, weight
 from crossfade.view.harm import Harm, harm_record
 from crossfade.view.strip import strip
 from crossfade.view.words import amount, duration, interval, percent, signed, whole
-
-if TYPE_CHECKING:
-    from crossfade.ledger import Entry
 
 SCHEMA = "crossfade.status/1"
 
@@ -125,7 +123,7 @@ def view(
         "next": _next(rollout, position, decision),
         "evidence": [line.to_json() for line in ordered],
         "lines": [line_in_words(rollout, line) for line in ordered],
-        "decisions": [_decision(entry) for entry in entries],
+        "decisions": [_decision(entry) for entry in entries if entry.move is not None],
         "arms": _arms(rollout, exposure, arms),
         "harm": harm_record(rollout, harm or Harm()),
         "progress": _progress(rollout, position, progress, now),
@@ -133,6 +131,27 @@ def view(
         "held": _held(position),
         "lease": {"held": progress.lease_held},
     }
+
+
+def refreshed(
+    saved: Mapping[str, Any] | None, rollout: Rollout, position: Position, entries: Sequence[Entry], *, now: float
+) -> dict[str, Any]:
+    """The last saved record, brought up to date with moves made since it was written.
+
+    A person's move must show at once, also while no controller runs. What was measured is kept where it still speaks
+    of the present stage; `at` stays the time of that measurement, so that age can be seen.
+    """
+    fresh = view(rollout, position, (), None, entries, now=now)
+    if saved is None:
+        return fresh
+    keys = ("revision", "phase", "stage", "step", "decisions", "held")
+    if all(saved[key] == fresh[key] for key in keys):
+        return dict(saved)
+    kept = ["at", "arms", "harm", "counts", "lease"]
+    if saved["stage"] == fresh["stage"]:
+        kept += ["evidence", "lines"]
+        fresh["exposure"]["units"] = saved["exposure"]["units"]
+    return fresh | {key: saved[key] for key in kept}
 
 
 def status(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -146,9 +165,9 @@ def sentence(rollout: Rollout, position: Position, decision: Decision | None, en
     by_hand = position.phase is Phase.HELD and position.held_by != RULE
     if decision is not None and not ended and not by_hand:
         return decision.sentence
-    for entry in reversed(entries):
-        if entry.sentence and (entry.move is not None or not ended):
-            return entry.sentence
+    said = [entry.sentence for entry in entries if entry.move is not None]
+    if said:
+        return said[-1]
     if position.phase is Phase.PENDING:
         return f"Not started. {rollout.challenger.name} sees no traffic until somebody starts it."
     return f"{str(position.phase).replace('_', ' ').capitalize()}; nothing has been decided yet."
@@ -246,7 +265,7 @@ def _decision(entry: Entry) -> dict[str, Any]:
     return {
         "n": entry.n,
         "at": entry.at,
-        "move": None if entry.move is None else str(entry.move),
+        "move": entry.move,
         "rule": entry.rule,
         "reason": entry.sentence,
         "actor": entry.actor,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from crossfade.ledger import Entry
 from crossfade.spec.model import Ab, Canary, Interleave, Promote, Rollout, Shadow, stage_name
-from crossfade.state import IllegalMove, Move, Phase, Position, apply, planned_weight
+from crossfade.state import Phase, Position, planned_weight
 from crossfade.view.words import percent
-
-if TYPE_CHECKING:
-    from crossfade.ledger import Entry
 
 
 def strip(rollout: Rollout, position: Position, entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -18,7 +16,7 @@ def strip(rollout: Rollout, position: Position, entries: Sequence[Entry]) -> lis
 
     `state` is `done`, `here`, `ahead`, `stopped` (rolled back there) or `skipped` (never entered).
     """
-    been = _visited(rollout, entries)
+    been = _visited(entries)
     here = (position.stage, position.step)
     ended = position.phase is Phase.ROLLED_BACK
     points = []
@@ -57,16 +55,7 @@ def point_label(rollout: Rollout, stage: int, step: int) -> str:
             return f"{stage_name(found)} {percent(planned_weight(rollout, stage, step))}"
 
 
-def _visited(rollout: Rollout, entries: Sequence[Entry]) -> set[tuple[int, int]]:
-    """The (stage, step) points that the ledger's moves went through."""
-    position, been = Position(), set()
-    for entry in entries:
-        if entry.move is None:
-            continue
-        try:
-            position = apply(rollout, position, Move(entry.move), entry.at, actor=entry.actor)
-        except (IllegalMove, IndexError):
-            # Entries made under an earlier revision may not fit today's stages; they tell nothing about these.
-            break
-        been.add((position.stage, position.step))
-    return been
+def _visited(entries: Sequence[Entry]) -> set[tuple[int, int]]:
+    """The (stage, step) points that the ledger says the rollout stood on."""
+    stood = [entry.to_position for entry in entries if entry.to_position is not None]
+    return {(at["stage"], at["step"]) for at in stood if at["phase"] != Phase.PENDING}

@@ -1,0 +1,213 @@
+"""One rollout's record as a tree for the terminal: sentence, exposure, evidence, harm, decisions, arms.
+
+It draws what the record says and computes nothing. Shape repeats colour, so that the tree reads the same when
+piped; green is kept for a rollout that is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from crossfade.view.words import clock, duration, percent, signed, whole
+
+INK = {"grey": "bright_black", "accent": "cyan", "amber": "yellow", "red": "red", "green": "green"}
+
+VERDICT_INK = {"undecided": "bright_black", "safe": "bold", "harmful": "red", "unmeasured": "yellow"}
+
+POINT = {
+    "done": ("■", ""),
+    "here": ("▶", "bold cyan"),
+    "ahead": ("□", "bright_black"),
+    "stopped": ("✖", "bold"),
+    "skipped": ("·", "bright_black"),
+}
+
+DECISIONS_SHOWN = 6
+
+QUIET = "bright_black"
+
+Record = Mapping[str, Any]
+
+
+def tree(record: Record, *, now: float | None = None) -> RenderableType:
+    """The record of one rollout as a Rich renderable; `now` adds how old it is when it should be newer."""
+    ink = INK[record["tone"]]
+    title = Text.assemble((record["name"], "bold"), "  ", (_standing(record), ink))
+    root = Tree(title, guide_style=QUIET)
+    root.add(Text(record["sentence"], style="bold" if record["tone"] in ("red", "amber") else ""))
+    stale = _stale(record, now)
+    if stale is not None:
+        root.add(stale)
+    root.add(_titled("exposure", "", _exposure(record)))
+    if record["lines"]:
+        challenger = record["harm"]["arm"]
+        root.add(_titled("evidence", f"{challenger} − champion, always-valid intervals", _evidence(record["lines"])))
+    else:
+        root.add(_titled("evidence", "", [Text("none yet", style=QUIET)]))
+    harm = _harm(record["harm"])
+    if harm:
+        root.add(_titled("harm", "beyond the champion's rate", harm))
+    if record["decisions"]:
+        root.add(_titled("decisions", "", [_decisions(record["decisions"])]))
+    root.add(_titled("arms", "", [_arms(record["arms"]), *_losses(record)]))
+    return root
+
+
+def trees(records: Sequence[Record], *, now: float | None = None) -> RenderableType:
+    """Several rollouts below each other."""
+    parts: list[RenderableType] = []
+    for record in records:
+        parts.extend([tree(record, now=now), Text("")])
+    return Group(*parts[:-1])
+
+
+def _standing(record: Record) -> str:
+    words = [str(record["phase"]).replace("_", " ")]
+    here = next((point["label"] for point in record["stages"] if point["state"] in ("here", "stopped")), None)
+    if here and here not in (record["phase"], "promote"):
+        words.append(f"in {here}" if record["phase"] == "rolled_back" else here)
+    held = record["held"]
+    if held:
+        words.append("by a rule" if held["by"] == "rule" else f"by {held['by']}")
+    return " · ".join(words)
+
+
+def _stale(record: Record, now: float | None) -> Text | None:
+    """A warning when a living rollout has not been looked at for a while: an old tree must not pass for a new one."""
+    if now is None or record["phase"] not in ("running", "held", "promoted"):
+        return None
+    age = now - float(record["at"])
+    if age < 15.0:
+        return None
+    return Text(f"? as of {duration(age)} ago; the controller has been silent since", style=INK["amber"])
+
+
+def _titled(title: str, note: str, body: Iterable[RenderableType]) -> RenderableType:
+    head = Text.assemble((title, "bold"), ("  " + note if note else "", QUIET))
+    return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in body))
+
+
+def _exposure(record: Record) -> list[RenderableType]:
+    line = Text()
+    previous = None
+    for point in record["stages"]:
+        mark, style = POINT[point["state"]]
+        same = point["stage"] == previous
+        label = percent(point["weight"]) if same else point["label"]
+        line.append(" ─ " if line else "", style=QUIET)
+        line.append(f"{mark} {label}", style=style)
+        previous = point["stage"]
+    exposure = record["exposure"]
+    shares = f"planned {percent(exposure['planned'])}  actual {percent(exposure['actual'])}"
+    units = " · ".join(f"{arm} {whole(n)} units" for arm, n in exposure["units"].items())
+    parts: list[RenderableType] = [line, Text(f"{shares}   {units}".rstrip())]
+    told = [record["progress"]["text"]] if record["progress"] else []
+    following = record["next"]
+    if following["what"]:
+        told.append(following["what"] + (f", {clock(following['until'])} UTC" if following["until"] else ""))
+    if told:
+        parts.append(Text(" · ".join(told), style=QUIET))
+    return parts
+
+
+def _evidence(lines: Sequence[Record]) -> list[RenderableType]:
+    """Two rows a metric: the difference with its interval and limit, then each arm's own value with its denominator."""
+    names = _column(lines, lambda line: line["metric"])
+    estimates = _column(lines, lambda line: line["estimate"])
+    intervals = _column(lines, lambda line: line["interval"])
+    limits = _column(lines, lambda line: line["limit"])
+    parts: list[RenderableType] = []
+    for index, line in enumerate(lines):
+        ink = VERDICT_INK[line["verdict"]]
+        row = Text.assemble((line["shape"], ink), " ", (names[index], "bold" if line["role"] == "goal" else ""))
+        row.append(f"  {estimates[index]}  {intervals[index]}  {limits[index]}  ")
+        row.append(line["verdict"], style=ink)
+        row.no_wrap = True
+        parts.append(row)
+        parts.append(Padding(Text(" · ".join(_denominators(line)), style=QUIET), (0, 0, 0, 2)))
+    return parts
+
+
+def _denominators(line: Record) -> list[str]:
+    told = [] if line["role"] == "guardrail" else [line["role"]]
+    for arm, n in line["units"].items():
+        value = line["values"].get(arm)
+        told.append(f"{arm} {value} of {n}" if value else f"{arm} {n} units")
+    ways = line["toward"]
+    if line["verdict"] == "undecided":
+        told.extend(f"{percent(round(ways[way], 2))} of the way to {way}" for way in ("safe", "harm") if ways[way])
+    if line["reason"]:
+        told.append(line["reason"])
+    return told
+
+
+def _column(lines: Sequence[Record], of: Any) -> list[str]:
+    texts = [str(of(line)) for line in lines]
+    width = max(cell_len(text) for text in texts)
+    return [text + " " * (width - cell_len(text)) for text in texts]
+
+
+def _harm(harm: Record) -> list[RenderableType]:
+    if not harm["units"]:
+        return []
+    parts: list[RenderableType] = [Text(f"{whole(harm['units'])} units have been served by {harm['arm']}")]
+    for metric in harm["metrics"]:
+        row = Text(f"{metric['metric']}: excess {signed(metric['excess'], '')}")
+        if metric["budget"] is not None:
+            row.append(f" of a budget of {metric['budget']:g} ({percent(metric['spent'])} spent)")
+        parts.append(row)
+        parts.extend(Padding(Text(text, style=QUIET), (0, 0, 0, 2)) for text in metric["arithmetic"])
+    return parts
+
+
+def _decisions(decisions: Sequence[Record]) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for style in (QUIET, QUIET, "", ""):
+        grid.add_column(style=style, no_wrap=style == QUIET)
+    for entry in decisions[-DECISIONS_SHOWN:]:
+        by = "" if entry["actor"] == "rule" else f" ({entry['actor']})"
+        grid.add_row(f"{entry['n']}", clock(entry["at"]), entry["move"] or entry["rule"], f"{entry['reason']}{by}")
+    return grid
+
+
+def _arms(arms: Mapping[str, Record]) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column()
+    grid.add_column(style=QUIET)
+    for _ in range(4):
+        grid.add_column(justify="right")
+    grid.add_row("", "", *(Text(word, style=QUIET) for word in ("requests", "failed", "fell back", "share")))
+    for name, arm in arms.items():
+        style = INK["accent"] if arm["role"] == "challenger" else ""
+        counts = (whole(arm["requests"]), whole(arm["failures"]), whole(arm["fallbacks"]), percent(arm["share"]))
+        grid.add_row(Text(name, style=style), arm["role"], *counts)
+    return grid
+
+
+def _losses(record: Record) -> list[RenderableType]:
+    """What was not measured, where there was anything: dropped copies, missing units, orphans, faults, a lost lease."""
+    counts = record["counts"]
+    words = {
+        "dropped": "shadow copies dropped",
+        "missing_units": "requests without a unit",
+        "orphans": "outcomes that joined nothing",
+        "faults": "faults of ours",
+    }
+    told = [f"{whole(counts[key])} {text}" for key, text in words.items() if counts.get(key)]
+    parts: list[RenderableType] = []
+    if told:
+        parts.append(Text("? " + " · ".join(told), style=INK["amber"]))
+    if counts.get("wins") is not None:
+        wins, ties, losses = (whole(counts[key]) for key in ("wins", "ties", "losses"))
+        parts.append(Text(f"preferred the challenger {wins} · tie {ties} · preferred the champion {losses}"))
+    if record["lease"]["held"] is False:
+        parts.append(Text("? the gateways do not hear the controller: only the champion serves", style=INK["amber"]))
+    return parts
