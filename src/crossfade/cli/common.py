@@ -1,0 +1,81 @@
+"""What every command shares: the data folder, JSON output, and errors that say what to do instead of a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crossfade.rim.store import Store
+
+FINE, PROBLEM, WRONG_USE = 0, 1, 2
+
+DATA = Path("crossfade-data")
+
+DataDir = Annotated[Path, typer.Option("--data", help="Folder that holds the rollouts.", envvar="CROSSFADE_DATA")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the record for programs instead of text for people.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The rollout's name, as in its spec.")]
+
+Register = Callable[[typer.Typer], None]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A terminal that prints text as it is: no markup, no highlighting; no colour when piped."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def print_json(record: Any) -> None:
+    """One JSON value on one line of standard output."""
+    sys.stdout.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def fail(error: str, what_to_do: str = "", *, code: int = WRONG_USE, as_json: bool = False) -> NoReturn:
+    """End the command, saying what was wrong and what to do: on standard error, or with `--json` as a record."""
+    if as_json:
+        print_json({"error": error, "what_to_do": what_to_do})
+    else:
+        sys.stderr.write(f"crossfade: {error}\n" + (f"  {what_to_do}\n" if what_to_do else ""))
+    raise typer.Exit(code)
+
+
+@contextmanager
+def opened(data: Path, *, as_json: bool = False) -> Iterator[Store]:
+    """The store of a data folder; whatever is wrong with it or with the name or move asked for ends the command."""
+    from crossfade.rim import standing
+    from crossfade.rim.store import StaleDecision, StoreError, UnknownRollout
+    from crossfade.spec.parse import SpecProblems
+    from crossfade.state import IllegalMove
+
+    store = None
+    try:
+        store = standing.open_store(data)
+        yield store
+    except standing.NoData as error:
+        fail(str(error), "name the folder with --data, or begin with `crossfade serve SPEC`", as_json=as_json)
+    except UnknownRollout as error:
+        close = standing.nearest(error, store) if store else []
+        fail(str(error), f"did you mean {close[0]}?" if close else "see `crossfade status`", as_json=as_json)
+    except IllegalMove as error:
+        fail(str(error), "see `crossfade status` for where it stands", as_json=as_json)
+    except StaleDecision as error:
+        fail(str(error), code=PROBLEM, as_json=as_json)
+    except StoreError as error:
+        todo = f"if {data / 'state.db'} was damaged, put a copy back or serve into another folder with --data"
+        fail(str(error), todo, code=PROBLEM, as_json=as_json)
+    except SpecProblems as error:
+        todo = "it was written by another version of crossfade; use that one, or serve the corrected spec again"
+        fail(f"a stored spec is not understood: {error}", todo, code=PROBLEM, as_json=as_json)
+    finally:
+        if store is not None:
+            store.close()

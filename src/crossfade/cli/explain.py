@@ -1,0 +1,93 @@
+"""`crossfade explain`: the rule that spoke, its arithmetic and the evidence as it stood."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, print_json
+
+if TYPE_CHECKING:
+    from crossfade.ledger import Entry
+    from crossfade.spec.model import Rollout
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("explain")(explain)
+
+
+def explain(
+    name: Name,
+    n: Annotated[
+        int | None, typer.Argument(metavar="[N]", help="Number of a decision, as `status` lists it; now if left out.")
+    ] = None,
+    data: DataDir = DATA,
+    json: AsJson = False,
+) -> None:
+    """Say why a rollout stands where it stands, or why decision N was taken, with the arithmetic."""
+    with opened(data, as_json=json) as store:
+        from crossfade.rim.standing import standing
+
+        record = standing(store, name, time.time())
+        rollout = store.get(name).rollout
+        entries = store.entries(name)
+    if n is None:
+        if json:
+            print_json(record)
+        else:
+            _print([*_now(record), *_arithmetic(rollout, record["evidence"])])
+        return
+    entry = next((entry for entry in entries if entry.n == n), None)
+    if entry is None:
+        fail(f"{name} has no entry {n} in its ledger", f"its entries are 1 to {len(entries)}", as_json=json)
+    if json:
+        print_json(entry.to_json())
+    else:
+        _print([*_then(entry), *_arithmetic(rollout, entry.evidence)])
+
+
+def _now(record: Mapping[str, Any]) -> list[str]:
+    told = [f"{record['name']} now: {record['phase'].replace('_', ' ')}", f"  {record['sentence']}"]
+    if record["next"]["what"]:
+        told.append(f"  {record['next']['what']}")
+    if record["progress"]:
+        told.append(f"  {record['progress']['text']}")
+    for metric in record["harm"]["metrics"]:
+        told.extend(f"  harm on {metric['metric']}, {text}" for text in metric["arithmetic"])
+    return told
+
+
+def _then(entry: Entry) -> list[str]:
+    from crossfade.view.words import moment
+
+    who = "by rule" if entry.actor == "rule" else f"by {entry.actor}"
+    told = [
+        f"{entry.rollout} entry {entry.n}: {entry.move or entry.kind} {who}, {moment(entry.at)} UTC",
+        f"  rule {entry.rule}: {entry.sentence}",
+        f"  spec revision {entry.revision}",
+    ]
+    if entry.facts:
+        seen = ", ".join(f"{kind} version {version}" for kind, version in sorted(entry.facts.items()))
+        told.append(f"  computed from the fact tables {seen}")
+    return told
+
+
+def _arithmetic(rollout: Rollout, records: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    from crossfade.judge.evidence import Evidence
+    from crossfade.view.explain import explain as steps
+
+    if not records:
+        yield "  no evidence had been measured"
+    for record in records:
+        heading, *rest = steps(rollout, Evidence.from_json(record))
+        yield f"  {heading}"
+        yield from (f"      {step}" for step in rest)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)

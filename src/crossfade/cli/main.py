@@ -1,0 +1,75 @@
+"""The `crossfade` command: finds the module of the command asked for and runs it.
+
+Only that module is loaded, so that `crossfade check` does not wait for a database engine it never uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from crossfade import __version__
+from crossfade.cli.act import MOVES
+
+COMMANDS: dict[str, str] = {
+    "init": "init",
+    "check": "check",
+    "demo": "demo",
+    "serve": "serve",
+    "status": "status",
+    "explain": "explain",
+    **dict.fromkeys(MOVES, "act"),
+    "verify": "verify",
+}
+"""Every command and the module that registers it, in the order help lists them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; always ends the process with a documented exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        build(given)(args=given, prog_name="crossfade")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader of a pipe went away; that is its right. Closing stderr keeps the interpreter quiet about it.
+        sys.stderr.close()
+        raise SystemExit(0) from None
+
+
+def build(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The application with the commands that `arguments` may need: one where it is named, else all."""
+    app = typer.Typer(
+        name="crossfade",
+        help="Take a model from shadow to everyone, gradually, and prove why. "
+        "Exit codes: 0 fine, 1 found a problem, 2 wrong use.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_crossfade)
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    wanted = [COMMANDS[named]] if named in COMMANDS else COMMANDS.values()
+    for module in dict.fromkeys(wanted):
+        importlib.import_module(f"crossfade.cli.{module}").register(app)
+    return app
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"crossfade {__version__}")
+        raise typer.Exit
+
+
+def _crossfade(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options of the program as a whole."""
+
+
+if __name__ == "__main__":
+    main()

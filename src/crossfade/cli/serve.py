@@ -1,0 +1,82 @@
+"""`crossfade serve`: put the gateways, the controller and the control port of one host to work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossfade.cli.common import DATA, PROBLEM, WRONG_USE, AsJson, DataDir, fail, print_json
+
+if TYPE_CHECKING:
+    from crossfade.rim.supervisor import Supervisor
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("serve")(serve)
+
+
+def serve(
+    specs: Annotated[
+        list[Path] | None, typer.Argument(metavar="SPEC…", help="Spec files; none serves what is stored.")
+    ] = None,
+    data: DataDir = DATA,
+    host: Annotated[str, typer.Option(help="Address of the data port.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Data port: what models' clients call.", min=0, max=65535)] = 8080,
+    control_host: Annotated[str, typer.Option(help="Address of the control port; keep it private.")] = "127.0.0.1",
+    control_port: Annotated[
+        int, typer.Option(help="Control port: outcomes, rollouts, pages.", min=0, max=65535)
+    ] = 8090,
+    workers: Annotated[int, typer.Option(help="Gateway processes.", min=1)] = 1,
+    tick: Annotated[float, typer.Option(help="Seconds between looks at the evidence.", min=0.05)] = 1.0,
+    start: Annotated[bool, typer.Option("--start/--no-start", help="Start rollouts that are pending.")] = True,
+    json: AsJson = False,
+) -> None:
+    """Serve rollouts until interrupted; whatever dies is restarted."""
+    from crossfade.cli.act import _user
+    from crossfade.rim import supervisor
+    from crossfade.rim.store import StoreError
+    from crossfade.spec.parse import SpecProblems
+
+    texts = [_text(path, as_json=json) for path in specs or ()]
+    try:
+        supervisor.serve(
+            texts,
+            data,
+            host=host,
+            port=port,
+            control_host=control_host,
+            control_port=control_port,
+            workers=workers,
+            tick=tick,
+            start=start,
+            actor=_user(),
+            on_ready=lambda running: _announce(running, host, control_host, data, as_json=json),
+        )
+    except SpecProblems as error:
+        fail(str(error), "`crossfade check SPEC` lists every problem", code=PROBLEM, as_json=json)
+    except supervisor.ServeError as error:
+        fail(str(error), code=WRONG_USE, as_json=json)
+    except StoreError as error:
+        fail(str(error), "serve into another folder with --data", code=PROBLEM, as_json=json)
+
+
+def _text(path: Path, *, as_json: bool) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        fail(f"cannot read {path}: {error.strerror}", "`crossfade init` writes a spec to begin with", as_json=as_json)
+    except UnicodeDecodeError:
+        fail(f"{path} is not a text file in UTF-8", "name a YAML spec", as_json=as_json)
+
+
+def _announce(running: Supervisor, host: str, control_host: str, data: Path, *, as_json: bool) -> None:
+    data_url, control_url = f"http://{host}:{running.data_port}", f"http://{control_host}:{running.control_port}"
+    if as_json:
+        print_json({"data": data_url, "control": control_url, "folder": str(data)})
+        return
+    typer.echo(f"models    {data_url}    point models' clients here")
+    typer.echo(f"control   {control_url}    pages, outcomes, rollouts")
+    typer.echo(f"folder    {data}    watch it with `crossfade status -w --data {data}`")

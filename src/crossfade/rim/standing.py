@@ -1,0 +1,73 @@
+"""What people ask of the store, from terminal or control port: the record as it stands now, and a move by hand."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from crossfade.ledger import MANUAL, Entry
+from crossfade.rim.store import Store, StoreError, UnknownRollout
+from crossfade.state import RULE, Move
+from crossfade.view import refreshed
+
+PAST = {
+    Move.START: "Started",
+    Move.ADVANCE: "Advanced",
+    Move.HOLD: "Held",
+    Move.RESUME: "Resumed",
+    Move.ROLLBACK: "Rolled back",
+    Move.PROMOTE: "Promoted",
+    Move.FINISH: "Finished",
+}
+
+
+class NoData(StoreError):
+    """There is no store where somebody looked for one."""
+
+
+def open_store(data: Path) -> Store:
+    """The existing store under `data`; looking never makes one. Raises NoData or StoreError."""
+    if not data.is_dir():
+        raise NoData(f"there is no folder {data}")
+    if not (data / "state.db").is_file():
+        raise NoData(f"{data} holds no rollouts: it has no state.db")
+    return Store(data)
+
+
+def standing(store: Store, name: str, now: float) -> dict[str, Any]:
+    """The record of one rollout at time `now`. Raises UnknownRollout."""
+    stored = store.get(name)
+    return refreshed(store.view(name), stored.rollout, stored.position, store.entries(name), now=now)
+
+
+def all_standing(store: Store, now: float) -> list[dict[str, Any]]:
+    """The records of every rollout, by name."""
+    return [standing(store, stored.name, now) for stored in store.rollouts()]
+
+
+def move_by_hand(store: Store, name: str, move: Move, *, actor: str, reason: str, at: float) -> Entry:
+    """Make a person's move, with the evidence they could see kept beside it.
+
+    Raises IllegalMove, UnknownRollout, or ValueError for a missing reason or an actor that is the rules' own name.
+    """
+    reason, actor = " ".join(reason.split()), actor.strip()
+    if not reason:
+        raise ValueError("a move by hand needs a reason: it is what others will read in the ledger")
+    if actor in ("", RULE):
+        raise ValueError(f"{actor!r} cannot be the name of a person who moves a rollout; give another")
+    seen = store.view(name)
+    return store.act(
+        name,
+        move,
+        actor=actor,
+        rule=MANUAL,
+        sentence=f"{PAST[move]} by {actor}: {reason}",
+        evidence=seen["evidence"] if seen else [],
+        at=at,
+    )
+
+
+def nearest(unknown: UnknownRollout, store: Store) -> list[str]:
+    """Names that somebody may have meant, closest first."""
+    return difflib.get_close_matches(unknown.name, [stored.name for stored in store.rollouts()], n=3, cutoff=0.5)
