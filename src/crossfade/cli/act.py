@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
         app.command(move, help=what)(_command(move))
 
 
-def _command(move: str) -> object:
+def _command(move: str) -> Callable[..., None]:
     def act(name: Name, reason: Reason, data: DataDir = DATA, actor: Actor = None, json: AsJson = False) -> None:
         _act(move, name, reason, data, actor, json)
 

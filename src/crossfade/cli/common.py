@@ -54,7 +54,7 @@ def opened(data: Path, *, as_json: bool = False) -> Iterator[Store]:
     """The store of a data folder; whatever is wrong with it or with the name or move asked for ends the command."""
     from crossfade.rim import standing
     from crossfade.rim.store import StaleDecision, StoreError, UnknownRollout
-    from crossfade.spec.parse import SpecProblems
+    from crossfade.spec.problems import SpecProblems
     from crossfade.state import IllegalMove
 
     store = None

@@ -20,15 +20,13 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     specs: Annotated[
-        list[Path] | None, typer.Argument(metavar="SPEC…", help="Spec files; none serves what is stored.")
+        list[Path] | None, typer.Argument(metavar="SPEC…", help="Spec files; none: what is stored.")
     ] = None,
     data: DataDir = DATA,
     host: Annotated[str, typer.Option(help="Address of the data port.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Data port: what models' clients call.", min=0, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(help="What models' clients call.", min=0, max=65535)] = 8080,
     control_host: Annotated[str, typer.Option(help="Address of the control port; keep it private.")] = "127.0.0.1",
-    control_port: Annotated[
-        int, typer.Option(help="Control port: outcomes, rollouts, pages.", min=0, max=65535)
-    ] = 8090,
+    control_port: Annotated[int, typer.Option(help="Outcomes, rollouts, pages.", min=0, max=65535)] = 8090,
     workers: Annotated[int, typer.Option(help="Gateway processes.", min=1)] = 1,
     tick: Annotated[float, typer.Option(help="Seconds between looks at the evidence.", min=0.05)] = 1.0,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start rollouts that are pending.")] = True,
@@ -38,7 +36,7 @@ def serve(
     from crossfade.cli.act import _user
     from crossfade.rim import supervisor
     from crossfade.rim.store import StoreError
-    from crossfade.spec.parse import SpecProblems
+    from crossfade.spec.problems import SpecProblems
 
     texts = [_text(path, as_json=json) for path in specs or ()]
     try:
