@@ -67,12 +67,22 @@ class Ranker:
     """(width, dimensions); the identity where pixels are compared as they are."""
     documents: Floats
     """(documents, dimensions), already projected."""
+    norms: Floats
+    """Squared length of each document."""
     ids: tuple[str, ...]
     depth: int = 10
 
+    @classmethod
+    def of(cls, images: Floats, ids: tuple[str, ...], projection: Floats) -> Ranker:
+        """A ranker of `images` by their projections."""
+        documents = np.ascontiguousarray(images @ projection)
+        norms = np.square(documents).sum(axis=1)
+        return cls(width=images.shape[1], projection=projection, documents=documents, norms=norms, ids=ids)
+
     def search(self, row: Floats) -> list[str]:
         """The ids of the `depth` nearest documents, nearest first, ties by position."""
-        distance = np.square(self.documents - row @ self.projection).sum(axis=1)
+        # |d − q|² without |q|², which is the same for every document.
+        distance = self.norms - 2.0 * (self.documents @ (row @ self.projection))
         nearest = np.argsort(distance, kind="stable")[: self.depth]
         return [self.ids[i] for i in nearest]
 

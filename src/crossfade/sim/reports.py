@@ -7,6 +7,7 @@ outcome id, so a console that dies in between neither loses nor doubles one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import json
@@ -87,10 +88,16 @@ class Sender:
             batch: list[tuple[float, int, dict[str, Any]]] = []
             while self._heap and self._heap[0][0] <= now and len(batch) < _BATCH:
                 batch.append(heapq.heappop(self._heap))
-            if not await self._post([outcome for _, _, outcome in batch]):
-                for entry in batch:
-                    heapq.heappush(self._heap, entry)
-                self.retries += 1
+            taken = False
+            try:
+                taken = await self._post([outcome for _, _, outcome in batch])
+            finally:
+                # Also when cancelled in the middle: what is not acknowledged is still owed.
+                if not taken:
+                    self.retries += 1
+                    for entry in batch:
+                        heapq.heappush(self._heap, entry)
+            if not taken:
                 return False
         return True
 
@@ -110,8 +117,9 @@ class Sender:
         self.rejected += len(said.get("rejected", ()))
         return True
 
-    async def run(self, clock: Callable[[], float], every: float = 0.25) -> None:
-        """Flush until cancelled."""
-        while True:
+    async def run(self, clock: Callable[[], float], stop: asyncio.Event, every: float = 0.25) -> None:
+        """Flush until `stop`; a batch on its way is waited for, so that its acknowledgement is not lost."""
+        while not stop.is_set():
             taken = await self.flush(clock())
-            await asyncio.sleep(every if taken else 2 * every)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every if taken else 2 * every)

@@ -106,12 +106,11 @@ class Traffic:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`, then let the last answers and outcomes in."""
-        sending = asyncio.create_task(self.sender.run(time.time))
+        sending = asyncio.create_task(self.sender.run(time.time, stop))
         writing = asyncio.create_task(self._keep_tally())
         await self._arrive(stop)
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=3.0)
-        sending.cancel()
         writing.cancel()
         await asyncio.gather(sending, writing, return_exceptions=True)
         # Everything reported now is early or late like any other report; the run is over either way.

@@ -100,8 +100,8 @@ def _search(seed: int) -> Trained:
     indexed, rows, indexed_y, labels = _split(x / 16.0, y, 0.3, seed)
     ids = tuple(f"image-{i:04d}" for i in range(len(indexed)))
     projection = np.ascontiguousarray(PCA(n_components=4, random_state=seed).fit(indexed).components_.T)
-    champion = Ranker(width=64, projection=projection, documents=indexed @ projection, ids=ids)
-    challenger = Ranker(width=64, projection=np.eye(64), documents=indexed, ids=ids)
+    champion = Ranker.of(indexed, ids, projection)
+    challenger = Ranker.of(indexed, ids, np.eye(64))
     documents = {name: int(label) for name, label in zip(ids, indexed_y, strict=True)}
     return Trained(
         champion=champion,
