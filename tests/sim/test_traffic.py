@@ -124,7 +124,7 @@ class _Desk:
                     self.send_header("content-length", "0")
                     self.end_headers()
                     return
-                fresh = sum(desk.seen[o["outcome_id"]] == 0 for o in body)
+                fresh = len({o["outcome_id"] for o in body} - set(desk.seen))
                 desk.seen.update(o["outcome_id"] for o in body)
                 said = json.dumps({"accepted": fresh, "duplicates": len(body) - fresh, "rejected": []}).encode()
                 self.send_response(202)
