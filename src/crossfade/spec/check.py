@@ -1,0 +1,164 @@
+"""What a spec must satisfy as a whole: rules that look at more than one value.
+
+Each rule reports at the node that is wrong. A rule stays silent about values that are `UNKNOWN`: their own problem
+has been told, and what follows from it is not a second mistake.
+"""
+
+from __future__ import annotations
+
+from crossfade.spec import words
+from crossfade.spec.check_stages import check_stages
+from crossfade.spec.document import Document, MetricDocument
+from crossfade.spec.model import From, Kind, Source
+from crossfade.spec.partial import arms, known, metrics, said, stages
+from crossfade.spec.source import Node, shown
+
+
+def check(document: Document) -> None:
+    """Report every problem between values to the nodes of `document`."""
+    _arms(document)
+    _segments(document)
+    _metrics(document)
+    check_stages(document)
+    _protection(document)
+    _ranking(document)
+
+
+def _arms(document: Document) -> None:
+    one, several = document.wrote("challenger"), document.wrote("challengers")
+    if one and several:
+        document.at("challengers").report_key(
+            "both 'challenger' and 'challengers' are written; keep one of them", allowed="challenger or challengers"
+        )
+    elif not one and not several:
+        document.place.report_missing(
+            "challenger",
+            "the key 'challenger' is missing: the model that wants to take over ('challengers' for several)",
+        )
+    seen: dict[str, Node] = {}
+    for arm in arms(document):
+        if known(arm.name):
+            node = arm.at("name")
+            if arm.name in seen:
+                node.report(
+                    f"the arm name {shown(arm.name)} is taken on line {seen[arm.name].line}; "
+                    "every arm needs a name of its own"
+                )
+            seen.setdefault(arm.name, node)
+        if arm.wrote("timeout") and known(arm.timeout, document.deadline) and arm.timeout > document.deadline:
+            arm.at("timeout").report(
+                f"the arm's timeout is longer than the {said(document.deadline)} that a whole request may take, "
+                "so it would never be reached; shorten it or raise 'deadline'",
+                allowed=f"at most {said(document.deadline)}",
+            )
+
+
+def _segments(document: Document) -> None:
+    if not known(document.segments):
+        return
+    for index, segment in enumerate(document.segments):
+        if known(segment) and segment.source is From.REQUEST:
+            document.at("segments").value[index].report(
+                "every request would be a segment of its own; expected header:NAME, cookie:NAME or json:$.path",
+                allowed="header:NAME, cookie:NAME or json:$.path",
+            )
+
+
+def _ranking(document: Document) -> None:
+    if document.wrote("ranking") or not known(document.stages):
+        return
+    for name, stage in stages(document):
+        if name == "interleave":
+            stage.place.report_key(
+                "an interleave stage needs to know where replies carry their ranked list; add the key 'ranking' "
+                "at the top, such as `ranking: {items: $.items, id: $.id}`"
+            )
+            return
+
+
+def _metrics(document: Document) -> None:
+    goal: str | None = None
+    for name, metric in metrics(document).items():
+        _name(document.at("metrics").value[name], name)
+        _metric(metric)
+        if known(metric.goal) and metric.goal:
+            if goal is not None:
+                metric.at("goal").report(
+                    f"{shown(goal)} is the goal already; a rollout has one goal, make the others guardrails"
+                )
+            goal = goal or name
+
+
+def _name(node: Node, name: str) -> None:
+    try:
+        words.NAME.read(name)
+    except words.Wrong:
+        node.report_key(f"found the name {shown(name)}; expected {words.NAME.expected}", allowed=words.NAME.expected)
+
+
+def _metric(metric: MetricDocument) -> None:
+    node = metric.place
+    quantile = metric.kind == Kind.QUANTILE
+    if quantile and not metric.wrote("q"):
+        node.report_missing("q", "a quantile needs 'q', which quantile it is, such as q: 0.99")
+    if known(metric.kind) and not quantile and metric.wrote("q"):
+        metric.at("q").report_key(f"'q' belongs to kind: quantile, and this is kind: {metric.kind}; remove it")
+    if metric.source == Source.OUTCOME and not metric.wrote("window"):
+        node.report_missing(
+            "window", "an outcome needs 'window', how long after the first exposure it counts, such as window: 24h"
+        )
+    if metric.source == Source.RESPONSE:
+        for key in ("window", "outcome"):
+            if metric.wrote(key):
+                metric.at(key).report_key(f"'{key}' belongs to from: outcome, and this is from: response; remove it")
+    guardrail = metric.guardrail
+    if guardrail is None or not known(guardrail, metric.kind):
+        return
+    margin, at = guardrail.margin, guardrail.at("margin")
+    if not known(margin):
+        return
+    if isinstance(at.value, str) and at.value.endswith("pp") and metric.kind != Kind.RATE:
+        at.report(
+            f"found {at.found()}; percentage points are for rates, and this is kind: {metric.kind}; "
+            "expected 20% (of the champion's value) or a number in the metric's own units",
+            allowed="20% or a number",
+        )
+    elif metric.kind == Kind.RATE and not margin.relative and margin.value >= 1.0:
+        near = f"{margin.value:g}pp" if not isinstance(at.value, str) and margin.value < 100 else None
+        at.report(
+            f"found {at.found()}; as a rate lies between 0 and 1, nothing could be worse by that margin; "
+            "expected a margin such as 0.5pp or 0.005" + (f"; did you mean {near}?" if near else ""),
+            allowed="a margin below 100pp",
+            near=near,
+        )
+    elif metric.better == "higher" and margin.relative and margin.value >= 1.0:
+        at.report(
+            f"found {at.found()}; nothing could be worse by that margin, as it is all of the champion's value",
+            allowed="a relative margin below 100%",
+        )
+
+
+def _protection(document: Document) -> None:
+    """Whoever is exposed is protected by something that is measured, and a comparison has something to compare."""
+    if not known(document.metrics) or not all(known(metric) for metric in document.metrics.values()):
+        return
+    guarded = any(metric.guardrail is not None or metric.wrote("guardrail") for metric in document.metrics.values())
+    aimed = any(metric.goal is not False for metric in document.metrics.values())
+    for name, stage in stages(document):
+        if name == "ab" and not aimed:
+            stage.place.report_key(
+                "an ab stage ends when the goal is decided, and no metric is the goal; add `goal: true` to one"
+            )
+            return
+        if name == "interleave" and not guarded and not aimed:
+            stage.place.report_key(
+                "an interleave stage needs something that can roll it back, and no metric is a guardrail or the goal; "
+                "add one, such as `errors: {from: response, kind: rate, better: lower, guardrail: {margin: 0.5pp}}`"
+            )
+            return
+        if name == "canary" and not guarded:
+            stage.place.report_key(
+                "a canary needs a guardrail that can roll it back, and no metric has one; add one, such as "
+                "`errors: {from: response, kind: rate, better: lower, guardrail: {margin: 0.5pp}}`"
+            )
+            return

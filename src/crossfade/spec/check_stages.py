@@ -1,0 +1,205 @@
+"""What the stages of a spec must satisfy: their order, their exposure, and the time that they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crossfade.spec.document import Document
+from crossfade.spec.document_stages import (
+    AbDocument,
+    CanaryDocument,
+    InterleaveDocument,
+    PromoteDocument,
+    ShadowDocument,
+    StageDocument,
+)
+from crossfade.spec.model import Kind
+from crossfade.spec.partial import AnyStage, known, metrics, said, stages
+from crossfade.spec.problems import listed, nearest
+from crossfade.spec.source import Node, shown
+
+
+def check_stages(document: Document) -> None:
+    """Report every problem of the stages to their nodes."""
+    for _, stage in stages(document):
+        _stage(document, stage)
+    _order(document)
+    _exposure(document)
+
+
+def _stage(document: Document, stage: AnyStage) -> None:
+    match stage:
+        case CanaryDocument():
+            _budget(document, stage)
+            _time_for_steps(stage)
+        case InterleaveDocument() | AbDocument():
+            if known(stage.until) and known(stage.until.decided) and not stage.until.decided:
+                stage.until.at("decided").report(
+                    "'decided: false' would leave the stage without an end; leave it out or write true", allowed="true"
+                )
+        case PromoteDocument():
+            if known(stage.watch, stage.holdback) and stage.watch > 0.0 and stage.holdback == 0.0:
+                stage.at("watch").report(
+                    "without a holdback there is nothing to watch against; add 'holdback', such as holdback: 2%"
+                )
+        case ShadowDocument():
+            pass
+    _time_for_windows(document, stage)
+
+
+def _budget(document: Document, stage: CanaryDocument) -> None:
+    if not known(stage.budget, document.metrics):
+        return
+    names = list(document.metrics)
+    for name in stage.budget:
+        node = stage.at("budget").value[name]
+        metric = document.metrics.get(name)
+        if metric is None:
+            near = nearest(name, names)
+            node.report_key(
+                f"there is no metric {shown(name)} to budget"
+                + (f"; did you mean {near}?" if near else "")
+                + f"; the metrics are {listed(names)}",
+                allowed=listed(names),
+                near=near,
+            )
+        elif known(metric) and metric.kind == Kind.QUANTILE:
+            node.report_key(f"{shown(name)} is a quantile, which has no count to budget; name a rate or a mean")
+
+
+def _time_for_steps(stage: CanaryDocument) -> None:
+    if not known(stage.steps, stage.hold_for, stage.until) or not known(stage.until.at_most):
+        return
+    needed = len(stage.steps) * stage.hold_for
+    if needed <= stage.until.at_most:
+        return
+    written = stage.wrote("until") and stage.until.wrote("at_most")
+    node = stage.until.at("at_most") if written else stage.at("hold_for")
+    node.report(
+        f"{len(stage.steps)} steps of {said(stage.hold_for)} take {said(needed)} at least, and the stage is given up "
+        f"after {said(stage.until.at_most)}; "
+        + ("shorten 'hold_for' or allow more time" if written else "shorten it or allow more: until: {at_most: ...}")
+    )
+
+
+def _time_for_windows(document: Document, stage: AnyStage) -> None:
+    """No stage that needs a metric may end before the first window of that metric has closed."""
+    if isinstance(stage, ShadowDocument | PromoteDocument) or not known(stage.until) or not known(stage.until.at_most):
+        return
+    needed = [
+        (metric.window, name)
+        for name, metric in metrics(document).items()
+        if isinstance(metric.window, float)
+        and (metric.guardrail is not None or (metric.goal is True and isinstance(stage, AbDocument)))
+    ]
+    longest = max(needed, default=None)
+    if longest is not None and longest[0] >= stage.until.at_most:
+        node = stage.until.at("at_most") if stage.wrote("until") else stage.place
+        node.report(
+            f"the stage is given up after {said(stage.until.at_most)}, before the first window of "
+            f"{shown(longest[1])} ({said(longest[0])}) has closed, so it could never be measured; allow more time",
+            allowed=f"more than {said(longest[0])}",
+        )
+
+
+def _order(document: Document) -> None:
+    """One stage an entry, promote last and once, no shadow once users have been exposed."""
+    if not known(document.stages):
+        return
+    exposed: str | None = None
+    last = len(document.stages) - 1
+    for index, entry in enumerate(document.stages):
+        if not known(entry):
+            continue
+        names = [name for name in StageDocument.model_fields if entry.wrote(name)]
+        node = entry.place
+        if not names and not node.value:
+            node.wrong("a stage: shadow, canary, interleave, ab or promote")
+        if len(names) > 1:
+            node.report(
+                f"found {listed(names).replace(' or ', ' and ')} in one entry; expected one stage: "
+                "put each behind a `- ` of its own",
+                allowed="one stage",
+            )
+        for name in names:
+            if name == "promote" and index != last:
+                entry.at(name).report_key("promote must be the last stage: after it the challenger serves everyone")
+            if name == "shadow" and exposed is not None:
+                entry.at(name).report_key(
+                    f"shadow must come before {exposed}: exposure only rises, and a shadow is seen by nobody"
+                )
+            if name in ("canary", "interleave", "ab"):
+                exposed = exposed or name
+
+
+def _exposure(document: Document) -> None:
+    """Weights only rise, and leave the champion something to be compared on."""
+    several = document.challengers is not None
+    count = len(document.challengers) if document.challengers is not None and known(document.challengers) else 1
+    before: tuple[float, str] | None = None
+    for name, stage in stages(document):
+        if isinstance(stage, PromoteDocument) and several and count > 1:
+            stage.place.report_key(
+                "promote with several challengers is not supported in this version, as it would have to choose one; "
+                "end with ab and promote the better one in a rollout of its own"
+            )
+            continue
+        for node, share, label in _weights(name, stage):
+            if count * share > 1.0 + 1e-9 and not isinstance(stage, PromoteDocument):
+                node.report(
+                    f"{count} challengers of {_percent(share)} each are {_percent(count * share)} of all units; "
+                    f"expected at most {_percent(1 / count)}",
+                    allowed=f"at most {_percent(1 / count)}",
+                )
+            elif count * share > 1.0 - 1e-9 and isinstance(stage, CanaryDocument | AbDocument):
+                node.report(
+                    f"{count} challengers of {_percent(share)} each leave the champion no units to compare with; "
+                    f"expected less than {_percent(1 / count)}",
+                    allowed=f"less than {_percent(1 / count)}",
+                )
+            if isinstance(stage, InterleaveDocument):
+                continue
+            if before is not None:
+                _rises(node, share, label, before)
+            before = (share, label)
+
+
+def _weights(name: str, stage: AnyStage) -> Iterator[tuple[Node, float, str]]:
+    """The shares of units that a stage gives to each challenger, with where each is written."""
+    match stage:
+        case CanaryDocument():
+            if known(stage.steps):
+                for index, share in enumerate(stage.steps):
+                    if known(share):
+                        yield stage.at("steps").value[index], share, "the step before"
+        case InterleaveDocument() | AbDocument():
+            if known(stage.weight):
+                yield stage.at("weight"), stage.weight, f"the {name} stage"
+        case PromoteDocument():
+            if known(stage.holdback):
+                yield stage.at("holdback"), 1.0 - stage.holdback, "promote"
+        case ShadowDocument():
+            pass
+
+
+def _rises(node: Node, share: float, label: str, before: tuple[float, str]) -> None:
+    least, which = before
+    if label == "promote":
+        if share < least - 1e-9:
+            node.report(
+                f"a holdback of {_percent(1.0 - share)} leaves the challenger {_percent(share)}, less than "
+                f"{_percent(least)} in {which}; exposure only rises",
+                allowed=f"at most {_percent(1.0 - least)}",
+            )
+        return
+    canary = label == which == "the step before"
+    if share < least - 1e-9 or (canary and share <= least):
+        node.report(
+            f"found {_percent(share)} after {_percent(least)} in {which}; exposure only rises: "
+            f"expected {'more than' if canary else 'at least'} {_percent(least)}",
+            allowed=f"{'more than' if canary else 'at least'} {_percent(least)}",
+        )
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.4g}%"

@@ -1,0 +1,191 @@
+"""What people write: the spec as pydantic models, whose field descriptions become the published JSON Schema.
+
+Every key here means something in `spec.model`; there is no key that is read and not used. Reading a `Node` never
+raises: what is wrong is reported at its place and becomes `UNKNOWN`, so that everything else can still be checked.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from crossfade.spec import measures, words
+from crossfade.spec.document_stages import StageDocument
+from crossfade.spec.measures import Duration
+from crossfade.spec.model import Better, Kind, Margin, Protocol, Source
+from crossfade.spec.source import UNKNOWN, Node, Unknown
+from crossfade.spec.words import FieldName, JsonPath, Name
+from crossfade.spec.written import Written
+
+
+class ArmDocument(Written):
+    """One model behind one URL."""
+
+    what: ClassVar[str] = "an arm"
+
+    name: Name
+    """The arm's name in records and pages, such as v1."""
+    url: Annotated[str, words.URL]
+    """Where the model server listens, such as http://127.0.0.1:8101; the request's path is added to it."""
+    model: Annotated[str, words.text("a model's name, without spaces or '/'", r"[^\s/?#\x00-\x1f\x7f]+")] | None = None
+    """The model's name at this URL, where it differs from the name in the route."""
+    timeout: Duration = 30.0
+    """How long this arm may take for one request. 30s unless written."""
+
+
+class GuardrailDocument(Written):
+    """A metric that must not get worse than its margin."""
+
+    what: ClassVar[str] = "a guardrail"
+
+    margin: Annotated[Margin, measures.MARGIN]
+    """How much worse still counts as no worse: 0.5pp is percentage points, 20% is relative to the champion, a plain
+    number is in the metric's own units (milliseconds for latency)."""
+
+
+class MetricDocument(Written):
+    """A question asked of both arms."""
+
+    what: ClassVar[str] = "a metric"
+
+    source: Annotated[Source, words.SOURCE] = Field(alias="from")
+    """Where the values come from: response (the reply itself) or outcome (what is reported later)."""
+    kind: Annotated[Kind, words.KIND]
+    """How values become a number: rate (share of units with an event), mean (average over units) or quantile."""
+    better: Annotated[Better, words.BETTER]
+    """Which direction is an improvement: lower or higher."""
+    q: Annotated[float, measures.QUANTILE] | None = None
+    """Which quantile, such as 0.99; only for kind quantile."""
+    window: Duration | None = None
+    """How long after a unit's first exposure its outcomes count, such as 24h; only, and always, for outcomes."""
+    outcome: Name | None = None
+    """The name under which the outcome is reported, where it differs from the metric's own."""
+    goal: Annotated[bool, words.FLAG] = False
+    """Whether this is what the rollout is for: the challenger must be better here before an A/B test ends well."""
+    guardrail: GuardrailDocument | None = None
+    """Makes this a guardrail: getting worse than its margin rolls the rollout back."""
+
+
+class RankingDocument(Written):
+    """Where a reply carries its ranked list."""
+
+    what: ClassVar[str] = "a ranking"
+
+    items: JsonPath
+    """JSON path to the list inside the reply, such as $.items."""
+    id: JsonPath = "$"
+    """JSON path to an item's id inside one item; $ where the items are the ids themselves."""
+
+
+class Document(Written):
+    """A Crossfade rollout: one challenger's way from shadow to serving everyone."""
+
+    what: ClassVar[str] = "a rollout"
+    model_config = ConfigDict(
+        title="Crossfade rollout",
+        json_schema_extra={
+            "oneOf": [{"required": ["challenger"]}, {"required": ["challengers"]}],
+        },
+    )
+
+    name: Name
+    """The rollout's name in commands, records and pages, such as ranker-v2."""
+    route: Annotated[str, words.ROUTE]
+    """Path prefix of the requests this rollout is about, such as /v2/models/ranker/infer."""
+    protocol: Annotated[Protocol, words.PROTOCOL]
+    """The wire protocol of the models: open-inference, json, mlflow or predict-v1."""
+    unit: FieldName
+    """Who is randomised: header:NAME, cookie:NAME, json:$.path, or request for each request by itself."""
+    champion: ArmDocument
+    """The model that serves now."""
+    challenger: ArmDocument | None = None
+    """The model that wants to take over. Write this or challengers."""
+    challengers: (
+        Annotated[
+            list[ArmDocument],
+            words.items("a list of arms, each with a name and a url", least=1),
+            Field(json_schema_extra={"minItems": 1}),
+        ]
+        | None
+    ) = None
+    """Several models that want to take over, compared with the champion side by side. Write this or challenger."""
+    alpha: Annotated[float, measures.share(zero=False, most=0.5)] = 0.05
+    """How often, at most, a wrong decision may be taken over the rollout's whole life. 5% unless written."""
+    salt: words.Text | None = None
+    """What assignment is hashed with; the rollout's name unless written. The same salt gives the same units."""
+    segments: Annotated[list[FieldName], words.items("a list such as [header:x-country]")] = Field(default_factory=list)
+    """Fields of the request by which exposure is recorded, to look at groups of units separately."""
+    ranking: RankingDocument | None = None
+    """Where replies carry a ranked list; only, and always, with an interleave stage."""
+    reveal: Annotated[bool, words.FLAG] = False
+    """Whether replies say in the header x-crossfade-arm which arm served them. false unless written."""
+    lease: Duration = 10.0
+    """How long gateways go on without their controller before only the champion serves. 10s unless written."""
+    deadline: Duration = 30.0
+    """How long a request may take in all, with the champion's answer in place of a failed one. 30s unless written."""
+    metrics: Annotated[
+        dict[str, MetricDocument],
+        words.table("a mapping from names of your own to metrics, such as `errors: {from: response, ...}`", least=1),
+        Field(json_schema_extra={"minProperties": 1}),
+    ]
+    """What is measured, by names of your own."""
+    stages: Annotated[
+        list[StageDocument],
+        words.items("a list of stages, each such as `- canary: {steps: [1%, 5%, 20%]}`", least=1),
+        Field(json_schema_extra={"minItems": 1}),
+    ]
+    """What happens, in order; exposure only rises."""
+
+
+def read(root: Node) -> Document | Unknown:
+    """The document written under `root`. Problems are reported to the node; where they are, values are `UNKNOWN`."""
+    try:
+        document: Document | Unknown = Document.model_validate(root)
+    except ValidationError as error:  # a word that raised instead of reporting: still a problem, never a traceback
+        for problem in error.errors(include_url=False):
+            root.report(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}")
+        return UNKNOWN
+    return document
+
+
+class _Generator(GenerateJsonSchema):
+    """Says what may be written: an absent key is absent, never `null`, and titles do not repeat the keys."""
+
+    def nullable_schema(self, schema: Any) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        written = super().default_schema(schema)
+        # A float default is what was meant (600.0), not what is written (10m); the description says it in words.
+        if written.get("default", ...) is None or isinstance(written.get("default"), float):
+            del written["default"]
+        return written
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a spec, for completion and checks in editors."""
+    schema = Document.model_json_schema(by_alias=True, schema_generator=_Generator)
+    written = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:crossfade:schema:rollout:1",
+        **schema,
+    }
+    _unwrap(written)
+    return written
+
+
+def _unwrap(schema: Any) -> None:
+    """Put every description on one line; in the source they are wrapped."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("description"), str):
+            schema["description"] = " ".join(schema["description"].split())
+        for child in schema.values():
+            _unwrap(child)
+    elif isinstance(schema, list):
+        for child in schema:
+            _unwrap(child)

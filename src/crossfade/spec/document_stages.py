@@ -1,0 +1,198 @@
+"""The stages people write, one pydantic model each; part of `spec.document`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from crossfade.spec import measures, words
+from crossfade.spec.measures import Duration, PartialShare, PositiveShare, Share
+from crossfade.spec.model import DEFAULT_PATIENCE
+from crossfade.spec.source import UNKNOWN, Node
+from crossfade.spec.words import Name
+from crossfade.spec.written import Written
+
+
+class GateDocument(Written):
+    """A limit on something seen in shadow."""
+
+    what: ClassVar[str] = "a gate"
+
+    at_most: Share
+    """The largest share of mirrored requests that may show it, beyond the champion's own noise."""
+
+
+class GatesDocument(Written):
+    """Limits on what a shadow may show."""
+
+    what: ClassVar[str] = "gates"
+
+    disagreement: GateDocument | None = None
+    """The share of requests on which both models answer differently."""
+
+
+class ShadowUntil(Written):
+    """When a shadow has seen enough."""
+
+    what: ClassVar[str] = "an end"
+
+    requests: Annotated[int, measures.COUNT] = 1000
+    """How many mirrored requests must have been compared. 1000 unless written."""
+    at_most: Duration = DEFAULT_PATIENCE
+    """After this long the stage is given up and the champion stays. 14d unless written."""
+
+
+class CanaryUntil(Written):
+    """When a canary is given up."""
+
+    what: ClassVar[str] = "an end"
+
+    at_most: Duration = DEFAULT_PATIENCE
+    """After this long the stage is given up and the champion stays. 14d unless written."""
+
+
+class DecidedUntil(Written):
+    """When a comparison has seen enough."""
+
+    what: ClassVar[str] = "an end"
+
+    decided: Annotated[bool, words.FLAG] = True
+    """The stage ends when the comparison is decided; only true is allowed."""
+    at_most: Duration = DEFAULT_PATIENCE
+    """After this long the stage is given up and the champion stays. 14d unless written."""
+
+
+class ShadowDocument(Written):
+    """The challenger answers copies of requests; nobody sees its answers."""
+
+    what: ClassVar[str] = "a shadow stage"
+
+    mirror: PositiveShare = 1.0
+    """Share of requests that are copied to the challenger. 100% unless written."""
+    noise: Share = 0.0
+    """Share of the copied requests that the champion answers twice, to learn how often it disagrees with itself."""
+    gates: GatesDocument = Field(default_factory=GatesDocument)
+    """Limits that must hold before the next stage."""
+    until: ShadowUntil = Field(default_factory=ShadowUntil)
+    """When this stage has seen enough."""
+
+
+def _steps(value: Any) -> Any:
+    if isinstance(value, Node) and value.value == "auto":
+        value.wrong(
+            "a list of percentages such as [1%, 5%, 20%]",
+            hint="'steps: auto', steps sized by the budget, is not available in this version yet",
+        )
+        return UNKNOWN
+    return value
+
+
+class CanaryDocument(Written):
+    """A small share of units gets the challenger, raised step by step."""
+
+    what: ClassVar[str] = "a canary stage"
+
+    steps: Annotated[
+        list[PartialShare],
+        words.items("a list of percentages such as [1%, 5%, 20%]", least=1),
+        BeforeValidator(_steps),
+        Field(json_schema_extra={"minItems": 1}),
+    ]
+    """Shares of units that get the challenger, each larger than the one before."""
+    hold_for: Annotated[float, measures.duration(zero=True)] = 600.0
+    """How long each step is held at least. 10m unless written."""
+    budget: Annotated[
+        dict[str, Annotated[float, measures.AMOUNT]],
+        words.table("a mapping from metrics to numbers, such as {errors: 50}"),
+    ] = Field(default_factory=dict)
+    """The most harm this stage may do, for each metric in its own counts: `{purchase: 50}` is 50 purchases lost."""
+    until: CanaryUntil = Field(default_factory=CanaryUntil)
+    """When this stage is given up."""
+
+
+class InterleaveDocument(Written):
+    """Both models' rankings in one list; credit goes to the model whose items people engage with."""
+
+    what: ClassVar[str] = "an interleave stage"
+
+    weight: PositiveShare
+    """Share of units that see interleaved lists."""
+    method: Annotated[Literal["team-draft"], words.METHOD] = "team-draft"
+    """How the lists are merged: team-draft."""
+    credit: Name = "click"
+    """Name of the outcome, reported with an item, that gives credit. click unless written."""
+    until: DecidedUntil = Field(default_factory=DecidedUntil)
+    """When this stage has seen enough."""
+
+
+class AbDocument(Written):
+    """Units are split at random and outcomes are compared."""
+
+    what: ClassVar[str] = "an ab stage"
+
+    weight: PartialShare = 0.5
+    """Share of units that get the challenger. 50% unless written."""
+    until: DecidedUntil = Field(default_factory=DecidedUntil)
+    """When this stage has seen enough."""
+
+
+class PromoteDocument(Written):
+    """The challenger serves everyone but a holdback."""
+
+    what: ClassVar[str] = "a promote stage"
+
+    holdback: Annotated[float, measures.share(whole=False)] = 0.0
+    """Share of units kept on the old champion, so that slow harm can still be seen. None unless written."""
+    watch: Annotated[float, measures.duration(zero=True)] = 0.0
+    """How long the holdback is kept before the rollout is finished."""
+
+
+def _defaults(value: Any) -> Any:
+    """`- promote:` with nothing behind it is a stage with its defaults."""
+    if isinstance(value, Node) and value.value is None:
+        value.value = {}
+    return value
+
+
+Defaults = BeforeValidator(_defaults)
+
+
+class StageDocument(Written):
+    """One stage: a mapping with one key, the stage's name."""
+
+    what: ClassVar[str] = "a stage"
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    shadow: Annotated[ShadowDocument, Defaults] | None = None
+    """The challenger answers copies of requests; nobody sees its answers."""
+    canary: Annotated[CanaryDocument, Defaults] | None = None
+    """A small share of units gets the challenger, raised step by step."""
+    interleave: Annotated[InterleaveDocument, Defaults] | None = None
+    """Both models' rankings in one list; credit goes to the model whose items people engage with."""
+    ab: Annotated[AbDocument, Defaults] | None = None
+    """Units are split at random and outcomes are compared."""
+    promote: Annotated[PromoteDocument, Defaults] | None = None
+    """The challenger serves everyone but a holdback."""
+
+    @classmethod
+    def _known(cls, node: Node) -> dict[str, Any]:
+        """What stands beside a stage's name and not inside it is one mistake, of indentation, and told as that."""
+        for name, child in node.value.items():
+            inner = STAGES[name].keys() if name in STAGES and child.value is None else ()
+            outside = [key for key in node.value if key in inner]
+            for key in outside:
+                node.value.pop(key).report_key(f"'{key}' belongs inside '{name}': indent it further than '{name}'")
+            if outside:
+                child.value = UNKNOWN
+                break
+        return super()._known(node)
+
+
+STAGES: dict[str, type[Written]] = {
+    "shadow": ShadowDocument,
+    "canary": CanaryDocument,
+    "interleave": InterleaveDocument,
+    "ab": AbDocument,
+    "promote": PromoteDocument,
+}

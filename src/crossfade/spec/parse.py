@@ -1,0 +1,105 @@
+"""From the text of a spec to a rollout, or to all of its problems at once."""
+
+from __future__ import annotations
+
+from crossfade.spec import document as written
+from crossfade.spec.check import check
+from crossfade.spec.digest import REVISION_DIGITS, digest_of
+from crossfade.spec.document_stages import StageDocument
+from crossfade.spec.model import (
+    Ab,
+    Arm,
+    Canary,
+    Interleave,
+    Metric,
+    Promote,
+    Ranking,
+    Rollout,
+    Shadow,
+    Source,
+    Stage,
+    Until,
+)
+from crossfade.spec.problems import SpecProblems
+from crossfade.spec.source import load
+
+
+def parse(text: str) -> Rollout:
+    """The rollout that `text` asks for. Raises SpecProblems, holding every problem that could be found."""
+    root, problems = load(text)
+    revision = "" if problems else digest_of(root)[:REVISION_DIGITS]
+    document = written.read(root)
+    if isinstance(document, written.Document):
+        check(document)
+    if problems or not isinstance(document, written.Document):
+        raise SpecProblems(problems)
+    return _rollout(document, revision)
+
+
+def _rollout(document: written.Document, revision: str) -> Rollout:
+    challengers = [document.challenger] if document.challenger is not None else document.challengers or []
+    return Rollout(
+        name=document.name,
+        route=document.route,
+        protocol=document.protocol,
+        unit=document.unit,
+        champion=_arm(document.champion),
+        challengers=tuple(_arm(arm) for arm in challengers),
+        metrics=tuple(_metric(name, metric) for name, metric in document.metrics.items()),
+        stages=tuple(_stage(stage) for stage in document.stages),
+        alpha=document.alpha,
+        salt=document.salt or document.name,
+        segments=tuple(document.segments),
+        ranking=Ranking(items=document.ranking.items, id=document.ranking.id) if document.ranking else None,
+        reveal=document.reveal,
+        lease=document.lease,
+        deadline=document.deadline,
+        revision=revision,
+    )
+
+
+def _arm(arm: written.ArmDocument) -> Arm:
+    return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout)
+
+
+def _metric(name: str, metric: written.MetricDocument) -> Metric:
+    return Metric(
+        name=name,
+        source=metric.source,
+        kind=metric.kind,
+        better=metric.better,
+        q=metric.q,
+        window=metric.window,
+        outcome=(metric.outcome or name) if metric.source is Source.OUTCOME else None,
+        goal=metric.goal,
+        guardrail=metric.guardrail.margin if metric.guardrail else None,
+    )
+
+
+def _stage(entry: StageDocument) -> Stage:
+    if (shadow := entry.shadow) is not None:
+        disagreement = shadow.gates.disagreement
+        return Shadow(
+            mirror=shadow.mirror,
+            noise=shadow.noise,
+            gates=(("disagreement", disagreement.at_most),) if disagreement else (),
+            until=Until(requests=shadow.until.requests, at_most=shadow.until.at_most),
+        )
+    if (canary := entry.canary) is not None:
+        return Canary(
+            steps=tuple(canary.steps),
+            hold_for=canary.hold_for,
+            budget=tuple(canary.budget.items()),
+            until=Until(at_most=canary.until.at_most),
+        )
+    if (interleave := entry.interleave) is not None:
+        return Interleave(
+            weight=interleave.weight,
+            method=interleave.method,
+            credit=interleave.credit,
+            until=Until(decided=True, at_most=interleave.until.at_most),
+        )
+    if (ab := entry.ab) is not None:
+        return Ab(weight=ab.weight, until=Until(decided=True, at_most=ab.until.at_most))
+    assert entry.promote is not None, "an entry without a stage is a problem, and problems end parsing"
+    return Promote(holdback=entry.promote.holdback, watch=entry.promote.watch)
