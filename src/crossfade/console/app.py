@@ -1,0 +1,115 @@
+"""The control port as an application: its endpoints put together, its security headers, and how it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crossfade import __version__
+from crossfade.console import health, pages, problems, receiving, rollouts
+from crossfade.rim.inbox import OutcomeInbox
+from crossfade.rim.store import Store
+
+DESCRIPTION = """\
+Outcomes in, rollouts out, a person's moves. Every error is `{"error", "what_to_do"}`. Outcomes are acknowledged only
+once they are on the disk. Moves need the bearer token in `DATA/run/token`."""
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+LOOK = 1.0
+"""Seconds between looks at the controller's heartbeat."""
+
+GRACE = 5
+"""Seconds that requests in flight get when the process is told to stop."""
+
+
+def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | None) -> FastAPI:
+    """The control port over a store and an inbox. Without a token nobody can move a rollout through it."""
+    pulse, tally = health.Pulse(store), receiving.Tally()
+
+    @contextlib.asynccontextmanager
+    async def watching(_: FastAPI) -> AsyncIterator[None]:
+        watch = asyncio.create_task(_watch(pulse))
+        yield
+        watch.cancel()
+
+    app = FastAPI(
+        title="Crossfade control port",
+        version=__version__,
+        description=DESCRIPTION,
+        # The bundled documentation pages load scripts from elsewhere, which the content policy rightly forbids.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=watching,
+    )
+    problems.install(app, store)
+    app.include_router(receiving.router(store, inbox, tally))
+    app.include_router(rollouts.router(store, token))
+    app.include_router(health.router(store, data, pulse, tally))
+    app.include_router(pages.router(store))
+    app.add_middleware(_SecurityHeaders)
+    return app
+
+
+def run(data: Path, sock_fd: int) -> None:
+    """Serve on an inherited listening socket until SIGTERM; requests in flight are finished first."""
+    store, inbox = Store(data), OutcomeInbox(data)
+    secret = data / "run" / "token"
+    token = secret.read_text().strip() if secret.is_file() else None
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    config = uvicorn.Config(
+        create_app(store, inbox, data, token=token or None),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    with socket.socket(fileno=sock_fd) as listening:
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            inbox.close()
+            store.close()
+
+
+async def _watch(pulse: health.Pulse) -> None:
+    while True:
+        await run_in_threadpool(pulse.look)
+        await asyncio.sleep(LOOK)
+
+
+class _SecurityHeaders:
+    """Sets the headers on every response, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, with_headers)

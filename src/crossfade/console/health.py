@@ -1,0 +1,178 @@
+"""`/healthz`, `/readyz` and `/metrics`: whether the control port lives, whether everything works, and the numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from crossfade.console import models
+from crossfade.console.receiving import Tally
+from crossfade.rim.standing import all_standing
+from crossfade.rim.store import Store, StoreError
+
+PATIENCE = 10.0
+"""Seconds without a heartbeat after which the controller counts as silent."""
+
+
+class Pulse:
+    """Watches the controller's heartbeat by our own clock: it counts as alive only once it was seen to move."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._value: int | None = None
+        self._moved: float | None = None
+
+    def look(self) -> dict[str, Any]:
+        """Read the heartbeat, and say whether it has moved lately."""
+        now = time.monotonic()
+        try:
+            value = self._store.heartbeat()
+        except StoreError as error:
+            return _check(False, str(error))
+        if self._value is not None and value != self._value:
+            self._moved = now
+        self._value = value
+        if self._moved is None:
+            return _check(False, "the controller's heart has not been seen to beat yet")
+        silent = now - self._moved
+        if silent > PATIENCE:
+            return _check(False, f"the controller has been silent for {silent:.0f} s: only champions serve")
+        return _check(True, f"the controller's heart beat {silent:.1f} s ago")
+
+
+def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
+    """The endpoints."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/healthz", response_model=models.Alive, summary="Is the control port alive")
+    async def healthz() -> JSONResponse:
+        """Always 200 while this process answers; it says nothing of the others."""
+        return JSONResponse({"status": "alive"})
+
+    @routes.get(
+        "/readyz",
+        response_model=models.Ready,
+        responses={503: {"model": models.Ready, "description": "`checks` says what is wrong."}},
+        summary="Is everything working",
+    )
+    def readyz() -> JSONResponse:
+        """200 when the store can be read, the controller's heart beats and every gateway process lives."""
+        checks = {"store": _store(store), "controller": pulse.look(), "gateways": _gateways(data)}
+        ready = all(check["ok"] for check in checks.values())
+        return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
+
+    registry = CollectorRegistry()
+    registry.register(_Numbers(store, tally))
+
+    @routes.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}},
+        summary="Numbers for Prometheus",
+    )
+    def metrics() -> Response:
+        """Exposure, evidence and verdicts of every rollout, outcomes taken in, and the gateways' counters."""
+        return Response(generate_latest(registry) + _gateway_numbers(data), media_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+def _check(ok: bool, reason: str) -> dict[str, Any]:
+    return {"ok": ok, "reason": reason}
+
+
+def _store(store: Store) -> dict[str, Any]:
+    try:
+        return _check(True, f"{len(store.rollouts())} rollouts")
+    except StoreError as error:
+        return _check(False, str(error))
+
+
+def _gateways(data: Path) -> dict[str, Any]:
+    """Whether every gateway process that the supervisor started is there."""
+    try:
+        pids = json.loads((data / "run" / "serve.json").read_text())["pids"]
+        wanted = {name: int(pid) for name, pid in pids.items() if name.startswith("gateway")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _check(False, f"{data / 'run' / 'serve.json'} does not say which gateways should run")
+    gone = [name for name, pid in wanted.items() if not _lives(pid)]
+    if gone or not wanted:
+        return _check(False, f"not running: {', '.join(gone)}" if gone else "no gateway was started")
+    return _check(True, f"{len(wanted)} running")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _gateway_numbers(data: Path) -> bytes:
+    """What the gateways counted, as they wrote it."""
+    from crossfade.rim.telemetry import read_metrics
+
+    found = read_metrics(data)
+    return found if isinstance(found, bytes) else str(found).encode()
+
+
+class _Numbers:
+    """The rollouts' gauges, read at the moment of the scrape."""
+
+    def __init__(self, store: Store, tally: Tally) -> None:
+        self._store, self._tally = store, tally
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family, from the same records that the page shows."""
+        posted = CounterMetricFamily("crossfade_outcomes", "Outcomes posted to this port.", labels=["result"])
+        for result in ("accepted", "duplicates", "rejected"):
+            posted.add_metric([result], getattr(self._tally, result))
+        yield posted
+        yield GaugeMetricFamily("crossfade_heartbeat", "The controller's heartbeat.", value=self._store.heartbeat())
+        records = all_standing(self._store, time.time())
+        yield from _standing_numbers(records)
+        yield from _evidence_numbers(records)
+
+
+def _standing_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
+    phase = GaugeMetricFamily("crossfade_phase", "1 for the present phase.", labels=["rollout", "phase"])
+    exposure = GaugeMetricFamily("crossfade_exposure", "Share of units on the challenger.", labels=["rollout", "which"])
+    units = GaugeMetricFamily("crossfade_units", "Units in the present stage.", labels=["rollout", "arm"])
+    for record in records:
+        phase.add_metric([record["name"], record["phase"]], 1)
+        for which in ("planned", "actual"):
+            if record["exposure"][which] is not None:
+                exposure.add_metric([record["name"], which], record["exposure"][which])
+        for arm, n in record["exposure"]["units"].items():
+            units.add_metric([record["name"], arm], n)
+    return phase, exposure, units
+
+
+def _evidence_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
+    which = ["estimate", "lower", "upper", "limit", "e_value", "e_value_safe"]
+    labels = ["rollout", "metric", "arm", "stage"]
+    families = {
+        key: GaugeMetricFamily(f"crossfade_evidence_{key}", f"Evidence: {key.replace('_', ' ')}.", labels=labels)
+        for key in which
+    }
+    verdict = GaugeMetricFamily("crossfade_verdict", "1 for the present verdict.", labels=[*labels, "verdict"])
+    for record in records:
+        for line in record["evidence"]:
+            told = [record["name"], line["metric"], line["arm"], line["stage"]]
+            verdict.add_metric([*told, line["verdict"]], 1)
+            for key, family in families.items():
+                if line.get(key) is not None:
+                    family.add_metric(told, line[key])
+    return [*families.values(), verdict]

@@ -1,0 +1,204 @@
+"""The shapes of the control port's JSON, for its OpenAPI document and for those who generate clients from it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Phase = Literal["pending", "running", "held", "rolled_back", "promoted", "finished"]
+
+
+class Open(BaseModel):
+    """A record that may grow: readers must ignore what they do not know."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Problem(BaseModel):
+    """Every error, whatever its status."""
+
+    error: str = Field(description="What was wrong, where, and what is allowed.")
+    what_to_do: str
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "error": "cannot resume a rollout that is running; allowed now: advance, hold, rollback, promote",
+                    "what_to_do": "GET the rollout to see where it stands, then ask for a move it allows",
+                }
+            ]
+        }
+    )
+
+
+class Rejected(BaseModel):
+    """One outcome that was not kept, and why."""
+
+    index: int = Field(description="Place in the array, or among the lines that are not empty, counted from 0.")
+    problem: str
+
+
+class Taken(BaseModel):
+    """What became of a batch of outcomes; given only once it is on the disk."""
+
+    accepted: int
+    duplicates: int = Field(description="Known already by their outcome_id.")
+    rejected: list[Rejected]
+
+
+class OutcomeIn(BaseModel):
+    """Something that happened after a reply. Name a decision_id, or a rollout and a unit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=512, description="The outcome that a metric in the spec asks for.")
+    outcome_id: str = Field("", max_length=512, description="Repeats are recognised by it; derived if left out.")
+    decision_id: str = Field("", max_length=512, description="The reply's x-crossfade-decision header.")
+    rollout: str = Field("", max_length=512)
+    unit: str = Field("", max_length=512)
+    value: float = 1.0
+    item: str = Field("", max_length=512, description="For ranked lists: the item it is about.")
+    at: float | str | None = Field(None, description="Seconds since the epoch, or RFC 3339; now if left out.")
+
+
+class Exposure(Open):
+    """How much of the traffic the challenger owns."""
+
+    planned: float | None
+    actual: float | None
+    units: dict[str, int]
+
+
+class EvidenceRecord(Open):
+    """One metric of one arm against its baseline; numbers are in the metric's own units, null where absent."""
+
+    metric: str
+    kind: str
+    arm: str
+    baseline: str
+    stage: str
+    step: int | None
+    segment: str | None
+    units: dict[str, int]
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    confidence: float
+    e_value: float | None
+    limit: float | None
+    verdict: Literal["safe", "harmful", "undecided", "unmeasured"]
+    reason: str
+    window: float | None
+    assumptions: list[str]
+
+
+class DecisionRecord(Open):
+    """One move in the ledger."""
+
+    n: int
+    at: float
+    move: str | None
+    rule: str
+    reason: str
+    actor: str
+
+
+class RolloutRecord(Open):
+    """One rollout as people see it: the record behind terminal and page."""
+
+    name: str
+    revision: str
+    phase: Phase
+    stage: str | None
+    step: int | None
+    exposure: Exposure
+    sentence: str
+    evidence: list[EvidenceRecord]
+    decisions: list[DecisionRecord]
+    arms: dict[str, dict[str, Any]]
+    harm: dict[str, Any]
+
+
+class Status(Open):
+    """Every rollout."""
+
+    record: str = Field(alias="schema", examples=["crossfade.status/1"])
+    rollouts: list[RolloutRecord]
+
+
+class EvidenceOf(Open):
+    """The evidence of one rollout, goal first."""
+
+    name: str
+    evidence: list[EvidenceRecord]
+
+
+class ExposureOf(Open):
+    """The exposure of one rollout: the plan, what was seen, and who served."""
+
+    name: str
+    exposure: Exposure
+    stages: list[dict[str, Any]]
+    arms: dict[str, dict[str, Any]]
+
+
+class EntryRecord(Open):
+    """One link of the ledger's chain."""
+
+    n: int
+    at: float
+    kind: str
+    rule: str
+    move: str | None
+    actor: str
+    sentence: str
+    previous: str
+    hash: str
+
+
+class LedgerOf(Open):
+    """The whole ledger of one rollout, and whether its chain holds."""
+
+    name: str
+    intact: bool
+    first_broken: int | None
+    entries: list[EntryRecord]
+
+
+class NotAvailable(Open):
+    """Something that was not computed: said, not shown as nothing found."""
+
+    name: str
+    available: bool
+    reason: str
+
+
+class MoveIn(BaseModel):
+    """A person's move."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "the feed is broken"}]})
+
+    reason: str = Field(min_length=1, max_length=2000, description="Why; others will read it in the ledger.")
+    actor: str = Field("operator", min_length=1, max_length=200, description="Who moves it.")
+
+
+class Check(Open):
+    """One condition of being ready."""
+
+    ok: bool
+    reason: str
+
+
+class Ready(Open):
+    """Whether traffic may be sent and will be judged."""
+
+    ready: bool
+    checks: dict[str, Check]
+
+
+class Alive(BaseModel):
+    """The control port answers."""
+
+    status: Literal["alive"]

@@ -1,0 +1,192 @@
+"""Outcomes as people post them: reading a body item by item, so that one bad item costs only itself.
+
+An outcome without an `outcome_id` gets one from a hash of its content: the same item sent twice is recognised. Two
+events that are alike in every field, `at` included, therefore need ids of their own to count as two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from math import isfinite
+from typing import Any
+
+import msgspec
+import xxhash
+
+from crossfade.facts import Outcome
+
+LONGEST_TEXT = 512
+"""Characters in any one text field."""
+
+FUTURE = 86_400.0
+"""Seconds by which a reporter's clock may be ahead of ours."""
+
+
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One item of a posted body."""
+
+    name: str
+    outcome_id: str = ""
+    decision_id: str = ""
+    rollout: str = ""
+    unit: str = ""
+    value: float = 1.0
+    item: str = ""
+    at: float | str | None = None
+    """Seconds since the epoch, or a date and time with its offset (RFC 3339); when it arrived, if left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A body taken apart: what can be kept, and what is wrong with the rest."""
+
+    outcomes: list[Outcome]
+    rejected: list[dict[str, Any]]
+
+
+class Unreadable(ValueError):
+    """The body as a whole is neither a JSON array nor lines of JSON."""
+
+
+_whole = msgspec.json.Decoder(list[Item])
+_parts = msgspec.json.Decoder(list[msgspec.Raw])
+_one = msgspec.json.Decoder(Item)
+
+
+def read(body: bytes, *, lines: bool, now: float, known: Collection[str]) -> Read:
+    """Take a body apart. `lines`: it is NDJSON; `known`: names of the rollouts. Raises Unreadable."""
+    items = _items_of_lines(body) if lines else _items_of_array(body)
+    outcomes, rejected = [], []
+    for index, item in items:
+        found = item if isinstance(item, str) else _outcome(item, now, known)
+        if isinstance(found, str):
+            rejected.append({"index": index, "problem": found})
+        else:
+            outcomes.append(found)
+    return Read(outcomes=outcomes, rejected=rejected)
+
+
+def _items_of_array(body: bytes) -> list[tuple[int, Item | str]]:
+    try:
+        # One pass when all is well, which is nearly always.
+        return list(enumerate(_whole.decode(body)))
+    except (msgspec.ValidationError, UnicodeDecodeError):
+        pass
+    except msgspec.DecodeError as error:
+        raise Unreadable(f"the body is not JSON: {error}") from error
+    try:
+        return [(index, _item(bytes(raw))) for index, raw in enumerate(_parts.decode(body))]
+    except msgspec.ValidationError as error:
+        if body.lstrip()[:1] == b"{":
+            return [(0, _item(body))]
+        raise Unreadable("the body is JSON, but not an array of outcomes") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(f"the body is not JSON: {error}") from error
+
+
+def _items_of_lines(body: bytes) -> list[tuple[int, Item | str]]:
+    filled = [line for line in body.splitlines() if line.strip()]
+    if not filled and body:
+        raise Unreadable("the body has no line with JSON in it")
+    return [(index, _item(line)) for index, line in enumerate(filled)]
+
+
+def _item(raw: bytes) -> Item | str:
+    try:
+        return _one.decode(raw)
+    except msgspec.ValidationError as error:
+        return _problem(str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"this is not a JSON object: {error}"
+
+
+_AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$")
+_WORDS = {"`float`": "a number", "`int`": "a number", "`str`": "text", "`bool`": "true or false", "`null`": "null"}
+
+
+def _problem(text: str) -> str:
+    """The decoder's complaint in our words."""
+    unknown = re.search(r"unknown field `(.*?)`", text)
+    if unknown:
+        close = get_close_matches(unknown[1], Item.__struct_fields__, n=1)
+        allowed = ", ".join(Item.__struct_fields__)
+        return f"{unknown[1]!r} is not known here" + (
+            f"; did you mean {close[0]}?" if close else f"; allowed: {allowed}"
+        )
+    missing = re.search(r"missing required field `(.*?)`", text)
+    if missing:
+        return f"{missing[1]} is missing: the outcome that the metric in the spec asks for"
+    for word, ours in _WORDS.items():
+        text = text.replace(word, ours)
+    found = _AT.match(text)
+    what, where = (found["what"], found["where"]) if found else (text, "")
+    what = what.replace("`", "").replace(" | ", " or ")
+    return f"{where or 'item'}: {what[:1].lower()}{what[1:]}"
+
+
+def _outcome(item: Item, now: float, known: Collection[str]) -> Outcome | str:
+    """The fact that an item states, or what is wrong with it."""
+    wrong = _wrong(item, known)
+    if wrong:
+        return wrong
+    at = now if item.at is None else _seconds(item.at, now)
+    if isinstance(at, str):
+        return at
+    by_decision = bool(item.decision_id)
+    return Outcome(
+        outcome_id=item.outcome_id or _derived(item),
+        rollout="" if by_decision else item.rollout,
+        decision_id=item.decision_id,
+        unit="" if by_decision else item.unit,
+        name=item.name,
+        value=item.value,
+        item=item.item,
+        at=at,
+        received_at=now,
+    )
+
+
+def _wrong(item: Item, known: Collection[str]) -> str:
+    if not item.name:
+        return "name is empty; it is the outcome that the metric in the spec asks for"
+    for field in ("name", "outcome_id", "decision_id", "rollout", "unit", "item"):
+        if len(getattr(item, field)) > LONGEST_TEXT:
+            return f"{field} is longer than {LONGEST_TEXT} characters"
+    if not isfinite(item.value):
+        return f"value is {item.value}; it must be a finite number"
+    if item.decision_id:
+        return ""
+    if not (item.rollout and item.unit):
+        return "it names neither a decision_id nor a rollout and a unit, so it belongs to nothing"
+    if item.rollout not in known:
+        close = get_close_matches(item.rollout, list(known), n=1, cutoff=0.5)
+        return f"no rollout is named {item.rollout!r}" + (f"; did you mean {close[0]}?" if close else "")
+    return ""
+
+
+def _seconds(at: float | str, now: float) -> float | str:
+    if isinstance(at, str):
+        try:
+            found = datetime.fromisoformat(at)
+        except ValueError:
+            return f"at is {at[:40]!r}; give seconds since the epoch or a time such as 2026-03-01T12:00:00Z"
+        if found.tzinfo is None:
+            return f"at is {at!r}, which has no offset; add Z or +01:00"
+        at = found.astimezone(UTC).timestamp()
+    if not isfinite(at) or at < 0.0:
+        return f"at is {at}; give seconds since the epoch"
+    if at > now + FUTURE:
+        if at / 1000.0 <= now + FUTURE:
+            return f"at is {at:.0f}, which looks like milliseconds; give seconds since the epoch"
+        return f"at is {at:.0f}, more than a day in the future; check the reporter's clock"
+    return at
+
+
+def _derived(item: Item) -> str:
+    """An id made of everything the item says."""
+    content = (item.decision_id, item.rollout, item.unit, item.name, item.value, item.item, item.at)
+    return "h-" + xxhash.xxh3_128_hexdigest(msgspec.json.encode(content))

@@ -1,0 +1,292 @@
+"""The pages: a list of rollouts, and one rollout in the order sentence, exposure, evidence, ledger.
+
+They are rendered here, need no script, and show the record that the JSON API and the terminal give.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
+
+from crossfade.console.drawings import forest_row, staircase
+from crossfade.console.markup import Markup, el, join
+from crossfade.rim.standing import all_standing, nearest, standing
+from crossfade.rim.store import Store, UnknownRollout
+from crossfade.view.words import clock, duration, moment, percent, signed, whole
+
+Record = Mapping[str, Any]
+
+ENDED = ("rolled_back", "finished")
+
+STALE = 15.0
+"""Seconds after which a living rollout's record is called old."""
+
+MARKS = {"grey": "●", "accent": "▶", "amber": "?", "red": "✖", "green": "◆"}
+
+
+def router(store: Store) -> APIRouter:
+    """The pages and their style sheet."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/", response_class=HTMLResponse)
+    def home() -> HTMLResponse:
+        now = time.time()
+        records = all_standing(store, now)
+        if len(records) == 1:
+            return HTMLResponse(rollout_page(records[0], now))
+        return HTMLResponse(list_page(records, now))
+
+    @routes.get("/rollouts/{name}", response_class=HTMLResponse)
+    def one(name: str) -> HTMLResponse:
+        now = time.time()
+        try:
+            return HTMLResponse(rollout_page(standing(store, name, now), now))
+        except UnknownRollout as error:
+            return HTMLResponse(missing_page(name, nearest(error, store), now), 404)
+
+    @routes.get("/console.css")
+    def style() -> Response:
+        return Response(_style(), media_type="text/css")
+
+    return routes
+
+
+@cache
+def _style() -> str:
+    return (files("crossfade.console") / "static" / "console.css").read_text(encoding="utf-8")
+
+
+def list_page(records: Sequence[Record], now: float) -> str:
+    """Every rollout with its sentence and where it stands."""
+    if not records:
+        begin = el("p", "Begin with ", el("code", "crossfade serve SPEC"), ".")
+        body = el("section", el("h1", "No rollouts yet"), begin)
+        return _page("Rollouts", body, now, refresh=5)
+    cards = [
+        el(
+            "a",
+            el("div", el("strong", record["name"]), _phase(record), class_="name"),
+            el("p", record["sentence"]),
+            staircase(record["stages"], record["exposure"]["actual"]),
+            href=_link(record["name"]),
+            class_="card",
+        )
+        for record in records
+    ]
+    return _page("Rollouts", el("section", el("h1", "Rollouts"), cards, class_="cards"), now, refresh=5)
+
+
+def missing_page(name: str, close: Sequence[str], now: float) -> str:
+    """No such rollout."""
+    hints = [el("a", other, href=_link(other)) for other in close]
+    body = el(
+        "section",
+        el("h1", f"No rollout is named {name}"),
+        el("p", "Did you mean ", hints, "?") if hints else None,
+        el("p", el("a", "All rollouts", href="/")),
+    )
+    return _page(name, body, now)
+
+
+def rollout_page(record: Record, now: float) -> str:
+    """One rollout: sentence, exposure, evidence, ledger."""
+    body = [_sentence(record, now), _exposure(record), _evidence(record), _harm(record["harm"]), _ledger(record)]
+    return _page(record["name"], body, now, refresh=30 if record["phase"] in ENDED else 3)
+
+
+def _page(title: str, body: Any, now: float, refresh: int | None = None) -> str:
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("meta", http_equiv="refresh", content=str(refresh)) if refresh else None,
+        el("title", f"{title} · Crossfade"),
+        el("link", rel="stylesheet", href="/console.css"),
+    )
+    mark = el(
+        "svg",
+        el("path", d="M2,4 C12,4 12,16 22,16", class_="fading"),
+        el("path", d="M2,16 C12,16 12,4 22,4", class_="rising"),
+        viewBox="0 0 24 20",
+        class_="mark",
+        aria_hidden="true",
+    )
+    bar = el(
+        "header", el("a", mark, "Crossfade", href="/", class_="brand"), el("time", f"{moment(now)} UTC", class_="quiet")
+    )
+    return "<!doctype html>\n" + el("html", head, el("body", bar, el("main", body)), lang="en")
+
+
+def _link(name: str) -> str:
+    return f"/rollouts/{quote(name, safe='')}"
+
+
+def _phase(record: Record) -> Markup:
+    tone = record["tone"]
+    return el("span", f"{MARKS[tone]} {record['phase'].replace('_', ' ')}", class_=f"phase {tone}")
+
+
+def _sentence(record: Record, now: float) -> Markup:
+    told = []
+    if record["progress"]:
+        told.append(record["progress"]["text"])
+    following = record["next"]
+    if following["what"]:
+        told.append(following["what"] + (f" at {clock(following['until'])}" if following["until"] else ""))
+    if record["held"]:
+        told.append(f"held by {record['held']['by']} since {clock(record['held']['since'])}")
+    age = now - record["at"]
+    stale = record["phase"] not in (*ENDED, "pending") and age > STALE
+    return el(
+        "section",
+        el("div", el("strong", record["name"]), _phase(record), el("code", record["route"]), class_="name"),
+        el("h1", record["sentence"], class_=record["tone"]),
+        el("p", " · ".join(told), class_="quiet") if told else None,
+        el("p", f"? Measured {duration(age)} ago: the controller has been silent since.", class_="warning")
+        if stale
+        else None,
+        class_="sentence",
+    )
+
+
+def _exposure(record: Record) -> Markup:
+    exposure = record["exposure"]
+    figures = [
+        _figure(percent(exposure["planned"]), "planned share of units"),
+        _figure(percent(exposure["actual"]), "actual share"),
+        *(_figure(whole(n), f"units on {arm}") for arm, n in exposure["units"].items()),
+    ]
+    return el(
+        "section",
+        el("h2", "Exposure"),
+        el("div", staircase(record["stages"], exposure["actual"]), class_="panel wide"),
+        el("div", figures, class_="figures"),
+        _arms(record),
+        _losses(record),
+    )
+
+
+def _figure(value: str, label: str) -> Markup:
+    return el("div", el("b", value), el("span", label))
+
+
+def _arms(record: Record) -> Markup:
+    rows = [
+        el(
+            "tr",
+            el("th", name, class_="challenger" if arm["role"] == "challenger" else None, scope="row"),
+            el("td", arm["role"], class_="quiet"),
+            [el("td", whole(arm[key]), class_="number") for key in ("requests", "failures", "fallbacks")],
+            el("td", percent(arm["share"]), class_="number"),
+            el("td", el("code", arm["url"]), class_="quiet"),
+        )
+        for name, arm in record["arms"].items()
+    ]
+    words = ("arm", "", "requests", "failed", "fell back", "share", "")
+    return el("table", _head(words, {2, 3, 4, 5}), el("tbody", rows), class_="arms")
+
+
+def _head(words: Sequence[str], numbers: set[int]) -> Markup:
+    cells = [el("th", word, class_="number" if i in numbers else None, scope="col") for i, word in enumerate(words)]
+    return el("thead", el("tr", cells))
+
+
+def _losses(record: Record) -> Markup | None:
+    """What was not measured; shown only where there was anything."""
+    words = {
+        "dropped": "shadow copies dropped",
+        "missing_units": "requests named no unit",
+        "orphans": "outcomes joined nothing",
+        "faults": "faults of ours",
+    }
+    told = [f"{whole(record['counts'][key])} {text}" for key, text in words.items() if record["counts"].get(key)]
+    if record["lease"]["held"] is False:
+        told.append("the gateways do not hear the controller: only the champion serves")
+    return el("p", "? " + " · ".join(told), class_="warning") if told else None
+
+
+def _evidence(record: Record) -> Markup:
+    pairs = list(zip(record["evidence"], record["lines"], strict=True))
+    if not pairs:
+        text = "Nothing has been measured yet."
+        return el("section", el("h2", "Evidence"), el("p", text, class_="quiet"))
+    axis = el("div", el("span", "← worse"), el("span", "0"), el("span", "better →"), class_="effect")
+    head = el(
+        "tr",
+        el("th", "metric", scope="col"),
+        el("th", axis, scope="col"),
+        el("th", "difference", scope="col", class_="number"),
+        el("th", "limit", scope="col", class_="number"),
+        el("th", "verdict", scope="col"),
+    )
+    rows = [_evidence_row(row, line, said) for row, (line, said) in enumerate(pairs)]
+    note = f"{record['harm']['arm']} − champion. Intervals are always-valid: looking often does not spoil them."
+    table = el("table", el("thead", head), el("tbody", rows), class_="evidence")
+    return el("section", el("h2", "Evidence"), el("p", note, class_="quiet"), el("div", table, class_="panel"))
+
+
+def _evidence_row(row: int, line: Record, said: Record) -> Markup:
+    denominators = [
+        f"{arm} {said['values'][arm]} of {n}" if said["values"].get(arm) else f"{arm} {n} units"
+        for arm, n in said["units"].items()
+    ]
+    toward = said["toward"]
+    distance = [f"{percent(round(toward[way], 2))} of the way to {way}" for way in ("safe", "harm") if toward[way]]
+    undecided = line["verdict"] == "undecided"
+    return el(
+        "tr",
+        el("th", el("strong", line["metric"]), el("small", line["role"]), scope="row"),
+        el("td", forest_row(line, row), el("small", " · ".join(denominators)), class_="drawn"),
+        el("td", said["estimate"], el("small", said["interval"]), class_="number"),
+        el("td", said["limit"], class_="number"),
+        el(
+            "td",
+            el("span", f"{said['shape']} {line['verdict']}", class_=f"verdict {line['verdict']}"),
+            el("small", said["reason"] or (" · ".join(distance) if undecided else f"at {said['confidence']}")),
+        ),
+    )
+
+
+def _harm(harm: Record) -> Markup | None:
+    if not harm["units"]:
+        return None
+    items = []
+    for metric in harm["metrics"]:
+        line = f"{metric['metric']}: {signed(metric['excess'], '')} beyond the champion's rate"
+        if metric["budget"] is not None:
+            line += f", of a budget of {metric['budget']:g} ({percent(metric['spent'])} spent)"
+        items.append(el("li", line, [el("small", text) for text in metric["arithmetic"]]))
+    served = f"{whole(harm['units'])} units have been served by {harm['arm']}."
+    return el("section", el("h2", "Harm"), el("p", served), el("ul", items) if items else None)
+
+
+def _ledger(record: Record) -> Markup:
+    rows = [
+        el(
+            "tr",
+            el("td", entry["n"], class_="number quiet"),
+            el("td", el("time", moment(entry["at"])), class_="quiet"),
+            el("td", el("strong", entry["move"] or entry["rule"])),
+            el("td", entry["reason"]),
+            el("td", entry["actor"] if entry["actor"] != "rule" else f"rule {entry['rule']}", class_="quiet"),
+        )
+        for entry in reversed(record["decisions"])
+    ]
+    if not rows:
+        return el("section", el("h2", "Ledger"), el("p", "No moves yet.", class_="quiet"))
+    head = _head(("n", "at (UTC)", "move", "why", "by"), {0})
+    source = el("a", "the whole chain as JSON", href=f"/api/v1/rollouts/{quote(record['name'], safe='')}/ledger")
+    return el(
+        "section",
+        el("h2", "Ledger"),
+        el("div", el("table", head, el("tbody", rows), class_="ledger"), class_="panel"),
+        el("p", join(["Revision ", el("code", record["revision"]), " · ", source]), class_="quiet"),
+    )

@@ -1,0 +1,132 @@
+"""`POST /api/v1/outcomes`: take a body in, bounded, and answer once what is good in it is on the disk."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from crossfade.console import outcomes
+from crossfade.console.models import OutcomeIn, Problem, Taken
+from crossfade.console.problems import Refused
+from crossfade.rim.inbox import OutcomeInbox
+from crossfade.rim.store import Store
+
+LARGEST_BODY = 8 * 1024 * 1024
+"""Bytes in one body of outcomes."""
+
+JSON = ("application/json",)
+LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines")
+
+EXAMPLES = {
+    "by decision": {
+        "summary": "joined by the decision id of the reply",
+        "value": [
+            {
+                "outcome_id": "order-7731",
+                "decision_id": "0190b2c4-7a6e-7c1f-9b7e-2f6f3d1a9c55",
+                "name": "purchase",
+                "value": 1,
+            }
+        ],
+    },
+    "by unit": {
+        "summary": "joined by unit",
+        "value": [{"rollout": "ranker-v2", "unit": "user-42", "name": "revenue", "value": 19.9}],
+    },
+}
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "array", "items": OutcomeIn.model_json_schema()},
+                "examples": EXAMPLES,
+            },
+            "application/x-ndjson": {
+                "schema": {"type": "string", "description": "One outcome a line."},
+                "example": '{"decision_id": "0190b2c4-7a6e-7c1f-9b7e-2f6f3d1a9c55", "name": "click", "item": "d9"}\n',
+            },
+        },
+    }
+}
+
+
+class Tally:
+    """What has become of outcomes since this process began; read by /metrics."""
+
+    def __init__(self) -> None:
+        self.accepted = self.duplicates = self.rejected = 0
+
+
+def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
+    """The endpoint, over a store that knows the rollouts' names and an inbox that keeps outcomes."""
+    routes = APIRouter(tags=["outcomes"])
+
+    @routes.post(
+        "/api/v1/outcomes",
+        status_code=202,
+        response_model=Taken,
+        openapi_extra=BODY,
+        responses={
+            400: {"model": Problem, "description": "The body broke off."},
+            413: {"model": Problem, "description": f"The body is larger than {LARGEST_BODY} bytes."},
+            415: {"model": Problem, "description": "The content type is neither JSON nor NDJSON."},
+            422: {"model": Problem, "description": "The body as a whole cannot be read."},
+            503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
+        },
+        summary="Report outcomes",
+    )
+    async def report(request: Request) -> JSONResponse:
+        """Keep outcomes. A repeat, by `outcome_id`, is counted as a duplicate and changes nothing, so a batch whose
+        answer was lost can be sent again. Items that are wrong are listed and cost only themselves."""
+        lines = _is_lines(request.headers.get("content-type", ""))
+        body = await _body(request)
+        known = await run_in_threadpool(lambda: {stored.name for stored in store.rollouts()})
+        try:
+            found = outcomes.read(body, lines=lines, now=time.time(), known=known)
+        except outcomes.Unreadable as error:
+            raise Refused(422, str(error), "send a JSON array of outcomes, or one a line as NDJSON") from error
+        taken = await run_in_threadpool(inbox.accept, found.outcomes)
+        tally.accepted += taken.accepted
+        tally.duplicates += taken.duplicates
+        tally.rejected += len(found.rejected)
+        answer = {"accepted": taken.accepted, "duplicates": taken.duplicates, "rejected": found.rejected}
+        return JSONResponse(answer, 202)
+
+    return routes
+
+
+def _is_lines(content_type: str) -> bool:
+    """Whether the body is NDJSON. Other types are refused: a browser could send those from any page unasked."""
+    kind = content_type.split(";")[0].strip().lower()
+    if kind in LINES:
+        return True
+    if kind in JSON:
+        return False
+    raise Refused(
+        415,
+        f"the content type is {kind or 'missing'}; allowed: application/json, application/x-ndjson",
+        "say which it is, as with curl -H 'content-type: application/json'",
+    )
+
+
+async def _body(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > LARGEST_BODY:
+        raise _too_large()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large() -> Refused:
+    return Refused(413, f"the body is larger than {LARGEST_BODY} bytes", "send it in smaller batches")

@@ -1,0 +1,137 @@
+"""`/api/v1/rollouts`: the records that the page shows, as JSON, and a person's moves."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from crossfade import ledger
+from crossfade.console import models
+from crossfade.console.problems import Refused
+from crossfade.rim.standing import all_standing, move_by_hand, standing
+from crossfade.rim.store import Store
+from crossfade.state import Move
+from crossfade.view import status
+
+MOVES = (Move.START, Move.HOLD, Move.RESUME, Move.ADVANCE, Move.ROLLBACK, Move.PROMOTE)
+
+Name = Annotated[str, Path(description="The rollout's name, as in its spec.", examples=["ranker-v2"])]
+
+Responses = dict[int | str, dict[str, Any]]
+
+READ: Responses = {
+    503: {"model": models.Problem, "description": "The store cannot be read."},
+}
+OF_ONE: Responses = {**READ, 404: {"model": models.Problem, "description": "No rollout has that name."}}
+MOVED: Responses = {
+    **OF_ONE,
+    401: {"model": models.Problem, "description": "The bearer token is missing or wrong."},
+    403: {"model": models.Problem, "description": "Moves through this port are switched off."},
+    409: {"model": models.Problem, "description": "The present phase does not allow the move."},
+    422: {"model": models.Problem, "description": "The reason is missing."},
+}
+
+_bearer = HTTPBearer(auto_error=False, description="The token in DATA/run/token.")
+
+
+def router(store: Store, token: str | None) -> APIRouter:
+    """The endpoints; moves need `token`, and without one there are no moves."""
+    routes = APIRouter(prefix="/api/v1/rollouts", tags=["rollouts"])
+    _add_reads(routes, store)
+    _add_absent(routes, store)
+
+    def allowed(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
+        if token is None:
+            raise Refused(403, "moves through this port are switched off: it has no token", "use the command line")
+        if given is None or not secrets.compare_digest(given.credentials.encode(), token.encode()):
+            raise Refused(
+                401,
+                "the bearer token is missing or wrong",
+                "send `authorization: Bearer …` with the content of DATA/run/token",
+                {"www-authenticate": "Bearer"},
+            )
+
+    for move in MOVES:
+        _add_move(routes, store, move, allowed)
+    return routes
+
+
+def _add_reads(routes: APIRouter, store: Store) -> None:
+    @routes.get("", response_model=models.Status, responses=READ, summary="Every rollout")
+    def rollouts() -> JSONResponse:
+        """The records of every rollout, by name."""
+        return JSONResponse(status(all_standing(store, time.time())))
+
+    @routes.get("/{name}", response_model=models.RolloutRecord, responses=OF_ONE, summary="One rollout")
+    def rollout(name: Name) -> JSONResponse:
+        """The record that terminal and page show."""
+        return JSONResponse(standing(store, name, time.time()))
+
+    @routes.get("/{name}/evidence", response_model=models.EvidenceOf, responses=OF_ONE, summary="Its evidence")
+    def evidence(name: Name) -> JSONResponse:
+        """Each metric's estimate, always-valid interval, limit, units and verdict."""
+        return JSONResponse({"name": name, "evidence": standing(store, name, time.time())["evidence"]})
+
+    @routes.get("/{name}/exposure", response_model=models.ExposureOf, responses=OF_ONE, summary="Its exposure")
+    def exposure(name: Name) -> JSONResponse:
+        """Planned and actual exposure, the steps passed and ahead, and what each arm served."""
+        record = standing(store, name, time.time())
+        return JSONResponse({"name": name, **{key: record[key] for key in ("exposure", "stages", "arms")}})
+
+    @routes.get("/{name}/ledger", response_model=models.LedgerOf, responses=OF_ONE, summary="Its ledger")
+    def entries(name: Name) -> JSONResponse:
+        """Every entry in full, with the evidence as it stood, and whether the chain holds."""
+        found = store.entries(name)
+        checked = ledger.verify(found)
+        return JSONResponse(
+            {
+                "name": name,
+                "intact": checked.intact,
+                "first_broken": checked.first_broken,
+                "entries": [entry.to_json() for entry in found],
+            }
+        )
+
+
+def _add_absent(routes: APIRouter, store: Store) -> None:
+    def absent(name: str, reason: str) -> JSONResponse:
+        store.get(name)
+        return JSONResponse({"name": name, "available": False, "reason": reason})
+
+    shape = models.NotAvailable
+
+    @routes.get("/{name}/differences", response_model=shape, responses=OF_ONE, summary="Where replies differ")
+    def differences(name: Name) -> JSONResponse:
+        """Fields in which mirrored replies differ."""
+        return absent(name, "differences are recorded for each mirrored request but not summed up by field yet")
+
+    @routes.get("/{name}/segments", response_model=shape, responses=OF_ONE, summary="Its segments")
+    def segments(name: Name) -> JSONResponse:
+        """Evidence by segment."""
+        return absent(name, "segments are recorded with each exposure but not compared yet")
+
+
+def _add_move(routes: APIRouter, store: Store, move: Move, allowed: Any) -> None:
+    @routes.post(
+        f"/{{name}}/{move}",
+        response_model=models.EntryRecord,
+        responses=MOVED,
+        dependencies=[Depends(allowed)],
+        summary=str(move).capitalize(),
+        name=str(move),
+        operation_id=str(move),
+    )
+    def act(name: Name, asked: models.MoveIn) -> JSONResponse:
+        """Make the move and answer with its ledger entry; routes follow within a second."""
+        try:
+            entry = move_by_hand(store, name, move, actor=asked.actor, reason=asked.reason, at=time.time())
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise
+            raise Refused(422, str(error), 'send {"reason": "why", "actor": "who"}') from error
+        return JSONResponse(entry.to_json())
