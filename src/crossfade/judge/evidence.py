@@ -39,11 +39,13 @@ class Evidence:
     lower: float | None = None
     upper: float | None = None
     confidence: float
-    """1 − alpha of the always-valid interval and of the verdict."""
+    """1 − alpha of the verdict *harmful* and of the interval's end on that side."""
+    confidence_safe: float | None = None
+    """1 − alpha of the verdict *safe* and of the interval's other end; `confidence` when None."""
     e_value: float | None = None
     """Evidence for harm; `harmful` once it reaches 1/alpha (alpha = 1 − confidence)."""
     e_value_safe: float | None = None
-    """Evidence for safety (guardrail) or superiority (goal); `safe` once it reaches 1/alpha."""
+    """Evidence for safety (guardrail) or superiority (goal); `safe` once it reaches 1/(1 − confidence_safe)."""
     limit: float | None = None
     """The difference that separates safe from harmful: the margin, or 0 for a goal."""
     better: str = "lower"

@@ -1,1 +1,111 @@
-"""Moments in, evidence out: anytime-valid inference, one file a sample shape."""
+"""Inference: moments in, one line of evidence out; anytime-valid, one kind of moments a file.
+
+>>> import numpy as np
+>>> from crossfade.judge.infer import infer
+>>> from crossfade.judge.moments import RateMoments
+>>> from crossfade.spec.model import Better, Kind, Margin, Metric, Source
+>>> errors = Metric(name="errors", source=Source.RESPONSE, kind=Kind.RATE, better=Better.LOWER)
+>>> one = lambda n: np.array([n])
+>>> seen = RateMoments(step=one(0), bucket=one(0), share=np.array([0.05]),
+...                    n_a=one(5000), k_a=one(40), n_b=one(264), k_b=one(30))
+>>> found = infer(errors, seen, role="guardrail", limit=Margin(value=0.005, relative=False), arm="v2", baseline="v1",
+...               stage="canary", step=0, alpha_harm=0.05, alpha_safe=0.05)
+>>> str(found.verdict)
+'harmful'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from crossfade.judge.evidence import Evidence
+from crossfade.judge.infer.means import infer_mean
+from crossfade.judge.infer.paired import infer_paired
+from crossfade.judge.infer.preference import PREFERENCE, infer_preference
+from crossfade.judge.infer.quantiles import infer_quantile
+from crossfade.judge.infer.question import Question
+from crossfade.judge.infer.rates import infer_rate
+from crossfade.judge.infer.verdict import Numbers, unmeasured_line
+from crossfade.judge.moments import MeanMoments, Moments, PairedMoments, QuantileMoments, RateMoments
+from crossfade.spec.model import Margin, Metric
+
+__all__ = ["PREFERENCE", "infer", "unmeasured"]
+
+
+def infer(
+    metric: Metric,
+    moments: Moments,
+    *,
+    role: str,
+    limit: Margin | None,
+    arm: str,
+    baseline: str,
+    stage: str,
+    step: int | None,
+    alpha_harm: float,
+    alpha_safe: float,
+    window: float | None = None,
+) -> Evidence:
+    """The evidence that `moments` hold about `metric`, arm against baseline.
+
+    `role` is `guardrail` (safe = no worse than the limit), `goal` (safe = better at all) or `gate` (a limit on the mean
+    itself). Each verdict may be read at every look: over all looks it is wrong with at most its own alpha.
+    """
+    question = Question(
+        metric=metric,
+        role=role,
+        limit=limit,
+        arm=arm,
+        baseline=baseline,
+        stage=stage,
+        step=step,
+        alpha_harm=alpha_harm,
+        alpha_safe=alpha_safe,
+        window=window if window is not None else metric.window,
+    )
+    match moments:
+        case RateMoments():
+            return infer_rate(question, moments)
+        case MeanMoments():
+            return infer_mean(question, moments)
+        case QuantileMoments():
+            return infer_quantile(question, moments)
+        case PairedMoments() if stage == "interleave":
+            return infer_preference(question, moments)
+        case PairedMoments():
+            return infer_paired(question, moments)
+    assert_never(moments)
+
+
+def unmeasured(
+    metric: Metric,
+    reason: str,
+    *,
+    role: str,
+    limit: Margin | None,
+    arm: str,
+    baseline: str,
+    stage: str,
+    step: int | None,
+    alpha_harm: float,
+    alpha_safe: float,
+    window: float | None = None,
+    units: Mapping[str, int] | None = None,
+    immature: int = 0,
+) -> Evidence:
+    """A line that says why `metric` could not be measured."""
+    question = Question(
+        metric=metric,
+        role=role,
+        limit=limit,
+        arm=arm,
+        baseline=baseline,
+        stage=stage,
+        step=step,
+        alpha_harm=alpha_harm,
+        alpha_safe=alpha_safe,
+        window=window if window is not None else metric.window,
+    )
+    counts = units if units is not None else {baseline: 0, arm: 0}
+    return unmeasured_line(question, reason, Numbers(units=counts, immature=immature))

@@ -1,0 +1,59 @@
+"""A stage that has seen what it wanted moves on; a promotion that has been watched for its time is finished."""
+
+from __future__ import annotations
+
+from crossfade.judge.decide import budget, say
+from crossfade.judge.decide.look import Look
+from crossfade.judge.decision import Decision
+from crossfade.spec.model import Canary, Promote, Shadow, stage_name
+from crossfade.state import Move, Phase
+
+
+def cleared(look: Look) -> Decision | None:
+    """Advances, promotes or finishes."""
+    if look.position.phase is Phase.PROMOTED:
+        return _finish(look)
+    if not look.running or isinstance(look.stage, Promote) or not look.enough:
+        return None
+    if look.silent_arms or budget.over(look) or not all(want.met for want in look.wants):
+        return None
+    if look.last:
+        return Decision(move=Move.PROMOTE, rule="cleared", sentence=f"Promoted: {_grounds(look)}.")
+    return Decision(move=Move.ADVANCE, rule="cleared", sentence=f"Advanced to {_following(look)}: {_grounds(look)}.")
+
+
+def _finish(look: Look) -> Decision | None:
+    if look.now < watched_until(look):
+        return None
+    return Decision(move=Move.FINISH, rule="cleared", sentence="Finished: watched for its full time without harm.")
+
+
+def watched_until(look: Look) -> float:
+    """When the watch after promotion ends."""
+    watch = look.stage.watch if isinstance(look.stage, Promote) else 0.0
+    return look.position.stage_since + watch
+
+
+def _following(look: Look) -> str:
+    stage = look.stage
+    if isinstance(stage, Canary) and look.position.step + 1 < len(stage.steps):
+        return say.share(stage.steps[look.position.step + 1])
+    following = look.rollout.stages[look.position.stage + 1]
+    if isinstance(following, Canary):
+        return f"canary at {say.share(following.steps[0])}"
+    return stage_name(following)
+
+
+def _grounds(look: Look) -> str:
+    proven = [want.metric for want in look.wants if want.proof]
+    watched = [want.metric for want in look.wants if not want.proof]
+    grounds = []
+    if isinstance(look.stage, Shadow):
+        grounds.append(f"{look.progress.mirrored:,} requests compared")
+    if isinstance(look.stage, Canary):
+        grounds.append(f"{say.share(look.weight)} held for its time")
+    if proven:
+        grounds.append(f"{', '.join(dict.fromkeys(proven))} proven safe")
+    if watched:
+        grounds.append(f"{', '.join(dict.fromkeys(watched))} measured, no harm found")
+    return "; ".join(grounds) or "its time has passed"

@@ -1,0 +1,30 @@
+"""Harm outranks everything: a proven harm, or a spent budget, takes the challenger away at once."""
+
+from __future__ import annotations
+
+from crossfade.judge.decide import say
+from crossfade.judge.decide.budget import spent
+from crossfade.judge.decide.look import Look
+from crossfade.judge.decision import Decision
+from crossfade.judge.evidence import Evidence, Verdict
+from crossfade.state import TRANSITIONS, Move
+
+
+def harm(look: Look) -> Decision | None:
+    """Rolls back on any harmful line, also while held and after promotion."""
+    if (look.position.phase, Move.ROLLBACK) not in TRANSITIONS:
+        return None
+    proven = [line for line in look.evidence if line.verdict is Verdict.HARMFUL]
+    if proven:
+        worst = min(proven, key=_order)
+        more = f" {len(proven) - 1} more harmful." if len(proven) > 1 else ""
+        return Decision(move=Move.ROLLBACK, rule="harm", sentence=f"Rolled back: {say.harmed(worst)}.{more}")
+    overspent = spent(look)
+    if overspent is not None:
+        return Decision(move=Move.ROLLBACK, rule="harm", sentence=f"Rolled back: {overspent}.")
+    return None
+
+
+def _order(line: Evidence) -> tuple[float, str, str, str]:
+    excess = (line.e_value or 0.0) * (1.0 - line.confidence)
+    return (-excess, line.metric, line.arm, line.segment or "")

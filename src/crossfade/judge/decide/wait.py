@@ -1,0 +1,58 @@
+"""The rest: stay where we are, and say what for and until when."""
+
+from __future__ import annotations
+
+from crossfade.judge.decide import budget, say
+from crossfade.judge.decide.cleared import watched_until
+from crossfade.judge.decide.look import Look
+from crossfade.judge.decision import Decision
+from crossfade.spec.model import Shadow
+from crossfade.state import Phase
+
+
+def wait(look: Look) -> Decision:
+    """No move, with the reason."""
+    sentence, until = _waiting(look)
+    return Decision(move=None, rule="wait", sentence=sentence, until=until)
+
+
+def _waiting(look: Look) -> tuple[str, float | None]:
+    match look.position.phase:
+        case Phase.PENDING:
+            return "Waiting to be started.", None
+        case Phase.ROLLED_BACK:
+            return f"Rolled back; {look.rollout.champion.name} serves everyone.", None
+        case Phase.FINISHED:
+            return f"Finished; {look.rollout.challenger.name} serves everyone.", None
+        case Phase.PROMOTED:
+            until = watched_until(look)
+            return f"Promoted; watched until {say.clock(until, look.now)}.", until
+        case Phase.HELD:
+            since = (
+                "" if look.position.held_since is None else f" since {say.clock(look.position.held_since, look.now)}"
+            )
+            return f"Held {say.where(look)} by {look.position.held_by}{since}; resumes by hand.", None
+        case Phase.RUNNING:
+            return _running(look)
+
+
+def _running(look: Look) -> tuple[str, float | None]:
+    here = say.where(look)
+    if isinstance(look.stage, Shadow) and not look.enough:
+        wanted = look.stage.until.requests or 1
+        return f"Watching {here}: {look.progress.mirrored:,} of {wanted:,} requests compared.", look.deadline
+    if not look.enough:
+        return f"Watching {here} until {say.clock(look.due, look.now)}; no harm found.", look.due
+    spent = budget.over(look)
+    if spent:
+        line, much, most = spent[0]
+        return (
+            f"Watching {here}: {line.metric} of {line.arm} may have cost {much:,.0f} units, budget {most:,.0f}; not "
+            "raised until that is known better.",
+            look.deadline,
+        )
+    unmet = [say.stands(want) for want in look.wants if not want.met]
+    end = "" if look.deadline is None else f"; given up at {say.clock(look.deadline, look.now)} if undecided"
+    if not unmet and look.silent_arms:
+        return f"Watching {here}: no unit exposed to {', '.join(look.silent_arms)} yet{end}.", look.deadline
+    return f"Watching {here}, not decided: {say.several(unmet)}{end}.", look.deadline

@@ -1,0 +1,39 @@
+"""The asymptotic confidence sequence's boundary: how far a mean may wander under the null, at every time at once.
+
+After Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, *Time-uniform central limit theory* (2024).
+"""
+
+from __future__ import annotations
+
+import math
+
+TARGET_UNITS = 5000.0
+"""The effective number of units at which the interval is tuned to be tightest."""
+
+
+def rho_squared(alpha: float, target: float = TARGET_UNITS) -> float:
+    """The tuning that makes the boundary tightest at `target` units."""
+    spent = -2.0 * math.log(alpha)
+    return (spent + math.log1p(spent)) / target
+
+
+def radius(n: float, alpha: float, *, two_sided: bool, tuned_alpha: float | None = None) -> float:
+    """Half-width, in standard deviations of one unit, after `n` units."""
+    rho2 = rho_squared(tuned_alpha if tuned_alpha is not None else alpha)
+    scale = n * rho2 + 1.0
+    spent = math.log(math.sqrt(scale) / alpha) if two_sided else math.log1p(math.sqrt(scale) / (2.0 * alpha))
+    return math.sqrt(2.0 * scale / (n * n * rho2) * spent)
+
+
+def one_sided_log_e(z: float, n: float, alpha: float) -> float:
+    """The log e-value of a standardised difference `z` after `n` effective units.
+
+    It is the inverse of `radius`: it reaches log(1/alpha) exactly where z / √n reaches the one-sided radius.
+    """
+    if z <= 0.0:
+        return -math.inf
+    rho2 = rho_squared(alpha)
+    scale = n * rho2 + 1.0
+    exponent = z * z * n * rho2 / (2.0 * scale)
+    grown = exponent if exponent > 30.0 else math.log(math.expm1(exponent)) if exponent > 0.0 else -math.inf
+    return math.log(2.0) - 0.5 * math.log(scale) + grown
