@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
@@ -160,6 +162,24 @@ class Lake:
                 except DeltaError as error:
                     raise LakeError(f"cannot read {self.path / kind} at version {version}: {error}") from error
             return sorted(table.file_uris())
+
+    def added(self, kind: str, after: int, upto: int) -> list[str] | None:
+        """The files that brought new facts between two versions (rewritten ones bring none); None when not known."""
+        files: list[str] = []
+        log = self.path / kind / "_delta_log"
+        for version in range(after + 1, upto + 1):
+            try:
+                lines = (log / f"{version:020d}.json").read_text().splitlines()
+            except OSError:
+                return None
+            for line in lines:
+                add = json.loads(line).get("add")
+                if add is not None and add["dataChange"]:
+                    file = self.path / kind / unquote(add["path"])
+                    if not file.exists():
+                        return None
+                    files.append(str(file))
+        return files
 
     def table(self, kind: str) -> pa.Table:
         """All facts of a kind, for tests and small exports."""

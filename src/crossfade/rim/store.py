@@ -334,7 +334,7 @@ class Store:
     def _rollout(self, connection: Connection, name: str, revision: str) -> Rollout:
         rollout = self._parsed.get(revision)
         if rollout is None:
-            from crossfade.spec.parse import parse  # noqa: PLC0415 — gateways that only poll never need the parser
+            from crossfade.spec.parse import parse
 
             rollout = self._parsed[revision] = parse(self._text(connection, name, revision))
         return rollout

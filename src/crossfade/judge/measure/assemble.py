@@ -1,0 +1,167 @@
+"""From the rows that an engine returns to moments of a pair of arms: pure array work, no statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossfade.judge.measure.arms import OPEN
+from crossfade.judge.moments import BINS, Floats, Ints, MeanMoments, PairedMoments, QuantileMoments, RateMoments
+
+Rows = Mapping[str, npt.NDArray[Any]]
+"""Columns by name, all of one length."""
+
+PREFERENCE = "preference"
+DISAGREEMENT = "disagreement"
+
+
+def pair_share(weight: Floats, challengers: int) -> Floats:
+    """Probability that a unit of the champion or of one challenger is the challenger's; each of k owns `weight`."""
+    rest = np.clip(1.0 - challengers * weight, 0.0, 1.0)
+    return np.asarray(weight / np.maximum(weight + rest, np.finfo(np.float64).tiny), dtype=np.float64)
+
+
+def _sides(rows: Rows, champion: str, arm: str) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    """The rows of the two arms, and which of them are the challenger's."""
+    arms = rows["arm"]
+    is_b = arms == arm
+    keep = is_b | (arms == champion)
+    return {name: column[keep] for name, column in rows.items()}, np.asarray(is_b[keep], dtype=np.bool_)
+
+
+def _cells(rows: Rows, names: Sequence[str]) -> tuple[list[npt.NDArray[Any]], Ints]:
+    """The distinct values of `names`, ordered by the first name first, and for each row its cell."""
+    keys = [np.asarray(rows[name]) for name in names]
+    if not len(keys[0]):
+        return keys, np.zeros(0, dtype=np.int64)
+    order = np.lexsort(keys[::-1])
+    new = np.zeros(len(order), dtype=np.int64)
+    for key in keys:
+        ordered = key[order]
+        new[1:] |= ordered[1:] != ordered[:-1]
+    cell = np.empty(len(order), dtype=np.int64)
+    cell[order] = np.cumsum(new)
+    starts = order[np.flatnonzero(np.r_[1, new[1:]])]
+    return [key[starts] for key in keys], cell
+
+
+def _into(cell: Ints, cells: int, values: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> Ints:
+    out = np.zeros(cells, dtype=np.int64)
+    np.add.at(out, cell[where], values[where].astype(np.int64))
+    return out
+
+
+def _floats_into(cell: Ints, cells: int, values: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> Floats:
+    out = np.zeros(cells, dtype=np.float64)
+    np.add.at(out, cell[where], values[where])
+    return out
+
+
+def rate(rows: Rows, champion: str, arm: str, challengers: int, *, settled: bool) -> RateMoments:
+    """Rows of `response_rate` or `outcome_rate` as moments of one pair."""
+    pair, is_b = _sides(rows, champion, arm)
+    open_ = pair["bucket"] == OPEN
+    immature = int(pair["n"][open_].sum())
+    pair, is_b = {name: column[~open_] for name, column in pair.items()}, is_b[~open_]
+    (bucket, step, weight), cell = _cells(pair, ("bucket", "step", "weight"))
+    count = len(bucket)
+    return RateMoments(
+        step=step.astype(np.int64),
+        bucket=bucket.astype(np.int64),
+        share=pair_share(weight.astype(np.float64), challengers),
+        n_a=_into(cell, count, pair["n"], ~is_b),
+        k_a=_into(cell, count, pair["k"], ~is_b),
+        n_b=_into(cell, count, pair["n"], is_b),
+        k_b=_into(cell, count, pair["k"], is_b),
+        settled=settled,
+        immature=immature,
+    )
+
+
+def mean(rows: Rows, champion: str, arm: str) -> MeanMoments:
+    """Rows of `response_mean` or `outcome_mean` as moments of one pair, a row for each step and weight."""
+    pair, is_b = _sides(rows, champion, arm)
+    closed = pair["closed"].astype(bool)
+    immature = int(pair["n"][~closed].sum())
+    pair, is_b = {name: column[closed] for name, column in pair.items()}, is_b[closed]
+    (step, _), cell = _cells(pair, ("step", "weight"))
+    count = len(step)
+    return MeanMoments(
+        step=step.astype(np.int64),
+        n_a=_into(cell, count, pair["n"], ~is_b),
+        sum_a=_floats_into(cell, count, pair["total"], ~is_b),
+        squares_a=_floats_into(cell, count, pair["squares"], ~is_b),
+        n_b=_into(cell, count, pair["n"], is_b),
+        sum_b=_floats_into(cell, count, pair["total"], is_b),
+        squares_b=_floats_into(cell, count, pair["squares"], is_b),
+        immature=immature,
+    )
+
+
+def _histogram(cell: Ints, cells: int, rows: Rows, where: npt.NDArray[np.bool_]) -> Ints:
+    counts = np.zeros((cells, BINS), dtype=np.int64)
+    np.add.at(counts, (cell[where], rows["bin"][where].astype(np.int64)), rows["n"][where].astype(np.int64))
+    return counts
+
+
+def quantile(rows: Rows, champion: str, arm: str, challengers: int) -> QuantileMoments:
+    """Rows of `response_quantile` as moments of one pair."""
+    pair, is_b = _sides(rows, champion, arm)
+    (bucket, step, weight), cell = _cells(pair, ("bucket", "step", "weight"))
+    return QuantileMoments(
+        step=step.astype(np.int64),
+        bucket=bucket.astype(np.int64),
+        share=pair_share(weight.astype(np.float64), challengers),
+        counts_a=_histogram(cell, len(bucket), pair, ~is_b),
+        counts_b=_histogram(cell, len(bucket), pair, is_b),
+    )
+
+
+def _of_arm(rows: Rows, arm: str) -> Rows:
+    keep = rows["arm"] == arm
+    return {name: column[keep] for name, column in rows.items()}
+
+
+def paired_quantile(rows: Rows, arm: str) -> QuantileMoments:
+    """Rows of `latency_pairs` as moments of one challenger: both arms answered the same requests."""
+    own = _of_arm(rows, arm)
+    is_b = np.asarray(own["side"] == "challenger", dtype=np.bool_)
+    (bucket,), cell = _cells(own, ("bucket",))
+    count = len(bucket)
+    return QuantileMoments(
+        step=np.zeros(count, dtype=np.int64),
+        bucket=bucket.astype(np.int64),
+        share=np.full(count, 0.5),
+        counts_a=_histogram(cell, count, own, ~is_b),
+        counts_b=_histogram(cell, count, own, is_b),
+    )
+
+
+def paired_mean(rows: Rows, arm: str) -> MeanMoments:
+    """Rows of `latency_means` as moments of one challenger."""
+    own = _of_arm(rows, arm)
+    n = own["n"].astype(np.int64)
+    return MeanMoments(
+        step=np.zeros(len(n), dtype=np.int64),
+        n_a=n,
+        sum_a=own["sum_a"].astype(np.float64),
+        squares_a=own["squares_a"].astype(np.float64),
+        n_b=n,
+        sum_b=own["sum_b"].astype(np.float64),
+        squares_b=own["squares_b"].astype(np.float64),
+    )
+
+
+def paired(rows: Rows, arm: str) -> PairedMoments:
+    """Rows of signed differences as moments of one challenger."""
+    own = _of_arm(rows, arm)
+    order = np.argsort(own["bucket"], kind="stable")
+    return PairedMoments(
+        bucket=own["bucket"][order].astype(np.int64),
+        plus=own["plus"][order].astype(np.int64),
+        minus=own["minus"][order].astype(np.int64),
+        zero=own["zero"][order].astype(np.int64),
+    )

@@ -1,0 +1,113 @@
+"""What is counted beside the metrics: how far a stage has come, what went missing, and who was touched by harm."""
+
+from __future__ import annotations
+
+import ibis
+
+from crossfade.judge.measure.tables import EXPOSING, EXPOSURES, FACTS, LOOK, SLACK, Expr, during
+
+
+def requests(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
+    """Requests of the stage per assigned arm, whatever mode served them."""
+    all_ = during(exposed, look)
+    yes = ibis.literal(1, "int64")
+    no = ibis.literal(0, "int64")
+    return all_.group_by("arm").agg(
+        requests=all_.count(),
+        missing=ibis.cases((all_["unit"] == "", yes), else_=no).sum(),
+        failed=ibis.cases((all_["failed"], yes), else_=no).sum(),
+        fallbacks=ibis.cases(
+            (all_["failed"] & (all_["served_by"] != all_["arm"]) & (all_["served_by"] != ""), yes), else_=no
+        ).sum(),
+        unserved=ibis.cases((all_["served_by"] == "", yes), else_=no).sum(),
+    )
+
+
+def exposed_units(exposed: Expr = EXPOSURES) -> Expr:
+    """Distinct units that each arm was assigned in the stage; one that moved over counts in both."""
+    return exposed.group_by("arm").agg(units=exposed["unit"].nunique())
+
+
+def mirrored(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
+    """Mirrored requests compared, per challenger."""
+    pairs = during(compared, look)
+    return pairs.group_by("arm").agg(pairs=pairs.count())
+
+
+def drops(dropped: Expr = FACTS["dropped"], look: Expr = LOOK) -> Expr:
+    """Shadow copies not sent or not compared since the stage began, per reason."""
+    joined = dropped.join(look.select("rollout", "since", "now"), "rollout")
+    kept = joined.filter(joined["at"] >= joined["since"] - SLACK, joined["at"] <= joined["now"])
+    return kept.group_by("reason").agg(copies=kept["count"].sum())
+
+
+def lists(shown: Expr = FACTS["shown"], look: Expr = LOOK) -> Expr:
+    """Interleaved lists per reason of exclusion; '' are those that may vote."""
+    all_ = during(shown, look)
+    return all_.group_by("excluded").agg(lists=all_.count())
+
+
+def touched(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
+    """Over the whole rollout, each unit with each arm it was exposed to: since when, and whether that arm failed it."""
+    joined = exposed.join(look.select("rollout", "now"), "rollout")
+    kept = joined.filter(joined["unit"] != "", joined["mode"].isin(EXPOSING), joined["at"] <= joined["now"])
+    return kept.group_by("unit", "arm").agg(
+        since=kept["at"].min(), failures=kept["failed"].cast("int64").sum(), requests=kept.count()
+    )
+
+
+TOUCHED: Expr = ibis.table(
+    {"unit": "string", "arm": "string", "since": "float64", "failures": "int64", "requests": "int64"}, name="touched"
+)
+"""`touched`, kept by an engine that asks several questions of it."""
+
+
+def reach(touched_: Expr = TOUCHED) -> Expr:
+    """Over the whole rollout, per arm: units exposed, units failed by it, requests and failed requests."""
+    return touched_.group_by("arm").agg(
+        units=touched_.count(),
+        failed_units=(touched_["failures"] > 0).cast("int64").sum(),
+        requests=touched_["requests"].sum(),
+        failures=touched_["failures"].sum(),
+    )
+
+
+def outcome_reach(
+    name: str,
+    champion: str,
+    exposed: Expr = FACTS["exposed"],
+    outcome: Expr = FACTS["outcome"],
+    touched_: Expr = TOUCHED,
+    look: Expr = LOOK,
+) -> Expr:
+    """Over the whole rollout, per arm: units with an outcome of that name whose value is not 0.
+
+    By decision id the arm is that of the decision; by unit it is a challenger if the unit had met one by then.
+    """
+    named = outcome.filter(outcome["name"] == name, outcome["value"] != 0)
+    clock = look.select(of="rollout", now="now")
+    known = named.select("rollout", "decision_id", "unit", "at", "received_at").cross_join(clock)
+    known = known.filter(known["received_at"] <= known["now"])
+    served = exposed.filter(exposed["unit"] != "", exposed["mode"].isin(EXPOSING)).select(
+        "decision_id", "arm", of="rollout", who="unit"
+    )
+    told = known.filter(known["decision_id"] != "").select("decision_id", "of")
+    told = told.join(served, ["decision_id", "of"])
+    told = told.select(unit=told["who"], arm=told["arm"])
+    loose = known.filter(known["decision_id"] == "", known["rollout"] == known["of"]).select("unit", "at")
+    met = loose.join(touched_.select("unit", "arm", "since"), "unit")
+    met = met.filter(met["since"] <= met["at"])
+    rank = ibis.row_number().over(
+        group_by=["unit", "at"], order_by=[(met["arm"] == champion).cast("int64"), met["since"].desc()]
+    )
+    met = met.mutate(place=rank)
+    met = met.filter(met["place"] == 0).select("unit", "arm")
+    both = told.select("unit", "arm").union(met).distinct()
+    return both.group_by("arm").agg(units=both.count())
+
+
+def orphans(exposed: Expr = FACTS["exposed"], outcome: Expr = FACTS["outcome"]) -> Expr:
+    """Outcomes that name a decision nobody recorded."""
+    named = outcome.filter(outcome["decision_id"] != "")
+    lost = named.anti_join(exposed.select("decision_id"), "decision_id")
+    return lost.aggregate(orphans=lost.count())

@@ -1,0 +1,82 @@
+"""What one look at the facts found: moments per metric and arm, gates, progress and reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from crossfade.judge.moments import Moments, PairedMoments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A number that does not exist, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the stage has come, and what went missing on the way."""
+
+    requests: int = 0
+    mirrored: int = 0
+    """Mirrored requests compared; of several challengers the one that has fewest."""
+    pairs: Mapping[str, int] = field(default_factory=dict)
+    """The same per challenger."""
+    units: Mapping[str, int] = field(default_factory=dict)
+    """Units exposed per arm in this stage."""
+    missing: int = 0
+    """Requests that named no unit."""
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
+    """Requests per challenger in which it failed and somebody else answered."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Requests per arm in which the assigned arm failed."""
+    unserved: int = 0
+    """Requests that got no answer at all."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Shadow copies not compared, per reason."""
+    lists: int = 0
+    """Interleaved lists shown that may vote."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Interleaved lists that are not evidence, per reason."""
+    wins: int = 0
+    """Interleaving: units that preferred the (first) challenger."""
+    losses: int = 0
+    ties: int = 0
+    immature: Mapping[str, int] = field(default_factory=dict)
+    """Per outcome metric: units whose window is still open."""
+    orphans: int | None = None
+    """Outcomes that name a decision nobody recorded; None when not counted yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Who was touched over the whole rollout, per arm. Who was harmed is read from it."""
+
+    units: Mapping[str, int] = field(default_factory=dict)
+    requests: Mapping[str, int] = field(default_factory=dict)
+    failed_units: Mapping[str, int] = field(default_factory=dict)
+    """Units for which their arm failed at least once (they may still have got the champion's answer)."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    events: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(metric, arm) → units with an event of a rate metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One look: everything the judge needs, and the versions of the fact tables it was computed from."""
+
+    rollout: str
+    stage: int
+    step: int
+    mode: str
+    since: float
+    now: float
+    facts: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[tuple[str, str], Moments | Absent] = field(default_factory=dict)
+    """(metric, challenger) → its moments against the champion."""
+    gates: Mapping[tuple[str, str], PairedMoments | Absent] = field(default_factory=dict)
+    """(`disagreement` or `preference`, challenger) → signed differences."""
+    progress: Progress = Progress()
+    reach: Reach = Reach()

@@ -1,0 +1,187 @@
+"""The tables that measures are asked of: facts as they lie in the lake, the look, and who was exposed in it.
+
+Everything here and beside it is an Ibis expression over unbound tables, so the same question runs on any engine.
+Nothing unpacks JSON, and times inside a stage are `elapsed` seconds since it began: the subtraction is exact, and a
+sum of small numbers rounds the same everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ibis
+import msgspec
+
+from crossfade.facts import KINDS
+from crossfade.judge.moments import BINS, FIRST_EDGE, GROWTH
+
+Expr = Any
+"""An Ibis expression; the library ships no types."""
+
+SLACK = 5.0
+"""Seconds that a gateway's clock may be behind the one that began the stage."""
+
+EXPOSING = ("canary", "ab", "interleave", "promote")
+"""Modes in which units are randomised between arms that they see."""
+
+_IBIS: dict[Any, str] = {
+    str: "string",
+    float: "float64",
+    int: "int64",
+    bool: "boolean",
+    bool | None: "boolean",
+    tuple[str, ...]: "array<string>",
+}
+
+
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "exposed": (
+        "rollout",
+        "decision_id",
+        "at",
+        "unit",
+        "arm",
+        "served_by",
+        "mode",
+        "stage",
+        "step",
+        "weight",
+        "failed",
+        "latency_ms",
+    ),
+    "compared": (
+        "rollout",
+        "decision_id",
+        "at",
+        "unit",
+        "arm",
+        "stage",
+        "champion_failed",
+        "challenger_failed",
+        "differs",
+        "noise_differs",
+        "champion_ms",
+        "challenger_ms",
+    ),
+    "shown": ("rollout", "decision_id", "at", "unit", "stage", "items", "owners", "excluded"),
+    "outcome": ("rollout", "decision_id", "unit", "name", "value", "item", "at", "received_at"),
+    "dropped": ("rollout", "at", "reason", "count"),
+}
+"""The columns that questions ask for, per kind of fact."""
+
+
+def _fact_table(kind: type[Any], name: str) -> Expr:
+    types = {field.name: _IBIS[field.type] for field in msgspec.structs.fields(kind)}
+    return ibis.table({column: types[column] for column in _NEEDED[name]}, name=name)
+
+
+FACTS: dict[str, Expr] = {name: _fact_table(kind, name) for kind, name in KINDS.items() if name in _NEEDED}
+"""One table a kind of fact that questions are asked of, named like it, with the columns they ask for."""
+
+LOOK: Expr = ibis.table(
+    {"rollout": "string", "stage": "int64", "mode": "string", "since": "float64", "now": "float64"}, name="look"
+)
+"""One row: which stage of which rollout is looked at, since when it runs, and when the look is taken."""
+
+EXPOSURES: Expr = ibis.table(
+    {
+        "decision_id": "string",
+        "unit": "string",
+        "arm": "string",
+        "step": "int64",
+        "weight": "float64",
+        "failed": "boolean",
+        "latency_ms": "float64",
+        "elapsed": "float64",
+    },
+    name="exposures",
+)
+"""`exposures` of the look, kept by an engine that does not want to compute them once per metric."""
+
+UNITS: Expr = ibis.table(
+    {"unit": "string", "arm": "string", "step": "int64", "weight": "float64", "entered": "float64"}, name="units"
+)
+"""`units` of the look, likewise."""
+
+SHORT, MEDIUM = 600, 86_400
+"""Seconds of a stage that are cut into 1-second buckets, and up to which buckets last 60 seconds; then an hour."""
+
+_MEDIUM_FROM = SHORT
+_LONG_FROM = SHORT + (MEDIUM - SHORT) // 60
+
+
+def bucket(elapsed: float) -> int:
+    """The slice of time that a moment of a stage belongs to: a fixed function, so no look can choose it."""
+    if elapsed < SHORT:
+        return max(math.floor(elapsed), 0)
+    if elapsed < MEDIUM:
+        return _MEDIUM_FROM + math.floor((elapsed - SHORT) / 60.0)
+    return _LONG_FROM + math.floor((elapsed - MEDIUM) / 3600.0)
+
+
+def bucket_of(elapsed: Expr) -> Expr:
+    """`bucket` of a column."""
+    short = ibis.greatest(elapsed, 0.0).floor()
+    medium = ((elapsed - float(SHORT)) / 60.0).floor() + float(_MEDIUM_FROM)
+    long = ((elapsed - float(MEDIUM)) / 3600.0).floor() + float(_LONG_FROM)
+    return ibis.cases((elapsed < SHORT, short), (elapsed < MEDIUM, medium), else_=long).cast("int64")
+
+
+def latency_bin(ms: float) -> int:
+    """The histogram bin that a latency falls into; bin i ends at FIRST_EDGE · GROWTH^i."""
+    if ms <= FIRST_EDGE:
+        return 0
+    return min(math.ceil(math.log(ms / FIRST_EDGE) / math.log(GROWTH)), BINS - 1)
+
+
+def latency_bin_of(ms: Expr) -> Expr:
+    """`latency_bin` of a column."""
+    raw = ((ms / FIRST_EDGE).ln() / math.log(GROWTH)).ceil()
+    return ibis.cases((ms <= FIRST_EDGE, 0.0), (raw > float(BINS - 1), float(BINS - 1)), else_=raw).cast("int64")
+
+
+def first(table: Expr, *, by: list[str], order: list[str]) -> Expr:
+    """The first row of each group; `order` must not leave ties."""
+    ranked = table.mutate(place=ibis.row_number().over(group_by=by, order_by=order))
+    return ranked.filter(ranked.place == 0).drop("place")
+
+
+def during(fact: Expr, look: Expr = LOOK) -> Expr:
+    """The facts of the look's rollout and stage, up to its time, with `elapsed`."""
+    joined = fact.join(look.select("rollout", "stage", "since", "now"), ["rollout", "stage"])
+    kept = joined.filter(joined["at"] >= joined["since"] - SLACK, joined["at"] <= joined["now"])
+    return kept.mutate(elapsed=kept["at"] - kept["since"]).drop("since", "now")
+
+
+def exposures(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
+    """Requests of the stage whose unit was randomised. Requests without a unit never are."""
+    scoped = during(exposed, look).join(look.select("mode"), "mode")
+    return scoped.filter(scoped["unit"] != "").select(*EXPOSURES.columns)
+
+
+def units(exposed: Expr = EXPOSURES) -> Expr:
+    """Each unit once: the arm, step and weight of its first exposure in the stage, and when that was."""
+    entered = first(exposed, by=["unit"], order=["elapsed", "decision_id"])
+    return entered.select("unit", "arm", "step", "weight", entered=entered["elapsed"])
+
+
+def hits(name: str, outcome: Expr = FACTS["outcome"], exposed: Expr = EXPOSURES, look: Expr = LOOK) -> Expr:
+    """Outcomes of that name with the unit they belong to: `unit`, `value`, `happened`, `received`.
+
+    An outcome with a decision id belongs to that exposure's unit, and counts in the stage of that exposure alone; one
+    without belongs to the unit it names. What was received after the look does not exist yet.
+    """
+    named = outcome.filter(outcome["name"] == name).select(
+        "rollout", "decision_id", "unit", "value", "at", "received_at"
+    )
+    clock = look.select(of="rollout", since="since", now="now")
+    known = named.cross_join(clock)
+    known = known.filter(known["received_at"] <= known["now"])
+    known = known.mutate(received=known["received_at"] - known["since"], happened=known["at"] - known["since"])
+    served = exposed.select("decision_id", served_unit="unit", served="elapsed")
+    told = known.filter(known["decision_id"] != "").join(served, "decision_id")
+    told = told.select("value", "received", unit=told["served_unit"], happened=told["served"])
+    loose = known.filter(known["decision_id"] == "", known["unit"] != "", known["rollout"] == known["of"])
+    columns = ("unit", "value", "happened", "received")
+    return told.select(*columns).union(loose.select(*columns))
