@@ -186,7 +186,10 @@ def join(encoded: Sequence[bytes]) -> bytes:
 
 def decode(data: bytes) -> list[Fact]:
     """The inverse of `encode`; raises msgspec.DecodeError on foreign bytes."""
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"a text in the facts is not UTF-8: {error}") from None
 
 
 def by_kind(facts: Iterable[Fact]) -> dict[str, list[Fact]]:

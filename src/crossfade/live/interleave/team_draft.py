@@ -19,56 +19,72 @@ def draft(
     other order of the round could not have made is uncredited too. So, whatever the lists, each slot is as likely to
     be one captain's as the other's, and clicks that do not look at the items favour neither.
     """
-    ours, theirs = _unique(champion), _unique(challenger)
+    ours, theirs = _places(champion), _places(challenger)
     if length is None:
         length = max(len(ours), len(theirs))
     a, b = list(ours), list(theirs)
-    same = a[:length] == b[:length]
-    items: list[str] = []
-    owners: list[str] = []
-    taken: set[str] = set()
-    i = j = number = 0
-    while len(items) < length:
-        i, j = _next(a, i, taken), _next(b, j, taken)
-        if i == len(a) or j == len(b):
-            break
-        first = coin(number)
-        number += 1
-        one, other = a[i], b[j]
-        if one == other:
-            items.append(one)
-            taken.add(one)
-            owners.append(CHAMPION if first else CHALLENGER)
-            i, j = _next(a, i, taken), _next(b, j, taken)
-            if i == len(a) or j == len(b):
-                break
-            items.append(b[j] if first else a[i])
-            taken.add(items[-1])
-        else:
-            items += (one, other) if first else (other, one)
-            taken.update((one, other))
-            owners.append(CHAMPION if first else CHALLENGER)
-        owners.append(CHALLENGER if first else CHAMPION)
-    rest = a[i:] if i < len(a) else b[j:]
-    items += [item for item in rest if item not in taken]
-    owners += [NOBODY] * (len(items) - len(owners))
+    items, owners = _rounds(a, b, coin, length)
+    if len(items) < length:
+        taken = set(items)
+        items += [item for item in a if item not in taken] or [item for item in b if item not in taken]
+        owners += [NOBODY] * (len(items) - len(owners))
+    del items[length:], owners[length:]
     return Merged(
-        items=tuple(items[:length]),
-        owners=tuple(owners[:length]),
-        from_=tuple((CHAMPION, ours[item]) if item in ours else (CHALLENGER, theirs[item]) for item in items[:length]),
-        same=same,
+        items=tuple(items),
+        owners=tuple(owners),
+        from_=tuple([(CHAMPION, ours[item]) if item in ours else (CHALLENGER, theirs[item]) for item in items]),
+        same=a[:length] == b[:length],
     )
 
 
-def _unique(ranking: Sequence[str]) -> dict[str, int]:
+def _rounds(a: list[str], b: list[str], coin: Callable[[int], bool], length: int) -> tuple[list[str], list[str]]:
+    """The credited slots and their owners: at least `length` of them, or as many as both captains can fill fairly."""
+    items: list[str] = []
+    firsts: list[bool] = []
+    taken: set[str | None] = set()
+    push, take = items.append, taken.add
+    # None ends each list; it is never taken, so the search for the next free item stops there.
+    ours, theirs = iter([*a, None]), iter([*b, None])
+    one, other = next(ours), next(theirs)
+    while len(items) < length:
+        while one in taken:
+            one = next(ours)
+        while other in taken:
+            other = next(theirs)
+        if one is None or other is None:
+            break
+        first = coin(len(firsts))
+        firsts.append(first)
+        if one == other:
+            push(one)
+            take(one)
+            one, other = next(ours), next(theirs)
+            while one in taken:
+                one = next(ours)
+            while other in taken:
+                other = next(theirs)
+            if one is None or other is None:
+                break
+            second = other if first else one
+            push(second)
+            take(second)
+        else:
+            items += (one, other) if first else (other, one)
+            take(one)
+            take(other)
+    owners = [owner for first in firsts for owner in (_CHAMPION_FIRST if first else _CHALLENGER_FIRST)]
+    return items, owners[: len(items)]
+
+
+_CHAMPION_FIRST = (CHAMPION, CHALLENGER)
+_CHALLENGER_FIRST = (CHALLENGER, CHAMPION)
+
+
+def _places(ranking: Sequence[str]) -> dict[str, int]:
     """Each id with the index of its first appearance, in order."""
-    first: dict[str, int] = {}
-    for index, item in enumerate(ranking):
-        first.setdefault(item, index)
-    return first
-
-
-def _next(ranking: list[str], index: int, taken: set[str]) -> int:
-    while index < len(ranking) and ranking[index] in taken:
-        index += 1
-    return index
+    places = dict(zip(ranking, range(len(ranking)), strict=True))
+    if len(places) < len(ranking):
+        places.clear()
+        for index, item in enumerate(ranking):
+            places.setdefault(item, index)
+    return places
