@@ -124,9 +124,10 @@ class Lab:
         self._store = open_store(self.data)
 
     def _send_users(self, trained: Trained) -> None:
-        World(rows=trained.rows, labels=trained.labels, documents=trained.documents).save(
-            self.data / "demo" / "world.npz"
+        world = World(
+            rows=trained.rows, labels=trained.labels, documents=trained.documents, clicks=self.scenario.clicks
         )
+        world.save(self.data / "demo" / "world.npz")
         config = self.data / "demo" / "traffic.json"
         Config(
             port=self.ports["data"],

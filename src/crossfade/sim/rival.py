@@ -2,21 +2,25 @@
 
 Units are split in halves, each sees one ranker's whole list, and the always-valid test of the judge is asked again
 and again until it calls the challenger better — the same test, at the same alpha, that real A/B stages use.
+Interleaving is simulated beside it, on the same terms, because the live stage also waits for its guardrails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import log
 from random import Random
 from statistics import median
 
 import numpy as np
 
 from crossfade.judge.evidence import Verdict
-from crossfade.judge.infer.means import infer_mean
+from crossfade.judge.infer.means import MINIMUM_UNITS, infer_mean
+from crossfade.judge.infer.preference import share_log_e
 from crossfade.judge.infer.question import Question
 from crossfade.judge.moments import MeanMoments
+from crossfade.live.interleave import credit, merge
 from crossfade.sim.clicks import Cascade, RandomClicks
 from crossfade.sim.models import Ranker
 from crossfade.sim.training import Trained
@@ -69,10 +73,48 @@ def sessions_needed(
     """The median number of sessions over `runs` simulated A/B tests."""
     relevant = [_relevance(data, ranker) for ranker in (data.champion, data.challenger)]
     rng = Random(seed)
-    ended = [_one_run(relevant, clicks, AB_METRICS[metric], _question(metric, alpha), rng, most) for _ in range(runs)]
+    ended = [_one_ab(relevant, clicks, AB_METRICS[metric], _question(metric, alpha), rng, most) for _ in range(runs)]
+    return _typical(metric, ended, most)
+
+
+def interleaved_sessions_needed(
+    data: Trained, clicks: Cascade | RandomClicks, *, alpha: float, seed: int, runs: int = 9, most: int = MOST_SESSIONS
+) -> Needed:
+    """The median number of sessions until team draft finds the challenger preferred."""
+    rng = Random(seed)
+    lists = [
+        ([ranker.search(row) for row in data.rows] if isinstance(ranker, Ranker) else [])
+        for ranker in (data.champion, data.challenger)
+    ]
+    ended = [_one_interleaving(data, lists, clicks, alpha, rng, most) for _ in range(runs)]
+    return _typical("preference", ended, most)
+
+
+def _typical(metric: str, ended: Sequence[int | None], most: int) -> Needed:
     # Runs that never ended count as longer than any that did.
     middle = median([float("inf") if n is None else float(n) for n in ended])
-    return Needed(metric=metric, sessions=None if middle == float("inf") else int(middle), runs=runs, most=most)
+    return Needed(metric=metric, sessions=None if middle == float("inf") else int(middle), runs=len(ended), most=most)
+
+
+def _one_interleaving(
+    data: Trained,
+    lists: Sequence[Sequence[Sequence[str]]],
+    clicks: Cascade | RandomClicks,
+    alpha: float,
+    rng: Random,
+    most: int,
+) -> int | None:
+    wins = losses = 0
+    for session in range(1, most + 1):
+        row = rng.randrange(len(data.rows))
+        merged = merge("team-draft", lists[0][row], lists[1][row], key=str(rng.getrandbits(64)))
+        relevant = [data.documents[item] == int(data.labels[row]) for item in merged.items]
+        vote = credit(merged.items, merged.owners, [merged.items[slot] for slot in clicks.clicks(relevant, rng)])
+        wins += vote > 0
+        losses += vote < 0
+        if share_log_e(wins, losses, 0.5, +1) >= -log(alpha):
+            return session
+    return None
 
 
 def _relevance(data: Trained, ranker: object) -> list[list[bool]]:
@@ -98,7 +140,7 @@ def _question(metric: str, alpha: float) -> Question:
     )
 
 
-def _one_run(
+def _one_ab(
     relevant: Sequence[Sequence[Sequence[bool]]],
     clicks: Cascade | RandomClicks,
     value_of: Callable[[Clicked], float],
@@ -107,7 +149,7 @@ def _one_run(
     most: int,
 ) -> int | None:
     n, total, squares = [0, 0], [0.0, 0.0], [0.0, 0.0]
-    look = 200
+    look = 2 * MINIMUM_UNITS
     for session in range(1, most + 1):
         arm = rng.random() < 0.5
         query = relevant[arm][rng.randrange(len(relevant[arm]))]

@@ -22,6 +22,8 @@ class Scenario:
     """The phase it should end in while the challenger has no fault."""
     champion_ms: float = 4.0
     challenger_ms: float = 4.0
+    clicks: str = "informational"
+    """How people click, where answers are ranked lists."""
     rate: float = 350.0
     """Requests per second."""
     patience: float = 150.0

@@ -152,9 +152,9 @@ def _ranking_in_words(ranking: Record | None) -> list[str]:
     if ranking is None:
         return []
     bounds = (ranking["preference"], ranking["lower"], ranking["upper"])
-    low, high = (signed(b, "pp", like=bounds) if b is not None else "open" for b in bounds[1:])
+    low, high = (signed(b, "", like=bounds) if b is not None else "open" for b in bounds[1:])
     lines = [
-        f"Interleaving prefers {ranking['preferred']}: {signed(bounds[0], 'pp', like=bounds)}, "
+        f"Interleaving prefers {ranking['preferred']}: {signed(bounds[0], '', like=bounds)}, "
         f"{percent(ranking['confidence'])} interval {low} to {high}, from {whole(ranking['sessions'])} sessions."
     ]
     inter = ranking["interleaving"]
