@@ -1,6 +1,6 @@
 """What a person sees: one record of a rollout for terminal, page, JSON and notification, and its words."""
 
-from crossfade.view.harm import Harm, Harmed
+from crossfade.view.harm import Harm, Harmed, harm_so_far
 from crossfade.view.record import (
     SCHEMA,
     ArmCounts,
@@ -19,6 +19,7 @@ __all__ = [
     "Harm",
     "Harmed",
     "Progress",
+    "harm_so_far",
     "line_in_words",
     "refreshed",
     "status",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crossfade.spec.model import Canary, Rollout
-from crossfade.view.words import signed, whole
+from crossfade.judge.evidence import Evidence
+from crossfade.ledger import Entry
+from crossfade.spec.model import Canary, Kind, Rollout
+from crossfade.view.words import excess, percent, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,35 @@ class Harm:
     strata: Sequence[Harmed] = ()
 
 
+def harm_so_far(
+    rollout: Rollout, reached: Mapping[str, int], entries: Sequence[Entry], evidence: Sequence[Evidence]
+) -> Harm:
+    """The account of harm over all stages: the present one from its evidence, earlier ones as the ledger kept them.
+
+    `reached` counts the units each arm was ever assigned. Strata are stages; shadow harms nobody and is left out.
+    """
+    arm, baseline = rollout.challenger.name, rollout.champion.name
+    rates = {metric.name for metric in rollout.metrics if metric.kind is Kind.RATE}
+    lines: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for entry in entries:
+        lines.update({(line["stage"], line["metric"]): line for line in entry.evidence if line["arm"] == arm})
+    lines.update({(line.stage, line.metric): line.to_json() for line in evidence if line.arm == arm})
+    strata = [
+        Harmed(
+            metric=line["metric"],
+            where=line["stage"],
+            units=int(line["units"].get(arm, 0)),
+            events=int(line["events"].get(arm, 0)),
+            baseline_units=int(line["units"].get(baseline, 0)),
+            baseline_events=int(line["events"].get(baseline, 0)),
+        )
+        for line in lines.values()
+        if line["metric"] in rates and line["stage"] != "shadow" and line["segment"] is None
+        if line["events"] is not None and arm in line["events"]
+    ]
+    return Harm(units=reached.get(arm, 0), strata=strata)
+
+
 def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:
     """Units exposed, and for each metric what the challenger cost beyond the champion's rate, with the sum shown."""
     budgets = {name: most for stage in rollout.stages if isinstance(stage, Canary) for name, most in stage.budget}
@@ -40,8 +71,11 @@ def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:
         better = {metric.name: str(metric.better) for metric in rollout.metrics}.get(name, "lower")
         strata = [stratum for stratum in harm.strata if stratum.metric == name]
         told = [_excess(stratum, better) for stratum in strata]
-        known = [excess for excess, _ in told if excess is not None]
+        known = [more for more, _ in told if more is not None]
         total = sum(known) if known else None
+        budget = budgets.get(name)
+        spent = max(0.0, total) / budget if total is not None and budget else None
+        text = f"{name}: {excess(total)} beyond the champion's rate"
         metrics.append(
             {
                 "metric": name,
@@ -50,8 +84,9 @@ def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:
                 "events": sum(stratum.events for stratum in strata),
                 "bad": sum(s.events if better == "lower" else s.units - s.events for s in strata),
                 "excess": total,
-                "budget": budgets.get(name),
-                "spent": max(0.0, total) / budgets[name] if total is not None and budgets.get(name) else None,
+                "budget": budget,
+                "spent": spent,
+                "text": text if budget is None else f"{text}, of a budget of {budget:g} ({percent(spent)} spent)",
                 "arithmetic": [text for _, text in told],
             }
         )
@@ -69,6 +104,6 @@ def _excess(stratum: Harmed, better: str) -> tuple[float | None, str]:
     text = (
         f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}; at the champion's rate "
         f"({whole(baseline_bad)} of {whole(stratum.baseline_units)}) {expected:,.1f}; "
-        f"excess {signed(bad - expected, '', like=(bad, expected))}"
+        f"excess {excess(bad - expected)}"
     )
     return bad - expected, text

@@ -228,6 +228,8 @@ def _limit(line: Evidence, unit: str, like: Sequence[float | None]) -> str:
     if line.limit is None:
         return ""
     sign = {"lower": ("<", "≤"), "higher": (">", "≥")}[line.better][line.role != "goal"]
+    if line.limit == 0.0:
+        return f"{sign} 0"
     return f"{sign} {signed(line.limit, unit, like=like)}"
 
 

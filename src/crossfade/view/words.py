@@ -42,6 +42,11 @@ def amount(value: float | None, unit: str) -> str:
     return f"{text} {unit}" if unit else text
 
 
+def excess(value: float | None) -> str:
+    """Units harmed beyond what was to be expected, which need not be whole: `+12.8`."""
+    return ABSENT if value is None else f"{value:+,.1f}".replace("-", MINUS)
+
+
 def signed(value: float | None, unit: str, *, like: Iterable[float | None] = ()) -> str:
     """A difference with its sign and unit; `like` are the numbers beside it, so that all show the same decimals."""
     if value is None or not isfinite(value):
@@ -95,6 +100,6 @@ def _signed(value: float, unit: str, like: Iterable[float | None]) -> str:
 
 
 def _decimals(values: Iterable[float]) -> int:
-    """Decimals that leave three significant digits on the largest of the values, at most three."""
+    """Decimals that leave two significant digits on the largest of the values, at most three."""
     largest = max((abs(value) for value in values if isfinite(value)), default=0.0)
-    return 2 if not largest else min(3, max(0, 2 - floor(log10(largest))))
+    return 0 if not largest else min(3, max(0, 1 - floor(log10(largest))))

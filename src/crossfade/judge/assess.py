@@ -1,0 +1,57 @@
+"""From one look at the facts to the evidence of the present stage: each planned test, answered or refused."""
+
+from __future__ import annotations
+
+from crossfade.judge.evidence import Evidence
+from crossfade.judge.infer import infer, unmeasured
+from crossfade.judge.measure.measured import Absent, Measured
+from crossfade.judge.moments import Moments
+from crossfade.judge.plan import PlannedTest, alpha_plan
+from crossfade.spec.model import Canary, Rollout
+
+
+def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
+    """One line of evidence for every test that the alpha plan has for the measured stage."""
+    return tuple(_line(rollout, measured, test) for test in alpha_plan(rollout).stage(measured.stage))
+
+
+def _line(rollout: Rollout, measured: Measured, test: PlannedTest) -> Evidence:
+    found = _found(measured, test)
+    step = measured.step if isinstance(rollout.stages[measured.stage], Canary) else None
+    if isinstance(found, Absent):
+        units = {arm: measured.progress.units.get(arm, 0) for arm in (rollout.champion.name, test.arm)}
+        return unmeasured(
+            test.metric,
+            found.reason,
+            role=test.role,
+            limit=test.limit,
+            arm=test.arm,
+            baseline=rollout.champion.name,
+            stage=test.stage_name,
+            step=step,
+            alpha_harm=test.alpha_harm,
+            alpha_safe=test.alpha_safe,
+            units=units,
+        )
+    return infer(
+        test.metric,
+        found,
+        role=test.role,
+        limit=test.limit,
+        arm=test.arm,
+        baseline=rollout.champion.name,
+        stage=test.stage_name,
+        step=step,
+        alpha_harm=test.alpha_harm,
+        alpha_safe=test.alpha_safe,
+    )
+
+
+def _found(measured: Measured, test: PlannedTest) -> Moments | Absent:
+    key = (test.metric.name, test.arm)
+    # A gate and a guardrail may share a name; the plan's role says which of the two is meant.
+    asked_first, asked_then = (
+        (measured.gates, measured.metrics) if test.role == "gate" else (measured.metrics, measured.gates)
+    )
+    found = asked_first.get(key, asked_then.get(key))
+    return found if found is not None else Absent(reason=f"{test.metric.name} was not asked in this stage")

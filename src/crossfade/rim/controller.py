@@ -1,0 +1,201 @@
+"""The controller: once a tick it moves facts to the lake, measures, infers, decides, and acts through the ledger.
+
+Its heartbeat is the gateways' lease, and it beats only after every rollout has been judged: a controller that
+cannot judge is as good as dead, and then users get the champion.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from crossfade.judge.assess import assess
+from crossfade.judge.decide import Progress as DecideProgress
+from crossfade.judge.decide import decide
+from crossfade.judge.decision import Decision
+from crossfade.judge.evidence import Evidence
+from crossfade.judge.measure.measured import Measured
+from crossfade.rim.engine import Engine
+from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.store import StaleDecision, Store, Stored
+from crossfade.spec.model import Rollout
+from crossfade.state import RULE, IllegalMove, Phase
+from crossfade.view import ArmCounts, Exposure, Progress, harm_so_far, view
+
+log = logging.getLogger("crossfade.controller")
+
+LINGER = 600.0
+"""Seconds a rollout that has ended is still looked at, so that late outcomes complete its account of harm."""
+
+OPTIMIZE_EVERY = 60.0
+"""Seconds between compactions of small files in the lake."""
+
+
+class Controller:
+    """Judges every rollout of one data folder."""
+
+    def __init__(self, data: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._store = Store(data)
+        self._lake = Lake(data)
+        self._engine = Engine(self._lake)
+        self._clock = clock
+        self._optimized = clock()
+
+    def turn(self) -> None:
+        """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written."""
+        self._lake.compact_journals()
+        judged = True
+        for stored in self._store.rollouts():
+            try:
+                self._judge(stored)
+            except StaleDecision:
+                # A person moved it while we looked: the next tick sees the new position.
+                log.info("%s moved while it was being judged", stored.name)
+            except Exception:
+                judged = False
+                log.exception("could not judge %s; without judgement its users get the champion", stored.name)
+        if judged:
+            self._store.beat()
+        self._tidy()
+
+    def close(self) -> None:
+        """Free what is open."""
+        self._engine.close()
+        self._store.close()
+
+    def _judge(self, stored: Stored) -> None:
+        now = self._clock()
+        position, rollout = stored.position, stored.rollout
+        ended = position.phase in (Phase.ROLLED_BACK, Phase.FINISHED)
+        if ended and now - position.step_since > LINGER:
+            return
+        measured = self._engine.measure(rollout, position, now)
+        evidence = () if position.phase is Phase.PENDING else assess(rollout, measured)
+        decision = None
+        if position.phase is not Phase.PENDING and not ended:
+            decision = decide(rollout, position, evidence, now, _seen(measured))
+            if decision.move is not None:
+                stored = self._act(stored, decision, evidence, measured, now)
+        self._show(stored, measured, evidence, decision, now)
+
+    def _act(
+        self, stored: Stored, decision: Decision, evidence: tuple[Evidence, ...], measured: Measured, now: float
+    ) -> Stored:
+        assert decision.move is not None
+        try:
+            self._store.act(
+                stored.name,
+                decision.move,
+                actor=RULE,
+                rule=decision.rule,
+                sentence=decision.sentence,
+                evidence=[line.to_json() for line in evidence],
+                at=now,
+                expect_seq=stored.seq,
+                facts=dict(measured.facts),
+            )
+        except IllegalMove:
+            log.exception("%s: the rule %s asked for a move that is not legal", stored.name, decision.rule)
+            raise
+        log.info("%s: %s (%s) %s", stored.name, decision.move, decision.rule, decision.sentence)
+        return self._store.get(stored.name)
+
+    def _show(
+        self,
+        stored: Stored,
+        measured: Measured,
+        evidence: tuple[Evidence, ...],
+        decision: Decision | None,
+        now: float,
+    ) -> None:
+        entries = self._store.entries(stored.name)
+        same_stage = (measured.stage, measured.step) == (stored.position.stage, stored.position.step)
+        record = view(
+            stored.rollout,
+            stored.position,
+            evidence if same_stage or decision is None else (),
+            decision,
+            entries,
+            now=now,
+            exposure=_exposure(stored.rollout, measured),
+            arms=_arms(stored.rollout, measured),
+            harm=harm_so_far(stored.rollout, measured.reach.units, entries, evidence),
+            progress=_progress(measured),
+        )
+        self._store.save_view(stored.name, record)
+
+    def _tidy(self) -> None:
+        now = self._clock()
+        if now - self._optimized < OPTIMIZE_EVERY:
+            return
+        self._optimized = now
+        try:
+            self._lake.optimize()
+        except LakeError as error:
+            log.warning("could not compact small files, which costs speed and nothing else: %s", error)
+
+
+def run(data: Path, *, tick: float = 1.0) -> None:
+    """Judge until SIGTERM or SIGINT; for a process of its own. `tick` is the period in seconds."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stop = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    controller = Controller(data)
+    try:
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                controller.turn()
+            except Exception:
+                # No beat was given: the gateways' lease runs out while this lasts, and users get the champion.
+                log.exception("this look failed; trying again")
+            stop.wait(max(0.02, tick - (time.monotonic() - began)))
+    finally:
+        controller.close()
+
+
+def _seen(measured: Measured) -> DecideProgress:
+    progress = measured.progress
+    return DecideProgress(mirrored=progress.mirrored, requests=progress.requests, units=progress.units)
+
+
+def _exposure(rollout: Rollout, measured: Measured) -> Exposure:
+    units = measured.progress.units
+    seen = sum(units.values())
+    exposed = sum(units.get(arm.name, 0) for arm in rollout.challengers)
+    return Exposure(actual=exposed / seen if seen else None, units=units)
+
+
+def _arms(rollout: Rollout, measured: Measured) -> dict[str, ArmCounts]:
+    reach, progress = measured.reach, measured.progress
+    everything = sum(reach.requests.values())
+    counted = {}
+    for arm in (rollout.champion, *rollout.challengers):
+        requests = reach.requests.get(arm.name, 0)
+        counted[arm.name] = ArmCounts(
+            requests=requests or progress.pairs.get(arm.name, 0),
+            failures=reach.failures.get(arm.name, 0),
+            fallbacks=progress.fallbacks.get(arm.name, 0),
+            share=requests / everything if everything else None,
+        )
+    return counted
+
+
+def _progress(measured: Measured) -> Progress:
+    told = asdict(measured.progress)
+    return Progress(
+        requests=told["requests"],
+        mirrored=told["mirrored"],
+        dropped=sum(measured.progress.dropped.values()),
+        missing_units=told["missing"],
+        orphans=told["orphans"],
+        wins=told["wins"],
+        losses=told["losses"],
+        ties=told["ties"],
+    )
