@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from crossfade.view.words import clock, duration, percent, signed, whole
+from crossfade.view.words import clock, duration, percent, whole
 
 INK = {"grey": "bright_black", "accent": "cyan", "amber": "yellow", "red": "red", "green": "green"}
 
@@ -160,10 +160,7 @@ def _harm(harm: Record) -> list[RenderableType]:
         return []
     parts: list[RenderableType] = [Text(f"{whole(harm['units'])} units have been served by {harm['arm']}")]
     for metric in harm["metrics"]:
-        row = Text(f"{metric['metric']}: excess {signed(metric['excess'], '')}")
-        if metric["budget"] is not None:
-            row.append(f" of a budget of {metric['budget']:g} ({percent(metric['spent'])} spent)")
-        parts.append(row)
+        parts.append(Text(metric["text"]))
         parts.extend(Padding(Text(text, style=QUIET), (0, 0, 0, 2)) for text in metric["arithmetic"])
     return parts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from math import isfinite, sqrt
 from typing import Any
 
@@ -11,7 +12,7 @@ from crossfade.view.words import percent
 
 Record = Mapping[str, Any]
 
-STAIR_WIDTH, STAIR_HEIGHT, BASE, TOP = 960.0, 176.0, 140.0, 20.0
+STAIR_WIDTH, STAIR_HEIGHT, BASE, TOP = 960.0, 172.0, 126.0, 26.0
 
 FOREST_WIDTH, ROW_HEIGHT, EDGE = 360.0, 44.0, 12.0
 
@@ -28,10 +29,9 @@ def staircase(points: Sequence[Record], actual: float | None) -> Markup:
         )
         share = percent(point["weight"]) if point["weight"] else "hidden"
         parts.append(el("text", share, x=left + width / 2, y=top - 7, class_=f"weight {state}"))
-        name = point["stage"] if point["step"] in (None, 0) else ""
-        parts.append(el("text", name, x=left + width / 2, y=BASE + 20, class_=f"stage {state}"))
         if state in ("here", "stopped"):
             parts.extend(_marker(left, width, state, actual))
+    parts.extend(_stage_names(points, width))
     return el(
         "svg",
         el("title", "Planned exposure by stage and step, and where the rollout stands"),
@@ -44,10 +44,21 @@ def staircase(points: Sequence[Record], actual: float | None) -> Markup:
 
 def _marker(left: float, width: float, state: str, actual: float | None) -> list[Markup]:
     word = "✖ stopped here" if state == "stopped" else "▲ here"
-    parts = [el("text", word, x=left + width / 2, y=BASE + 34, class_=f"marker {state}")]
+    parts = [el("text", word, x=left + width / 2, y=BASE + 40, class_=f"marker {state}")]
     if actual is not None and state == "here":
         height = _height(actual)
         parts.append(el("line", x1=left - 3, y1=height, x2=left + width + 3, y2=height, class_="actual"))
+    return parts
+
+
+def _stage_names(points: Sequence[Record], width: float) -> list[Markup]:
+    """Each stage's name below its steps, once."""
+    parts, left = [], 0.0
+    for name, steps in groupby(points, key=lambda point: str(point["stage"])):
+        right = left + width * len(list(steps))
+        parts.append(el("line", x1=left + 2, y1=BASE + 6, x2=right - 2, y2=BASE + 6, class_="axis"))
+        parts.append(el("text", name, x=(left + right) / 2, y=BASE + 22, class_="stage"))
+        left = right
     return parts
 
 

@@ -19,7 +19,7 @@ from crossfade.console.drawings import forest_row, staircase
 from crossfade.console.markup import Markup, el, join
 from crossfade.rim.standing import all_standing, nearest, standing
 from crossfade.rim.store import Store, UnknownRollout
-from crossfade.view.words import clock, duration, moment, percent, signed, whole
+from crossfade.view.words import clock, duration, moment, percent, whole
 
 Record = Mapping[str, Any]
 
@@ -72,8 +72,11 @@ def list_page(records: Sequence[Record], now: float) -> str:
     cards = [
         el(
             "a",
-            el("div", el("strong", record["name"]), _phase(record), class_="name"),
-            el("p", record["sentence"]),
+            el(
+                "div",
+                el("div", el("strong", record["name"]), _phase(record), class_="name"),
+                el("p", record["sentence"]),
+            ),
             staircase(record["stages"], record["exposure"]["actual"]),
             href=_link(record["name"]),
             class_="card",
@@ -97,7 +100,14 @@ def missing_page(name: str, close: Sequence[str], now: float) -> str:
 
 def rollout_page(record: Record, now: float) -> str:
     """One rollout: sentence, exposure, evidence, ledger."""
-    body = [_sentence(record, now), _exposure(record), _evidence(record), _harm(record["harm"]), _ledger(record)]
+    body = [
+        _sentence(record, now),
+        _exposure(record),
+        _evidence(record),
+        _harm(record["harm"]),
+        _arms(record),
+        _ledger(record),
+    ]
     return _page(record["name"], body, now, refresh=30 if record["phase"] in ENDED else 3)
 
 
@@ -129,9 +139,10 @@ def _link(name: str) -> str:
     return f"/rollouts/{quote(name, safe='')}"
 
 
-def _phase(record: Record) -> Markup:
+def _name(record: Record, *more: Markup) -> Markup:
     tone = record["tone"]
-    return el("span", f"{MARKS[tone]} {record['phase'].replace('_', ' ')}", class_=f"phase {tone}")
+    phase = el("span", f"{MARKS[tone]} {record['phase'].replace('_', ' ')}", class_=f"phase {tone}")
+    return el("div", el("strong", record["name"]), phase, more, class_="name")
 
 
 def _sentence(record: Record, now: float) -> Markup:
@@ -147,7 +158,7 @@ def _sentence(record: Record, now: float) -> Markup:
     stale = record["phase"] not in (*ENDED, "pending") and age > STALE
     return el(
         "section",
-        el("div", el("strong", record["name"]), _phase(record), el("code", record["route"]), class_="name"),
+        _name(record, el("code", record["route"])),
         el("h1", record["sentence"], class_=record["tone"]),
         el("p", " · ".join(told), class_="quiet") if told else None,
         el("p", f"? Measured {duration(age)} ago: the controller has been silent since.", class_="warning")
@@ -161,15 +172,14 @@ def _exposure(record: Record) -> Markup:
     exposure = record["exposure"]
     figures = [
         _figure(percent(exposure["planned"]), "planned share of units"),
-        _figure(percent(exposure["actual"]), "actual share"),
+        _figure(percent(exposure["actual"]), "actual share, the dark line"),
         *(_figure(whole(n), f"units on {arm}") for arm, n in exposure["units"].items()),
     ]
     return el(
         "section",
         el("h2", "Exposure"),
-        el("div", staircase(record["stages"], exposure["actual"]), class_="panel wide"),
+        el("div", staircase(record["stages"], exposure["actual"]), class_="panel"),
         el("div", figures, class_="figures"),
-        _arms(record),
         _losses(record),
     )
 
@@ -191,7 +201,8 @@ def _arms(record: Record) -> Markup:
         for name, arm in record["arms"].items()
     ]
     words = ("arm", "", "requests", "failed", "fell back", "share", "")
-    return el("table", _head(words, {2, 3, 4, 5}), el("tbody", rows), class_="arms")
+    table = el("table", _head(words, {2, 3, 4, 5}), el("tbody", rows))
+    return el("section", el("h2", "Arms"), el("div", table, class_="panel"))
 
 
 def _head(words: Sequence[str], numbers: set[int]) -> Markup:
@@ -260,10 +271,7 @@ def _harm(harm: Record) -> Markup | None:
         return None
     items = []
     for metric in harm["metrics"]:
-        line = f"{metric['metric']}: {signed(metric['excess'], '')} beyond the champion's rate"
-        if metric["budget"] is not None:
-            line += f", of a budget of {metric['budget']:g} ({percent(metric['spent'])} spent)"
-        items.append(el("li", line, [el("small", text) for text in metric["arithmetic"]]))
+        items.append(el("li", metric["text"], [el("small", text) for text in metric["arithmetic"]]))
     served = f"{whole(harm['units'])} units have been served by {harm['arm']}."
     return el("section", el("h2", "Harm"), el("p", served), el("ul", items) if items else None)
 

@@ -95,14 +95,17 @@ def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:
 
 def _excess(stratum: Harmed, better: str) -> tuple[float | None, str]:
     """Bad events beyond those that the baseline's rate would have brought, and that sum in words."""
-    bad, baseline_bad = stratum.events, stratum.baseline_events
+    bad, baseline_bad, which = stratum.events, stratum.baseline_events, ""
     if better == "higher":
-        bad, baseline_bad = stratum.units - bad, stratum.baseline_units - baseline_bad
+        bad, baseline_bad, which = stratum.units - bad, stratum.baseline_units - baseline_bad, " without it"
     if not stratum.baseline_units:
-        return None, f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}; no champion units to compare with"
+        return (
+            None,
+            f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}{which}; no champion units to compare with",
+        )
     expected = stratum.units * baseline_bad / stratum.baseline_units
     text = (
-        f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}; at the champion's rate "
+        f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}{which}; at the champion's rate "
         f"({whole(baseline_bad)} of {whole(stratum.baseline_units)}) {expected:,.1f}; "
         f"excess {excess(bad - expected)}"
     )

@@ -38,7 +38,7 @@ def amount(value: float | None, unit: str) -> str:
         return ABSENT
     if unit == "pp":
         return percent(value)
-    text = f"{value:,.{_decimals((value,))}f}".replace("-", MINUS)
+    text = f"{value:,.{_decimals((value,), 3)}f}".replace("-", MINUS)
     return f"{text} {unit}" if unit else text
 
 
@@ -99,7 +99,7 @@ def _signed(value: float, unit: str, like: Iterable[float | None]) -> str:
     return ("+" if shown > 0 else MINUS) + text
 
 
-def _decimals(values: Iterable[float]) -> int:
-    """Decimals that leave two significant digits on the largest of the values, at most three."""
+def _decimals(values: Iterable[float], digits: int = 2) -> int:
+    """Decimals that leave so many significant digits on the largest of the values, at most three."""
     largest = max((abs(value) for value in values if isfinite(value)), default=0.0)
-    return 0 if not largest else min(3, max(0, 1 - floor(log10(largest))))
+    return 0 if not largest else min(3, max(0, digits - 1 - floor(log10(largest))))
