@@ -1,0 +1,9 @@
+"""One request from its last byte in to its last byte out, for every strategy, without waiting: events in, commands out.
+
+`exchange()` picks the state machine; whoever runs it feeds `receive` and carries out the commands in order.
+"""
+
+from crossfade.live.exchange.begin import Exchange, exchange, passing
+from crossfade.live.exchange.exposure import Asked
+
+__all__ = ["Asked", "Exchange", "exchange", "passing"]

@@ -1,0 +1,74 @@
+"""Which state machine serves a request: one function from route and assignment to an exchange."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from crossfade.live.assign import Assigned, bucket
+from crossfade.live.exchange.examine import predicts
+from crossfade.live.exchange.exposure import Asked, Exposure
+from crossfade.live.exchange.interleaved import Interleaved
+from crossfade.live.exchange.messages import Command, Event, Headers
+from crossfade.live.exchange.mirrored import Mirrored
+from crossfade.live.exchange.served import Served
+from crossfade.live.protocols import WIRES
+from crossfade.live.routes import Route
+from crossfade.spec.model import Arm
+
+DECISION = b"x-crossfade-decision"
+
+_EXPERIMENTS = frozenset(("canary", "ab", "interleave", "promote"))
+
+
+class Exchange(Protocol):
+    """One request being served. Every call it opens is ended by an event or by its own `Cancel`."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is expected."""
+        ...
+
+    def receive(self, event: Event) -> list[Command]:
+        """Take an event, give the commands that follow, in order."""
+        ...
+
+
+def exchange(route: Route, asked: Asked, assigned: Assigned) -> Exchange:
+    """The exchange of one request on a route. It states exactly one `Exposed` fact."""
+    exposure = Exposure(route, asked, assigned)
+    extra: Headers = ((DECISION, asked.decision_id.encode()),)
+    champion = route.champion
+    predicting = predicts(route.protocol, asked.method)
+    wire = WIRES.get(route.protocol) if predicting else None
+    if route.mode == "shadow":
+        served = Served(
+            first=champion, behind=None, deadline=route.deadline, exposure=exposure, extra=extra, reveal=route.reveal
+        )
+        if wire is not None and bucket("mirror", asked.decision_id) < route.mirror:
+            return Mirrored(served, route, asked)
+        return served
+    arm = _arm(route, assigned.arm)
+    challenged = arm is not champion
+    if challenged and route.mode == "interleave" and route.ranking is not None and wire is not None:
+        return Interleaved(route, asked, challenger=arm, exposure=exposure, extra=extra, wire=wire)
+    return Served(
+        first=arm,
+        behind=champion if challenged else None,
+        deadline=route.deadline,
+        exposure=exposure,
+        extra=extra,
+        reveal=route.reveal,
+        wire=wire if route.mode in _EXPERIMENTS else None,
+    )
+
+
+def passing(arm: Arm, deadline: float) -> Exchange:
+    """The exchange of a request outside every route: passed through, nothing recorded."""
+    return Served(first=arm, behind=None, deadline=deadline, exposure=None, extra=())
+
+
+def _arm(route: Route, name: str) -> Arm:
+    for arm in route.challengers:
+        if arm.name == name:
+            return arm
+    return route.champion

@@ -1,0 +1,82 @@
+"""What one request's `Exposed` fact will say, gathered while the request is served and stated exactly once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from crossfade.facts import Exposed
+from crossfade.live.assign import Assigned
+from crossfade.live.routes import Route
+
+CLIENT_LEFT = "client-left"
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The facts of a request that an exchange needs; the bytes stay with the runner."""
+
+    method: str
+    decision_id: str
+    now: float
+    """When the request arrived, seconds since the epoch."""
+    start: float
+    """The same moment on the monotonic clock of the events."""
+    unit: str = ""
+    digest: str = ""
+    """Digest of path and body: the same unit asking the same thing sees the same interleaved list."""
+    segments: tuple[str, ...] = ()
+
+
+class Exposure:
+    """The assigned arm's fate, set by `failed`, `timed` and `left`, and stated by `fact`."""
+
+    __slots__ = ("_asked", "_assigned", "_latency", "_reason", "_route", "_wrong")
+
+    def __init__(self, route: Route, asked: Asked, assigned: Assigned) -> None:
+        self._route = route
+        self._asked = asked
+        self._assigned = assigned
+        self._latency = -1.0
+        self._wrong = False
+        self._reason = ""
+
+    def failed(self, reason: str, at: float) -> None:
+        """The assigned arm failed; the first failure is the one that counts."""
+        if not self._wrong:
+            self._wrong = True
+            self._reason = reason
+        self.timed(at)
+
+    def timed(self, at: float) -> None:
+        """The assigned arm's answer was whole, or lost, at this moment; the first call counts."""
+        if self._latency < 0.0:
+            self._latency = (at - self._asked.start) * 1000.0
+
+    def left(self) -> None:
+        """The client did not wait; that alone does not make the arm a failure."""
+        if not self._wrong:
+            self._reason = CLIENT_LEFT
+
+    def fact(self, at: float, *, served_by: str, status: int, size: int) -> Exposed:
+        """The fact, as the request ends."""
+        route, asked = self._route, self._asked
+        total = (at - asked.start) * 1000.0
+        return Exposed(
+            rollout=route.rollout,
+            revision=route.revision,
+            decision_id=asked.decision_id,
+            at=asked.now,
+            unit=asked.unit,
+            arm=self._assigned.arm,
+            served_by=served_by,
+            mode=route.mode,
+            stage=route.stage,
+            step=route.step,
+            weight=route.weight,
+            status=status,
+            failed=self._wrong,
+            reason=self._reason,
+            latency_ms=self._latency if self._latency >= 0.0 else total,
+            total_ms=total,
+            size=size,
+            segments=asked.segments,
+        )

@@ -1,0 +1,216 @@
+"""Shadow: the champion answers the user; copies go to the challengers, and the answers are set side by side later."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from crossfade.facts import Compared
+from crossfade.live.assign import bucket
+from crossfade.live.compare import differences
+from crossfade.live.exchange.examine import prediction
+from crossfade.live.exchange.exposure import CLIENT_LEFT, Asked
+from crossfade.live.exchange.gathered import Gathered
+from crossfade.live.exchange.messages import (
+    Answer,
+    Arrived,
+    Begun,
+    Cancel,
+    Command,
+    Compare,
+    Count,
+    Event,
+    Failed,
+    Gone,
+    Late,
+    Mirror,
+    Started,
+)
+from crossfade.live.exchange.served import Served
+from crossfade.live.protocols import wire
+from crossfade.live.protocols.base import Invalid, Prediction
+from crossfade.live.routes import Route
+from crossfade.spec.model import Protocol
+
+CHAMPION = 0
+AGAIN = 1
+"""The champion's second answer, asked for to learn its own noise."""
+FIRST_CHALLENGER = 2
+
+
+class Mirrored:
+    """`served` looks after the user and never hears of the copies; this class listens in and pairs the answers."""
+
+    __slots__ = ("_again", "_asked", "_challengers", "_champion", "_open", "_pending", "_route", "_served", "_started")
+
+    def __init__(self, served: Served, route: Route, asked: Asked) -> None:
+        self._served = served
+        self._route = route
+        self._asked = asked
+        self._challengers = dict(enumerate(route.challengers, FIRST_CHALLENGER))
+        self._again = bucket("noise", asked.decision_id) < route.noise
+        self._champion = Gathered(asked.start)
+        self._open: dict[int, Gathered] = {}
+        """Copies by call, and whether they have ended, until the whole comparison is made or given up."""
+        self._started: set[int] = set()
+        self._pending = set(self._challengers)
+
+    @property
+    def done(self) -> bool:
+        """Whether the client has its reply and every comparison was made or given up."""
+        return self._served.done and not self._pending and all(copy.over for copy in self._open.values())
+
+    def receive(self, event: Event) -> list[Command]:
+        """What to do now. Nothing that concerns the user waits on a copy."""
+        match event:
+            case Begun():
+                return [*self._served.receive(event), *self._send_copies(event.at)]
+            case Gone():
+                out = self._served.receive(event)
+                return out if self._champion.over else [*out, *self._give_up(CLIENT_LEFT)]
+            case Started() | Arrived() | Failed() | Late():
+                if event.call == CHAMPION:
+                    return [*self._served.receive(event), *self._listen(event)]
+                return self._copy(event)
+            case _:
+                assert_never(event)
+
+    def _send_copies(self, at: float) -> list[Command]:
+        wanted = {AGAIN: self._route.champion} if self._again else {}
+        wanted.update(self._challengers)
+        out: list[Command] = []
+        for call, arm in wanted.items():
+            self._open[call] = Gathered(at)
+            out.append(Mirror(call, arm, min(arm.timeout, self._route.deadline)))
+        return out
+
+    def _listen(self, event: Started | Arrived | Failed | Late) -> list[Command]:
+        """The champion's reply passes by on its way to the user."""
+        if self._champion.over or not self._pending:
+            return []
+        match event:
+            case Arrived():
+                self._champion.take(event)
+                if self._champion.failure == "large":
+                    return self._give_up("large")
+            case Failed():
+                self._champion.end(event.at, event.kind)
+            case Late():
+                if self._served.done:
+                    self._champion.end(event.at, "timeout")
+            case Started():
+                pass
+            case _:
+                assert_never(event)
+        return self._pair() if self._champion.over else []
+
+    def _copy(self, event: Started | Arrived | Failed | Late) -> list[Command]:
+        copy = self._open.get(event.call)
+        if copy is None or copy.over:
+            return []
+        match event:
+            case Started():
+                copy.restart(event.at)
+                return []
+            case Arrived():
+                copy.take(event)
+                if copy.failure == "large":
+                    still_open: list[Command] = [] if event.ended else [Cancel(event.call)]
+                    copy.end(event.at)
+                    return [*still_open, *self._lost_copy(event.call, "large")]
+                return self._pair() if copy.over else []
+            case Failed():
+                copy.end(event.at, event.kind)
+                if event.kind == "dropped":
+                    return self._lost_copy(event.call, "")
+                return self._pair()
+            case Late():
+                copy.end(event.at, "timeout")
+                return [Cancel(event.call), *self._pair()]
+            case _:
+                assert_never(event)
+
+    def _lost_copy(self, call: int, reason: str) -> list[Command]:
+        """This copy cannot be compared. The runner counts what it dropped itself; other reasons are counted here."""
+        self._open[call].drop()
+        if call == AGAIN:
+            self._again = False
+            return self._pair()
+        self._pending.discard(call)
+        return [Count(self._route.rollout, reason, 1)] if reason else []
+
+    def _give_up(self, reason: str) -> list[Command]:
+        """There will be nothing to compare with."""
+        out: list[Command] = [Cancel(call) for call, copy in self._open.items() if not copy.over]
+        if self._pending:
+            out.append(Count(self._route.rollout, reason, len(self._pending)))
+        self._pending.clear()
+        self._open.clear()
+        self._champion.drop()
+        return out
+
+    def _pair(self) -> list[Command]:
+        """Comparisons whose answers are all in."""
+        noise = self._open.get(AGAIN) if self._again else None
+        if not self._champion.over or (noise is not None and not noise.over):
+            return []
+        ready = [call for call in sorted(self._pending) if self._open[call].over]
+        route, asked = self._route, self._asked
+        out: list[Command] = []
+        for call in ready:
+            self._pending.discard(call)
+            out.append(
+                Compare(
+                    rollout=route.rollout,
+                    revision=route.revision,
+                    decision_id=asked.decision_id,
+                    at=asked.now,
+                    unit=asked.unit,
+                    stage=route.stage,
+                    segments=asked.segments,
+                    protocol=str(route.protocol),
+                    arm=self._challengers[call].name,
+                    champion=self._champion.answer(),
+                    challenger=self._open[call].answer(),
+                    noise=noise.answer() if noise is not None else None,
+                )
+            )
+        return out
+
+
+def compared(pair: Compare) -> Compared:
+    """The fact of one pair: who failed, and where the predictions differ. May take milliseconds for large bodies."""
+    protocol = Protocol(pair.protocol)
+    champion, challenger = _read(protocol, pair.champion), _read(protocol, pair.challenger)
+    again = _read(protocol, pair.noise) if pair.noise is not None else None
+    fields: tuple[str, ...] = ()
+    if isinstance(champion, Prediction) and isinstance(challenger, Prediction):
+        fields = differences(champion, challenger)
+    noise = None
+    if isinstance(champion, Prediction) and isinstance(again, Prediction):
+        noise = bool(differences(champion, again))
+    return Compared(
+        rollout=pair.rollout,
+        revision=pair.revision,
+        decision_id=pair.decision_id,
+        at=pair.at,
+        unit=pair.unit,
+        arm=pair.arm,
+        stage=pair.stage,
+        champion_failed=isinstance(champion, str),
+        challenger_failed=isinstance(challenger, str),
+        reason=challenger if isinstance(challenger, str) else "",
+        differs=bool(fields),
+        noise_differs=noise,
+        champion_ms=pair.champion.ms,
+        challenger_ms=pair.challenger.ms,
+        fields=fields,
+        segments=pair.segments,
+    )
+
+
+def _read(protocol: Protocol, answer: Answer) -> Prediction | str | None:
+    """The prediction; the reason of a failure; None for an answer that cannot be read, which is no failure."""
+    if answer.failure or answer.head is None:
+        return answer.failure or "broken"
+    found = prediction(wire(protocol), answer.head, answer.body)
+    return found.reason if isinstance(found, Invalid) else found

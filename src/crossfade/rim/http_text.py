@@ -1,0 +1,126 @@
+"""Heads and chunks as bytes: which headers travel on, and how both sides are framed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import msgspec
+
+from crossfade.live.exchange.messages import Head, Headers
+
+HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+)
+"""Headers that speak of one connection only (RFC 9110 §7.6.1)."""
+
+_OURS = frozenset((b"x-crossfade-decision", b"x-crossfade-arm"))
+_NOT_FORWARDED = HOP_BY_HOP | _OURS | {b"host", b"content-length", b"expect", b"http2-settings"}
+_NOT_RETURNED = HOP_BY_HOP | _OURS
+
+LAST_CHUNK = b"0\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An arm's url taken apart."""
+
+    host: str
+    port: int
+    tls: bool
+    authority: bytes
+    base: bytes
+    """Path prefix of the url, without a slash at its end."""
+
+
+@lru_cache(maxsize=1024)
+def endpoint(url: str) -> Endpoint:
+    """The endpoint of an http or https url. Raises ValueError for anything else."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is not an http:// or https:// url with a host")
+    tls = parts.scheme == "https"
+    authority = parts.netloc.rpartition("@")[2]
+    return Endpoint(
+        parts.hostname, parts.port or (443 if tls else 80), tls, authority.encode(), parts.path.rstrip("/").encode()
+    )
+
+
+def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The headers of a request that travel on to a model, as lines; Host and framing are added per arm."""
+    named: frozenset[bytes] | None = None
+    lines = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _NOT_FORWARDED or lower.startswith(b"x-crossfade-"):
+            if lower == b"connection" and value.lower() not in (b"keep-alive", b"close"):
+                named = (named or frozenset()) | _tokens(value)
+            continue
+        lines.append(b"%b: %b\r\n" % (name, value))
+    if named:
+        return request_headers((name, value) for name, value in headers if name.lower() not in named | {b"connection"})
+    return b"".join(lines)
+
+
+def request_head(method: str, target: bytes, where: Endpoint, lines: bytes, length: int | None) -> bytes:
+    """The head of a request to a model. `length` None means that it has no body at all."""
+    framing = b"" if length is None else b"Content-Length: %d\r\n" % length
+    return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
+        method.encode(),
+        where.base,
+        target,
+        where.authority,
+        lines,
+        framing,
+    )
+
+
+def reply_lines(head: Head, extra: Headers) -> tuple[list[bytes], bool]:
+    """Status line and headers of a reply without its framing of ours, and whether it says its length."""
+    lines = [_status_line(head.status, head.reason)]
+    sized = False
+    for name, value in head.headers:
+        lower = name.lower()
+        if lower in _NOT_RETURNED:
+            if lower == b"connection" and value.lower() not in (b"keep-alive", b"close"):
+                return reply_lines(_without(head, _tokens(value)), extra)
+            continue
+        if lower == b"content-length":
+            sized = True
+        lines.append(b"%b: %b\r\n" % (name, value))
+    for name, value in extra:
+        lines.append(b"%b: %b\r\n" % (name, value))
+    return lines, sized
+
+
+def chunk(body: bytes) -> bytes:
+    """One chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+def target_for(target: bytes, model: str | None) -> bytes:
+    """The request target with the model's name at this arm, where the path is one that carries a name."""
+    if model is None:
+        return target
+    for prefix in (b"/v2/models/", b"/v1/models/"):
+        if target.startswith(prefix):
+            rest = target[len(prefix) :]
+            end = min((at for at in map(rest.find, (b"/", b":", b"?")) if at >= 0), default=len(rest))
+            return prefix + model.encode() + rest[end:] if end else target
+    return target
+
+
+def _tokens(value: bytes) -> frozenset[bytes]:
+    return frozenset(token.strip().lower() for token in value.split(b","))
+
+
+def _without(head: Head, named: frozenset[bytes]) -> Head:
+    # Framing and our own names cannot be talked away by the model's Connection header.
+    gone = (named - {b"content-length", b"content-type"}) | {b"connection"}
+    return Head(head.status, head.reason, tuple(pair for pair in head.headers if pair[0].lower() not in gone))
+
+
+@lru_cache(maxsize=512)
+def _status_line(status: int, reason: bytes) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason)
