@@ -72,11 +72,7 @@ def list_page(records: Sequence[Record], now: float) -> str:
     cards = [
         el(
             "a",
-            el(
-                "div",
-                el("div", el("strong", record["name"]), _phase(record), class_="name"),
-                el("p", record["sentence"]),
-            ),
+            el("div", _name(record), el("p", record["sentence"])),
             staircase(record["stages"], record["exposure"]["actual"]),
             href=_link(record["name"]),
             class_="card",
@@ -100,14 +96,8 @@ def missing_page(name: str, close: Sequence[str], now: float) -> str:
 
 def rollout_page(record: Record, now: float) -> str:
     """One rollout: sentence, exposure, evidence, ledger."""
-    body = [
-        _sentence(record, now),
-        _exposure(record),
-        _evidence(record),
-        _harm(record["harm"]),
-        _arms(record),
-        _ledger(record),
-    ]
+    told = [_sentence(record, now), _exposure(record), _evidence(record)]
+    body = [*told, _harm(record["harm"]), _arms(record), _ledger(record)]
     return _page(record["name"], body, now, refresh=30 if record["phase"] in ENDED else 3)
 
 

@@ -101,7 +101,7 @@ def _excess(stratum: Harmed, better: str) -> tuple[float | None, str]:
     if not stratum.baseline_units:
         return (
             None,
-            f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}{which}; no champion units to compare with",
+            f"{stratum.where}: {whole(bad)} of {whole(stratum.units)}{which}; no champion units beside them",
         )
     expected = stratum.units * baseline_bad / stratum.baseline_units
     text = (
