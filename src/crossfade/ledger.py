@@ -71,7 +71,8 @@ class Entry(Body):
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Entry:
         """The inverse of `to_json`; raises KeyError or TypeError on foreign data. Does not verify."""
-        known = {k: v for k, v in record.items() if k != "schema"}
+        # JSON readers take 1e20 for a whole number; `plain` makes it again what it was when it was hashed.
+        known = plain({k: v for k, v in record.items() if k != "schema"})
         known["evidence"] = tuple(known["evidence"])
         return cls(**known)
 

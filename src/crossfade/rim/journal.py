@@ -145,12 +145,14 @@ class Recorder:
 
     def record(self, fact: Fact) -> None:
         """Take a fact. Never waits for the disk and never raises."""
-        encoded = codec.encode_one(fact)
+        if len(self._waiting) >= self._limit:
+            self._dropped += 1
+            return
+        self._take(codec.encode_one(fact))
+
+    def _take(self, encoded: bytes) -> None:
         with self._lock:
             waiting = len(self._waiting)
-            if waiting >= self._limit:
-                self._dropped += 1
-                return
             self._waiting.append(encoded)
             self._tail.put(encoded)
             self._taken += 1
@@ -217,13 +219,12 @@ class Recorder:
         lost = self._dropped - self._reported
         if lost:
             self._reported = self._dropped
-            self.record(
-                Fault(
-                    at=time.time(),
-                    worker=self._journal.worker,
-                    rollout="",
-                    what="journal",
-                    detail="facts dropped while the journal could not be written",
-                    count=lost,
-                )
+            fault = Fault(
+                at=time.time(),
+                worker=self._journal.worker,
+                rollout="",
+                what="journal",
+                detail="facts dropped while the journal could not be written",
+                count=lost,
             )
+            self._take(codec.encode_one(fault))

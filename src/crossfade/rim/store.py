@@ -237,7 +237,12 @@ class Store:
             rows = connection.execute(
                 sa.select(_ledger.c.entry).where(_ledger.c.rollout == name).order_by(_ledger.c.n)
             ).scalars()
-            return [Entry.from_json(json.loads(text)) for text in rows]
+            try:
+                return [Entry.from_json(json.loads(text)) for text in rows]
+            except (ValueError, TypeError, KeyError) as error:
+                raise StoreError(
+                    f"the ledger of {name} in {self.path} holds an entry that cannot be read: {error}"
+                ) from error
 
     # -- what people look at ---------------------------------------------------------------------
 

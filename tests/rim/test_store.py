@@ -1,0 +1,231 @@
+"""The store: one transaction a move, one ledger however many write, and clear words when it refuses."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crossfade import ledger
+from crossfade.rim.store import StaleDecision, Store, StoreError, UnknownRollout
+from crossfade.spec.parse import parse
+from crossfade.state import IllegalMove, Move, Phase
+
+SPEC = """
+name: r1
+route: /v2/models/r/infer
+protocol: open-inference
+unit: header:x-user-id
+champion:   {name: v1, url: "http://127.0.0.1:8101"}
+challenger: {name: v2, url: "http://127.0.0.1:8102"}
+metrics:
+  errors:   {from: response, kind: rate, better: lower, guardrail: {margin: 0.5pp}}
+  purchase: {from: outcome, kind: rate, window: 24h, better: higher, goal: true}
+stages:
+  - canary:  {steps: [1%, 5%, 20%], hold_for: 10m}
+  - ab:      {weight: 50%, until: {decided: true, at_most: 14d}}
+  - promote: {holdback: 2%, watch: 30d}
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    store.add(SPEC, parse(SPEC), 100.0)
+    yield store
+    store.close()
+
+
+def move(store: Store, what: Move, at: float = 200.0, **more: object) -> ledger.Entry:
+    return store.act("r1", what, actor="rule", rule="cleared", sentence="So.", at=at, **more)  # type: ignore[arg-type]
+
+
+def test_a_new_spec_is_a_pending_rollout_with_one_entry(store: Store) -> None:
+    stored = store.get("r1")
+    assert (stored.position.phase, stored.seq, stored.revision) == (Phase.PENDING, 1, parse(SPEC).revision)
+    (entry,) = store.entries("r1")
+    assert (entry.kind, entry.move, entry.from_position) == ("spec", None, None)
+    assert entry.to_position == stored.position.to_json()
+    assert [s.name for s in store.rollouts()] == ["r1"]
+
+
+def test_the_same_spec_again_changes_nothing(store: Store) -> None:
+    before = store.version()
+    store.add("# a remark\n" + SPEC, parse("# a remark\n" + SPEC), 300.0)
+    assert len(store.entries("r1")) == 1
+    assert store.version() == before
+
+
+def test_a_changed_spec_is_a_new_revision_at_the_same_position(store: Store) -> None:
+    move(store, Move.START)
+    changed = SPEC.replace("10m", "20m")
+    stored = store.add(changed, parse(changed), 300.0)
+    assert stored.position == store.get("r1").position
+    assert stored.position.phase is Phase.RUNNING
+    assert [e.kind for e in store.entries("r1")] == ["spec", "decision", "spec"]
+    assert store.get("r1").revision == parse(changed).revision
+    assert store.spec("r1", parse(SPEC).revision) == SPEC
+    assert ledger.verify(store.entries("r1")).intact
+
+
+def test_a_changed_spec_that_does_not_fit_is_refused(store: Store) -> None:
+    move(store, Move.START)
+    move(store, Move.ADVANCE, 300.0)
+    for old, new, words in (
+        ("[1%, 5%, 20%]", "[1%]", "step 2"),
+        ("x-user-id", "x-session", "unit"),
+        ("{name: v2", "{name: v3", "challengers"),
+    ):
+        changed = SPEC.replace(old, new)
+        with pytest.raises(StoreError, match=words):
+            store.add(changed, parse(changed), 400.0)
+    assert len(store.entries("r1")) == 3
+
+
+def test_a_move_writes_position_and_entry_together(store: Store) -> None:
+    entry = move(store, Move.START, facts={"exposed": 3}, evidence=[{"metric": "errors", "estimate": float("nan")}])
+    assert entry.to_position == store.get("r1").position.to_json()
+    assert entry.evidence == ({"metric": "errors", "estimate": None},)
+    assert store.entries("r1")[-1] == entry
+    assert store.get("r1").seq == entry.n
+
+
+def test_illegal_moves_leave_no_trace(store: Store) -> None:
+    before = store.version()
+    with pytest.raises(IllegalMove):
+        move(store, Move.PROMOTE)
+    assert len(store.entries("r1")) == 1
+    assert store.version() == before
+
+
+def test_a_decision_from_an_older_position_is_stale(store: Store) -> None:
+    move(store, Move.START, expect_seq=1)
+    with pytest.raises(StaleDecision, match="moved on"):
+        move(store, Move.ADVANCE, expect_seq=1)
+
+
+def test_unknown_rollouts_are_named_with_those_that_exist(store: Store) -> None:
+    for ask in (store.get, store.entries):
+        with pytest.raises(UnknownRollout, match="r1"):
+            ask("r2")
+
+
+def test_the_version_moves_with_specs_and_positions_in_other_stores_too(store: Store, tmp_path: Path) -> None:
+    other = Store(tmp_path)
+    seen = other.version()
+    store.beat()
+    store.save_view("r1", {"sentence": "hello"})
+    assert other.version() == seen
+    move(store, Move.START)
+    assert other.version() != seen
+    assert other.get("r1").position.phase is Phase.RUNNING
+    other.close()
+
+
+def test_the_heartbeat_moves_across_stores(store: Store, tmp_path: Path) -> None:
+    other = Store(tmp_path)
+    before = other.heartbeat()
+    store.beat()
+    assert other.heartbeat() == before + 1
+    other.close()
+
+
+def test_polling_the_version_is_cheap(store: Store) -> None:
+    best = min(_seconds(store) for _ in range(5))
+    assert best < 50e-6
+
+
+def _seconds(store: Store) -> float:
+    started = time.perf_counter()
+    for _ in range(200):
+        store.version()
+    return (time.perf_counter() - started) / 200
+
+
+def test_views_come_back(store: Store) -> None:
+    assert store.view("r1") is None
+    store.save_view("r1", {"sentence": "hello", "lower": float("inf")})
+    assert store.view("r1") == {"sentence": "hello", "lower": None}
+
+
+def test_a_broken_file_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"this is not a database, but it is long enough to look like one" * 40)
+    with pytest.raises(StoreError, match=r"state\.db"):
+        Store(tmp_path)
+
+
+def test_an_entry_changed_on_disk_is_found(store: Store, tmp_path: Path) -> None:
+    move(store, Move.START)
+    move(store, Move.ADVANCE, 300.0)
+    with sqlite3.connect(tmp_path / "state.db") as raw:
+        text = raw.execute("SELECT entry FROM ledger WHERE n = 2").fetchone()[0]
+        raw.execute("UPDATE ledger SET entry = ? WHERE n = 2", (text.replace("So.", "No."),))
+    raw.close()
+    assert ledger.verify(store.entries("r1")).first_broken == 2
+
+
+MOVER = """
+import sys
+from pathlib import Path
+from crossfade.rim.store import Store
+from crossfade.state import IllegalMove, Move
+store = Store(Path(sys.argv[1]))
+made = 0
+while made < 20:
+    for what in (Move.HOLD, Move.RESUME):
+        try:
+            store.act("r1", what, actor=sys.argv[2], rule="manual", sentence="So.", at=1000.0)
+            made += 1
+        except IllegalMove:
+            pass
+"""
+
+
+def test_processes_that_act_at_once_write_one_ledger(store: Store, tmp_path: Path) -> None:
+    move(store, Move.START)
+    movers = [subprocess.Popen([sys.executable, "-c", MOVER, str(tmp_path), f"person-{n}"]) for n in range(2)]
+    assert [mover.wait(60) for mover in movers] == [0, 0]
+    entries = store.entries("r1")
+    assert ledger.verify(entries).intact
+    assert {entry.actor for entry in entries[2:]} == {"person-0", "person-1"}
+    assert store.get("r1").position.to_json() == entries[-1].to_position
+    assert store.get("r1").seq == len(entries)
+
+
+def test_threads_share_a_store(store: Store) -> None:
+    move(store, Move.START)
+    problems: list[BaseException] = []
+
+    def work() -> None:
+        for _ in range(10):
+            try:
+                store.beat()
+                store.version()
+                json.dumps(store.get("r1").position.to_json())
+                move(store, Move.HOLD)
+            except IllegalMove:
+                move_on(store)
+            except BaseException as error:
+                problems.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert ledger.verify(store.entries("r1")).intact
+
+
+def move_on(store: Store) -> None:
+    try:
+        move(store, Move.RESUME)
+    except IllegalMove:
+        return
