@@ -19,13 +19,13 @@ def main() -> None:
     # Each process imports only what it needs: a gateway must start fast and stay small.
     match asked.what:
         case "gateway":
-            from crossfade.rim import gateway
+            from crossfade.rim.gateway import run as run_gateway
 
-            gateway.run(asked.data, asked.fd, asked.worker, workers_hint=asked.workers)
+            run_gateway(asked.data, asked.fd, asked.worker, workers_hint=asked.workers)
         case "controller":
-            from crossfade.rim import controller
+            from crossfade.rim.controller import run as run_controller
 
-            controller.run(asked.data, tick=asked.tick)
+            run_controller(asked.data, tick=asked.tick)
 
 
 if __name__ == "__main__":
