@@ -118,14 +118,29 @@ def test_a_full_disk_turns_the_recorder_unhealthy_and_back(
 def test_a_journal_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("a file where the folder should be")
     with pytest.raises(JournalError, match=r"w0\.db"):
-        Journal(tmp_path, "w0")
+        Journal(tmp_path, "w0").append([exposed(0)])
 
 
-def test_two_recorders_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_a_recorder_that_cannot_write_from_the_start_waits_until_it_can(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("a file where the folder should be")
     recorder = Recorder(Journal(tmp_path, "w0"))
-    with pytest.raises(JournalError, match="same name"):
-        Recorder(Journal(tmp_path, "w0"))
+    assert not recorder.healthy
+    recorder.record(exposed(0))
+    (tmp_path / "journal").unlink()
+    assert _until(lambda: recorder.healthy)
+    assert recorder.flush()
     recorder.close()
+    assert ids(read(tmp_path / "journal/w0.db")) == ["d0"]
+
+
+def test_of_two_recorders_of_one_name_the_second_waits(tmp_path: Path) -> None:
+    recorder = Recorder(Journal(tmp_path, "w0"))
+    second = Recorder(Journal(tmp_path, "w0"))
+    assert not second.healthy
+    assert "same name" in second.failure
+    recorder.close()
+    assert _until(lambda: second.healthy)
+    second.close()
 
 
 def _until(true: Callable[[], bool], seconds: float = 10.0) -> bool:

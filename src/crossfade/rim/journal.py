@@ -30,15 +30,16 @@ RETRY = 0.25
 
 
 class Journal:
-    """One worker's journal. Safe to share between threads; one process at a time writes under a worker's name."""
+    """One worker's journal. Safe to share between threads; one process at a time writes under a worker's name.
+
+    The file is opened at the first use, so that a full disk is a JournalError there and not a worker that cannot start.
+    """
 
     def __init__(self, data: Path, worker: str) -> None:
         self.path = data / FOLDER / f"{worker}.db"
         self.worker = worker
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        with self._lock:
-            self._open()
 
     def append(self, facts: Sequence[Fact]) -> None:
         """Write a batch; it is on the disk when this returns. Raises JournalError (disk full, …)."""
@@ -97,9 +98,9 @@ class Recorder:
     """Group commit for one journal.
 
     `record` leaves each fact in a memory-mapped tail before it returns, so a killed process loses none; what a
-    previous process of this worker left there is written first. `healthy` turns False when the journal cannot be
-    written (the caller then stops exposing units) and True again once everything kept has been written. What had to
-    be dropped meanwhile is itself recorded, as a fault. Raises JournalError when there is no writing from the start.
+    previous process of this worker left there is written first. `healthy` is False while the journal cannot be
+    written (the caller then exposes nobody) and True again once everything kept has been written. What had to be
+    dropped meanwhile is itself recorded, as a fault.
     """
 
     def __init__(self, journal: Journal, *, backlog: int = BACKLOG) -> None:
@@ -116,15 +117,11 @@ class Recorder:
         self._failure = ""
         self._dropped = 0
         self._reported = 0
-        try:
-            self._tail = Tail(journal.path.with_suffix(".tail"), after=journal.marked())
-        except TailError as error:
-            raise JournalError(str(error)) from error
-        for generation, left in self._tail.left:
-            journal.append_encoded(codec.join(left), len(left), mark=generation)
-        self.recovered = sum(len(left) for _, left in self._tail.left)
+        self.recovered = 0
         """Facts that a killed predecessor had taken and not yet written."""
-        self._mark = self._tail.start()
+        self._tail: Tail | None = None
+        self._mark: int | None = None
+        self._prepare()
         self._thread = threading.Thread(target=self._run, name=f"recorder-{journal.worker}", daemon=True)
         self._thread.start()
 
@@ -154,7 +151,8 @@ class Recorder:
         with self._lock:
             waiting = len(self._waiting)
             self._waiting.append(encoded)
-            self._tail.put(encoded)
+            if self._tail is not None:
+                self._tail.put(encoded)
             self._taken += 1
         if not waiting:
             self._wake.set()
@@ -178,10 +176,33 @@ class Recorder:
         self._full.set()
         self._wake.set()
         self._thread.join(timeout=10.0)
-        self._tail.close()
+        if self._tail is not None:
+            self._tail.close()
         self._journal.close()
 
+    def _prepare(self) -> bool:
+        """Open the tail and write what was left in it; False when that has to be tried again."""
+        try:
+            tail = Tail(self._journal.path.with_suffix(".tail"), after=self._journal.marked())
+        except (JournalError, TailError) as error:
+            self._failure = str(error)
+            return False
+        try:
+            for generation, left in tail.left:
+                self._journal.append_encoded(codec.join(left), len(left), mark=generation)
+                self.recovered += len(left)
+        except JournalError as error:
+            self._failure = str(error)
+            tail.close()
+            return False
+        with self._lock:
+            tail.start()
+            self._tail = tail
+        return True
+
     def _run(self) -> None:
+        if self._tail is None:
+            self._wake.set()
         while True:
             self._wake.wait()
             if not self._closing:
@@ -197,6 +218,9 @@ class Recorder:
 
     def _drain(self) -> bool:
         """Write what is held, then what waits, one group each; False when the journal refused."""
+        if self._tail is None and not self._prepare():
+            return False
+        assert self._tail is not None
         while self._held or self._waiting:
             if not self._held:
                 with self._lock:
@@ -210,9 +234,9 @@ class Recorder:
             self._tail.clear()
             self._written += len(self._held)
             self._held = []
-            if self._failure:
-                self._failure = ""
-                self._report()
+        if self._failure:
+            self._failure = ""
+            self._report()
         return True
 
     def _report(self) -> None:
