@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crossfade.live import paths
+from crossfade.spec.words import JSON_PATH
 
 names = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="'"), min_size=1, max_size=8)
 parts = st.lists(names | st.integers(0, 4), max_size=4)
@@ -105,6 +107,20 @@ def test_any_text_is_a_path_or_a_path_error(text):
         position = 0
         assert paths.compile(paths.join(path.parts)).parts == path.parts
     assert 0 <= position <= len(text)
+
+
+@given(st.from_regex(r"\$(\.[\w-]*|\[[^\]]*\]){0,4}") | parts.map(paths.join))
+@example("$.a[1234567890]")
+@example("$['it''s']")
+@example("$[007].\u00e9-1['\t']")
+def test_specs_may_say_exactly_what_can_be_compiled(text):
+    """The spec stands below this room and has its own pattern; an editor's completion uses the same one."""
+    try:
+        paths.compile(text)
+        compiles = True
+    except paths.PathError:
+        compiles = False
+    assert compiles == bool(re.fullmatch(JSON_PATH.schema["pattern"].removeprefix("^").removesuffix("$"), text))
 
 
 @given(documents, parts, documents)

@@ -7,7 +7,7 @@ indices: a path names one place.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,11 +39,11 @@ class Path:
         """The value at this place of a decoded document, or `default` where there is no such place."""
         for part in self.parts:
             if isinstance(part, str):
-                if not isinstance(doc, Mapping) or part not in doc:
+                if not isinstance(doc, dict) or part not in doc:
                     return default
                 doc = doc[part]
             else:
-                if not isinstance(doc, list | tuple) or part >= len(doc):
+                if not isinstance(doc, list) or part >= len(doc):
                     return default
                 doc = doc[part]
         return doc
@@ -60,9 +60,9 @@ class Path:
             return value
         part = self.parts[depth]
         last = depth + 1 == len(self.parts)
-        if isinstance(part, str) and isinstance(doc, Mapping) and (last or part in doc):
+        if isinstance(part, str) and isinstance(doc, dict) and (last or part in doc):
             return {**doc, part: value if last else self._set(doc[part], value, depth + 1)}
-        if isinstance(part, int) and isinstance(doc, list | tuple) and part < len(doc):
+        if isinstance(part, int) and isinstance(doc, list) and part < len(doc):
             return [*doc[:part], self._set(doc[part], value, depth + 1), *doc[part + 1 :]]
         raise PathError(self.text, len(join(self.parts[:depth])), "the document has no such place")
 

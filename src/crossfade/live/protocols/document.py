@@ -81,8 +81,8 @@ def items(body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
         for part in paths.compile(ranking.items).parts:
             raw = _members.decode(raw)[part] if isinstance(part, str) else _elements.decode(raw)[part]
         listed = _elements.decode(raw)
-        path = paths.compile(ranking.id)
-        pairs = [(canonical(path.get(_any.decode(item))), item) for item in listed]
+        find = paths.compile(ranking.id).get
+        pairs = [(canonical(find(item)), undecoded) for item, undecoded in zip(_any.decode(raw), listed, strict=True)]
     except paths.PathError as error:
         return Invalid("broken", str(error))
     except (KeyError, IndexError):
