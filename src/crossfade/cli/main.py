@@ -6,7 +6,6 @@ Only that module is loaded, so that `crossfade check` does not wait for a databa
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 
@@ -56,8 +55,6 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     named = next((word for word in arguments if not word.startswith("-")), None)
     wanted = [COMMANDS[named]] if named in COMMANDS else COMMANDS.values()
     for module in dict.fromkeys(wanted):
-        if importlib.util.find_spec(f"crossfade.cli.{module}") is None:
-            continue
         importlib.import_module(f"crossfade.cli.{module}").register(app)
     return app
 

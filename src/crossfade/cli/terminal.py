@@ -92,7 +92,7 @@ def _stale(record: Record, now: float | None) -> Text | None:
 
 def _titled(title: str, note: str, body: Iterable[RenderableType]) -> RenderableType:
     head = Text.assemble((title, "bold"), ("  " + note if note else "", QUIET))
-    return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in body))
+    return Group(head, *(Padding(part, (0, 0, 0, 2), expand=False) for part in body))
 
 
 def _exposure(record: Record) -> list[RenderableType]:
@@ -132,7 +132,7 @@ def _evidence(lines: Sequence[Record]) -> list[RenderableType]:
         row.append(line["verdict"], style=ink)
         row.no_wrap = True
         parts.append(row)
-        parts.append(Padding(Text(" · ".join(_denominators(line)), style=QUIET), (0, 0, 0, 2)))
+        parts.append(Padding(Text(" · ".join(_denominators(line)), style=QUIET), (0, 0, 0, 2), expand=False))
     return parts
 
 
@@ -143,7 +143,7 @@ def _denominators(line: Record) -> list[str]:
         told.append(f"{arm} {value} of {n}" if value else f"{arm} {n} units")
     ways = line["toward"]
     if line["verdict"] == "undecided":
-        told.extend(f"{percent(round(ways[way], 2))} of the way to {way}" for way in ("safe", "harm") if ways[way])
+        told.extend(f"{percent(round(ways[way], 2))} toward {way}" for way in ("safe", "harm") if ways[way])
     if line["reason"]:
         told.append(line["reason"])
     return told
@@ -161,7 +161,7 @@ def _harm(harm: Record) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(f"{whole(harm['units'])} units have been served by {harm['arm']}")]
     for metric in harm["metrics"]:
         parts.append(Text(metric["text"]))
-        parts.extend(Padding(Text(text, style=QUIET), (0, 0, 0, 2)) for text in metric["arithmetic"])
+        parts.extend(Padding(Text(text, style=QUIET), (0, 0, 0, 2), expand=False) for text in metric["arithmetic"])
     return parts
 
 
@@ -170,7 +170,7 @@ def _decisions(decisions: Sequence[Record]) -> RenderableType:
     for style in (QUIET, QUIET, "", ""):
         grid.add_column(style=style, no_wrap=style == QUIET)
     for entry in decisions[-DECISIONS_SHOWN:]:
-        by = "" if entry["actor"] == "rule" else f" ({entry['actor']})"
+        by = "" if entry["actor"] == "rule" or entry["actor"] in entry["reason"] else f" ({entry['actor']})"
         grid.add_row(f"{entry['n']}", clock(entry["at"]), entry["move"] or entry["rule"], f"{entry['reason']}{by}")
     return grid
 
@@ -202,9 +202,8 @@ def _losses(record: Record) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if told:
         parts.append(Text("? " + " · ".join(told), style=INK["amber"]))
-    if counts.get("wins") is not None:
-        wins, ties, losses = (whole(counts[key]) for key in ("wins", "ties", "losses"))
-        parts.append(Text(f"preferred the challenger {wins} · tie {ties} · preferred the champion {losses}"))
+    if record["votes"]:
+        parts.append(Text(record["votes"]["text"]))
     if record["lease"]["held"] is False:
         parts.append(Text("? the gateways do not hear the controller: only the champion serves", style=INK["amber"]))
     return parts

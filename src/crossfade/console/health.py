@@ -124,8 +124,7 @@ def _gateway_numbers(data: Path) -> bytes:
     """What the gateways counted, as they wrote it."""
     from crossfade.rim.telemetry import read_metrics
 
-    found = read_metrics(data)
-    return found if isinstance(found, bytes) else str(found).encode()
+    return read_metrics(data).encode()
 
 
 class _Numbers:

@@ -231,7 +231,8 @@ def _evidence(record: Record) -> Markup:
     rows = [_evidence_row(row, line, said) for row, (line, said) in enumerate(pairs)]
     note = f"{record['harm']['arm']} − champion. Intervals are always-valid: looking often does not spoil them."
     table = el("table", el("thead", head), el("tbody", rows), class_="evidence")
-    return el("section", el("h2", "Evidence"), el("p", note, class_="quiet"), el("div", table, class_="panel"))
+    votes = el("p", record["votes"]["text"]) if record["votes"] else None
+    return el("section", el("h2", "Evidence"), el("p", note, class_="quiet"), votes, el("div", table, class_="panel"))
 
 
 def _evidence_row(row: int, line: Record, said: Record) -> Markup:
@@ -240,7 +241,7 @@ def _evidence_row(row: int, line: Record, said: Record) -> Markup:
         for arm, n in said["units"].items()
     ]
     toward = said["toward"]
-    distance = [f"{percent(round(toward[way], 2))} of the way to {way}" for way in ("safe", "harm") if toward[way]]
+    distance = [f"{percent(round(toward[way], 2))} toward {way}" for way in ("safe", "harm") if toward[way]]
     undecided = line["verdict"] == "undecided"
     return el(
         "tr",

@@ -20,7 +20,7 @@ def explain(rollout: Rollout, line: Evidence) -> list[str]:
     for arm in (line.baseline, line.arm):
         told.append(f"{arm}: {_arm(line, said, arm)}")
     if line.immature:
-        told.append(f"{whole(line.immature)} units more are not counted yet: {duration(line.window)} are not over")
+        told.append(f"{whole(line.immature)} units do not count yet: their {duration(line.window)} window is open")
     if line.estimate is not None:
         told.append(f"difference {line.arm} − {line.baseline}: {said['estimate']} ({line.better} is better)")
     if line.lower is not None or line.upper is not None:

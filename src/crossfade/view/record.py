@@ -127,6 +127,7 @@ def view(
         "arms": _arms(rollout, exposure, arms),
         "harm": harm_record(rollout, harm or Harm()),
         "progress": _progress(rollout, position, progress, now),
+        "votes": _votes(rollout, progress),
         "counts": {k: v for k, v in asdict(progress).items() if k != "lease_held"},
         "held": _held(position),
         "lease": {"held": progress.lease_held},
@@ -147,7 +148,7 @@ def refreshed(
     keys = ("revision", "phase", "stage", "step", "decisions", "held")
     if all(saved[key] == fresh[key] for key in keys):
         return dict(saved)
-    kept = ["at", "arms", "harm", "counts", "lease"]
+    kept = ["at", "arms", "harm", "votes", "counts", "lease"]
     if saved["stage"] == fresh["stage"]:
         kept += ["evidence", "lines"]
         fresh["exposure"]["units"] = saved["exposure"]["units"]
@@ -313,6 +314,18 @@ def _progress(rollout: Rollout, position: Position, seen: Progress, now: float) 
     have = max(0.0, now - position.stage_since)
     word = "watched" if isinstance(stage, Promote) else "undecided for"
     return {"what": "time", "have": have, "need": limit, "text": f"{word} {duration(have)} of {duration(limit)}"}
+
+
+def _votes(rollout: Rollout, seen: Progress) -> dict[str, Any] | None:
+    """How interleaved units voted; ties are told, because a preference without them has the wrong denominator."""
+    if not (seen.wins or seen.losses or seen.ties):
+        return None
+    champion, challenger = rollout.champion.name, rollout.challenger.name
+    text = (
+        f"{whole(seen.wins)} units preferred {challenger} · {whole(seen.ties)} ties · "
+        f"{whole(seen.losses)} preferred {champion}"
+    )
+    return {"wins": seen.wins, "ties": seen.ties, "losses": seen.losses, "text": text}
 
 
 def _held(position: Position) -> dict[str, Any] | None:
