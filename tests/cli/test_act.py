@@ -1,0 +1,47 @@
+"""A person's moves, with no controller anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from crossfade import ledger
+from crossfade.rim.store import Store
+
+from .conftest import Crossfade
+
+
+def test_a_hold_and_a_resume_are_in_the_ledger_with_who_and_why(crossfade: Crossfade, data: Path) -> None:
+    ran = crossfade("hold", "ranker-v2", "--reason", "the feed is broken", "--actor", "ben", "--data", str(data))
+    assert ran.code == 0
+    assert ran.out == "ranker-v2 is held. Held by ben: the feed is broken (entry 5)\n"
+    assert "Held by ben: the feed is broken" in crossfade("status", "--data", str(data)).out
+    entry = json.loads(
+        crossfade("resume", "ranker-v2", "-r", "repaired", "--actor", "ben", "--data", str(data), "--json").out
+    )
+    assert (entry["n"], entry["move"], entry["actor"], entry["rule"]) == (6, "resume", "ben", "manual")
+    assert [line["metric"] for line in entry["evidence"]] == ["purchase", "errors", "latency", "revenue"]
+    store = Store(data)
+    assert ledger.verify(store.entries("ranker-v2")).intact
+
+
+def test_a_rollback_gives_everything_back(crossfade: Crossfade, data: Path) -> None:
+    crossfade("rollback", "ranker-v2", "--reason", "enough", "--data", str(data))
+    [rollout] = json.loads(crossfade("status", "--data", str(data), "--json").out)["rollouts"]
+    assert rollout["phase"] == "rolled_back"
+    assert rollout["exposure"]["planned"] == 0.0
+    assert rollout["decisions"][-1]["move"] == "rollback"
+
+
+def test_a_move_that_is_not_allowed_says_which_are(crossfade: Crossfade, data: Path) -> None:
+    ran = crossfade("resume", "ranker-v2", "--reason", "why not", "--data", str(data))
+    assert ran.code == 2
+    assert "cannot resume a rollout that is running; allowed now: advance, hold, rollback, promote" in ran.err
+
+
+def test_a_move_needs_a_reason_and_a_person(crossfade: Crossfade, data: Path) -> None:
+    where = ("--data", str(data))
+    assert crossfade("hold", "ranker-v2", *where).code == 2
+    assert "needs a reason" in crossfade("hold", "ranker-v2", "--reason", "  ", *where).err
+    assert "cannot be the name" in crossfade("hold", "ranker-v2", "--reason", "x", "--actor", "rule", *where).err
+    assert "running" in crossfade("status", *where).out

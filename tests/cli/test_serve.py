@@ -1,0 +1,44 @@
+"""`crossfade serve` where it cannot start: what it says."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from view.sample import SPEC
+
+from .conftest import Crossfade
+
+
+def test_a_spec_that_cannot_be_read(crossfade: Crossfade, tmp_path: Path) -> None:
+    ran = crossfade("serve", str(tmp_path / "nothing.yaml"), "--data", str(tmp_path / "data"))
+    assert ran.code == 2
+    assert "cannot read" in ran.err
+    assert "crossfade init" in ran.err
+
+
+def test_a_spec_with_mistakes_lists_them(crossfade: Crossfade, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC.replace("alpha: 5%", "alpa: 5%").replace("hold_for: 10m", "hold_for: soon"))
+    ran = crossfade("serve", str(spec), "--data", str(tmp_path / "data"))
+    assert ran.code == 1
+    assert "alpa" in ran.err
+    assert "hold_for" in ran.err
+
+
+def test_a_port_that_is_taken(crossfade: Crossfade, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ran = crossfade("serve", str(spec), "--data", str(tmp_path / "data"), "--port", port)
+    assert ran.code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in ran.err
+
+
+def test_nothing_to_serve(crossfade: Crossfade, tmp_path: Path) -> None:
+    ran = crossfade("serve", "--data", str(tmp_path / "data"))
+    assert ran.code == 2
+    assert "no rollout to serve" in ran.err
