@@ -6,10 +6,13 @@ has been told, and what follows from it is not a second mistake.
 
 from __future__ import annotations
 
+import re
+
 from crossfade.spec import words
 from crossfade.spec.check_stages import check_stages
-from crossfade.spec.document import Document, MetricDocument
-from crossfade.spec.model import From, Kind, Source
+from crossfade.spec.document import Document, MetricDocument, RankingDocument
+from crossfade.spec.document_stages import InterleaveDocument
+from crossfade.spec.model import From, Kind, Protocol, Source
 from crossfade.spec.partial import arms, known, metrics, said, stages
 from crossfade.spec.source import Node, shown
 
@@ -65,28 +68,42 @@ def _segments(document: Document) -> None:
 
 
 def _ranking(document: Document) -> None:
-    if document.wrote("ranking") or not known(document.stages):
-        return
-    for name, stage in stages(document):
-        if name == "interleave":
-            stage.place.report_key(
+    ranking = document.ranking
+    if not document.wrote("ranking"):
+        needing = next((stage for name, stage in stages(document) if name == "interleave"), None)
+        if needing is not None:
+            needing.place.report_key(
                 "an interleave stage needs to know where replies carry their ranked list; add the key 'ranking' "
                 "at the top, such as `ranking: {items: $.items, id: $.id}`"
             )
-            return
+    elif (
+        isinstance(ranking, RankingDocument)
+        and known(ranking.items, ranking.id)
+        and document.protocol == Protocol.OPEN_INFERENCE
+        and re.fullmatch(r"\$\.outputs\[\d+\]\.data", ranking.items)
+        and ranking.id != "$"
+    ):
+        ranking.at("id").report(
+            f"found {shown(ranking.id)}; the data of an output holds the ids themselves: expected $, or leave it out",
+            allowed="$",
+            near="$",
+        )
 
 
 def _metrics(document: Document) -> None:
-    goal: str | None = None
+    credits = {stage.credit for _, stage in stages(document) if isinstance(stage, InterleaveDocument)}
     for name, metric in metrics(document).items():
         _name(document.at("metrics").value[name], name)
         _metric(metric)
-        if known(metric.goal) and metric.goal:
-            if goal is not None:
-                metric.at("goal").report(
-                    f"{shown(goal)} is the goal already; a rollout has one goal, make the others guardrails"
-                )
-            goal = goal or name
+        _margin(metric)
+        # A metric on the credited outcome says by its window how long clicks on one list are gathered.
+        settles = metric.source != Source.RESPONSE and (metric.outcome or name) in credits
+        if metric.goal is False and not metric.wrote("guardrail") and not settles:
+            metric.place.report_key(
+                f"{shown(name)} is neither the goal nor a guardrail, so nothing would come of measuring it; "
+                "add `goal: true` or `guardrail: {margin: ...}`, or remove it",
+                allowed="goal: true or guardrail: {margin: ...}",
+            )
 
 
 def _name(node: Node, name: str) -> None:
@@ -107,10 +124,18 @@ def _metric(metric: MetricDocument) -> None:
         node.report_missing(
             "window", "an outcome needs 'window', how long after the first exposure it counts, such as window: 24h"
         )
+    if quantile and metric.source == Source.OUTCOME:
+        metric.at("kind").report(
+            "found 'quantile' of an outcome, which is not supported in this version; expected rate or mean",
+            allowed="rate or mean",
+        )
     if metric.source == Source.RESPONSE:
         for key in ("window", "outcome"):
             if metric.wrote(key):
                 metric.at(key).report_key(f"'{key}' belongs to from: outcome, and this is from: response; remove it")
+
+
+def _margin(metric: MetricDocument) -> None:
     guardrail = metric.guardrail
     if guardrail is None or not known(guardrail, metric.kind):
         return

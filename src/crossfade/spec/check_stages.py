@@ -13,7 +13,7 @@ from crossfade.spec.document_stages import (
     ShadowDocument,
     StageDocument,
 )
-from crossfade.spec.model import Kind
+from crossfade.spec.model import Kind, Source
 from crossfade.spec.partial import AnyStage, known, metrics, said, stages
 from crossfade.spec.problems import listed, nearest
 from crossfade.spec.source import Node, shown
@@ -21,8 +21,14 @@ from crossfade.spec.source import Node, shown
 
 def check_stages(document: Document) -> None:
     """Report every problem of the stages to their nodes."""
-    for _, stage in stages(document):
+    every = [stage for _, stage in stages(document)]
+    for index, stage in enumerate(every):
+        promoting = isinstance(every[index + 1], PromoteDocument) if index + 1 < len(every) else True
         _stage(document, stage)
+        _time_for_windows(document, stage, promoting=promoting)
+        unseen = all(isinstance(before, ShadowDocument) for before in every[: index + 1])
+        if promoting and unseen and index + 1 < len(every):
+            _proof_in_shadow(document, stage)
     _order(document)
     _exposure(document)
 
@@ -42,9 +48,12 @@ def _stage(document: Document, stage: AnyStage) -> None:
                 stage.at("watch").report(
                     "without a holdback there is nothing to watch against; add 'holdback', such as holdback: 2%"
                 )
+            if known(stage.watch, stage.holdback) and stage.holdback > 0.0 and stage.watch == 0.0:
+                stage.at("holdback").report(
+                    "a holdback needs 'watch', how long it is kept before the rollout is finished, such as watch: 30d"
+                )
         case ShadowDocument():
             pass
-    _time_for_windows(document, stage)
 
 
 def _budget(document: Document, stage: CanaryDocument) -> None:
@@ -82,15 +91,18 @@ def _time_for_steps(stage: CanaryDocument) -> None:
     )
 
 
-def _time_for_windows(document: Document, stage: AnyStage) -> None:
-    """No stage that needs a metric may end before the first window of that metric has closed."""
+def _time_for_windows(document: Document, stage: AnyStage, *, promoting: bool) -> None:
+    """No stage that needs a metric may end before the first window of that metric has closed.
+
+    `promoting` says that the next move is promotion, for which every goal must be proven.
+    """
     if isinstance(stage, ShadowDocument | PromoteDocument) or not known(stage.until) or not known(stage.until.at_most):
         return
+    goals = isinstance(stage, AbDocument) or (promoting and not isinstance(stage, InterleaveDocument))
     needed = [
         (metric.window, name)
         for name, metric in metrics(document).items()
-        if isinstance(metric.window, float)
-        and (metric.guardrail is not None or (metric.goal is True and isinstance(stage, AbDocument)))
+        if isinstance(metric.window, float) and (metric.guardrail is not None or (metric.goal is True and goals))
     ]
     longest = max(needed, default=None)
     if longest is not None and longest[0] >= stage.until.at_most:
@@ -100,6 +112,18 @@ def _time_for_windows(document: Document, stage: AnyStage) -> None:
             f"{shown(longest[1])} ({said(longest[0])}) has closed, so it could never be measured; allow more time",
             allowed=f"more than {said(longest[0])}",
         )
+
+
+def _proof_in_shadow(document: Document, stage: AnyStage) -> None:
+    """Promotion needs proof of every goal and guardrail; straight after a shadow, hidden replies must give it."""
+    for name, metric in metrics(document).items():
+        asked = metric.goal is True or metric.guardrail is not None
+        if asked and (metric.source == Source.OUTCOME or metric.kind == Kind.MEAN):
+            stage.place.report_key(
+                f"promotion straight after a shadow needs proof of {shown(name)}, which hidden answers cannot give; "
+                "put a canary or ab stage between them"
+            )
+            return
 
 
 def _order(document: Document) -> None:
@@ -137,7 +161,10 @@ def _exposure(document: Document) -> None:
     several = document.challengers is not None
     count = len(document.challengers) if document.challengers is not None and known(document.challengers) else 1
     before: tuple[float, str] | None = None
-    for name, stage in stages(document):
+    every = list(stages(document))
+    for name, stage in every:
+        if isinstance(stage, PromoteDocument) and stage is not every[-1][1]:
+            continue  # told already: it is not the last
         if isinstance(stage, PromoteDocument) and several and count > 1:
             stage.place.report_key(
                 "promote with several challengers is not supported in this version, as it would have to choose one; "

@@ -63,7 +63,7 @@ class MetricDocument(Written):
     outcome: Name | None = None
     """The name under which the outcome is reported, where it differs from the metric's own."""
     goal: Annotated[bool, words.FLAG] = False
-    """Whether this is what the rollout is for: the challenger must be better here before an A/B test ends well."""
+    """Whether this is what the rollout is for: the challenger must be better here before an ab stage ends well."""
     guardrail: GuardrailDocument | None = None
     """Makes this a guardrail: getting worse than its margin rolls the rollout back."""
 
@@ -118,7 +118,7 @@ class Document(Written):
     segments: Annotated[list[FieldName], words.items("a list such as [header:x-country]")] = Field(default_factory=list)
     """Fields of the request by which exposure is recorded, to look at groups of units separately."""
     ranking: RankingDocument | None = None
-    """Where replies carry a ranked list; only, and always, with an interleave stage."""
+    """Where replies carry a ranked list; an interleave stage needs it."""
     reveal: Annotated[bool, words.FLAG] = False
     """Whether replies say in the header x-crossfade-arm which arm served them. false unless written."""
     lease: Duration = 10.0

@@ -143,9 +143,9 @@ class PromoteDocument(Written):
     what: ClassVar[str] = "a promote stage"
 
     holdback: Annotated[float, measures.share(whole=False)] = 0.0
-    """Share of units kept on the old champion, so that slow harm can still be seen. None unless written."""
+    """Share of units kept on the old champion, so that slow harm can still be seen; needs watch. 0% unless written."""
     watch: Annotated[float, measures.duration(zero=True)] = 0.0
-    """How long the holdback is kept before the rollout is finished."""
+    """How long the holdback is kept before the rollout is finished; needs holdback."""
 
 
 def _defaults(value: Any) -> Any:

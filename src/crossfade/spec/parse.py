@@ -20,8 +20,10 @@ from crossfade.spec.model import (
     Stage,
     Until,
 )
-from crossfade.spec.problems import SpecProblems
+from crossfade.spec.problems import Problem, SpecProblems
 from crossfade.spec.source import load
+
+__all__ = ["Problem", "SpecProblems", "parse"]
 
 
 def parse(text: str) -> Rollout:

@@ -53,9 +53,14 @@ def dotted(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            word = part if len(part) <= 40 else part[:37] + "..."
+            word = printable(part if len(part) <= 40 else part[:37] + "...")
             text += f".{word}" if text else word
     return text
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that could move a cursor, change a colour or hide what is written."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def nearest(word: str, allowed: Sequence[str]) -> str | None:

@@ -6,7 +6,6 @@ The YAML is read by the rules of YAML 1.2's core schema: only `true` and `false`
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from crossfade.spec.problems import Path, Problem, dotted
+from crossfade.spec.problems import Path, Problem, dotted, printable
 
 MOST_CHARACTERS = 256 * 1024
 MOST_NODES = 20_000
@@ -116,8 +115,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        inner = json.dumps(value, ensure_ascii=False)[1:-1].replace('\\"', '"')
-        return f"'{inner if len(inner) <= 60 else inner[:57] + '...'}'"
+        return f"'{printable(value if len(value) <= 60 else value[:57] + '...')}'"
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

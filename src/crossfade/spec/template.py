@@ -1,0 +1,165 @@
+"""The spec that `crossfade init` writes: it passes `check` as it is and explains each key in plain words."""
+
+from __future__ import annotations
+
+import json
+
+from crossfade.spec.model import Protocol
+from crossfade.spec.source import load
+
+ROUTES = {
+    Protocol.OPEN_INFERENCE: "/v2/models/my-model/infer",
+    Protocol.MLFLOW: "/invocations",
+    Protocol.PREDICT_V1: "/v1/models/my-model:predict",
+    Protocol.JSON: "/predict",
+}
+"""Where each protocol's requests usually go."""
+
+CHAMPION = "http://127.0.0.1:8101"
+CHALLENGER = "http://127.0.0.1:8102"
+
+
+def template(
+    *,
+    name: str = "my-rollout",
+    route: str | None = None,
+    champion: str = CHAMPION,
+    challenger: str = CHALLENGER,
+    protocol: str = Protocol.OPEN_INFERENCE,
+) -> str:
+    """A commented spec with these values filled in; they are not checked here."""
+    usual = ROUTES[Protocol(protocol)] if protocol in list(ROUTES) else "/"
+    filled = _TEMPLATE
+    for mark, value in (
+        ("<name>", name),
+        ("<route>", route if route is not None else usual),
+        ("<protocol>", str(protocol)),
+        ("<champion>", champion),
+        ("<challenger>", challenger),
+    ):
+        filled = filled.replace(mark, written(value), 1)
+    return filled
+
+
+def written(text: str) -> str:
+    """A text as YAML reads it back: bare where that is safe, else in quotes."""
+    root, problems = load(f"x: {text}\n")
+    if not problems and isinstance(root.value, dict) and "\n" not in text:
+        child = root.value.get("x")
+        if child is not None and len(root.value) == 1 and child.value == text:
+            return text
+    return json.dumps(text)
+
+
+_TEMPLATE = """\
+# A Crossfade rollout: how one new model (the challenger) takes over from the present one (the champion).
+#
+#   crossfade check FILE     says whether this file can be run, and every mistake with its line
+#   crossfade serve FILE     runs it
+#
+# Shares are written 5% or 0.05, durations 30s, 10m, 24h or 3d. Lines that begin with '# ' show keys you may add;
+# the value they show is the one that holds without them, unless they say otherwise.
+
+# What this rollout is called in commands, records and pages.
+name: <name>
+
+# Requests whose path begins like this are part of the rollout; all others pass through untouched.
+route: <route>
+
+# What the models speak: open-inference, json, mlflow or predict-v1.
+protocol: <protocol>
+
+# Who is randomised. One unit always sees the same model. Take what stands for a person or a session:
+#   header:NAME    a request header          cookie:NAME    a cookie
+#   json:$.path    a value in the JSON body  request        every request by itself
+# Requests without it are served by the champion and counted.
+unit: header:x-user-id
+
+# The model that serves now.
+champion:
+  name: v1
+  url: <champion>
+  # model: my-model        # its name at this URL, where it differs from the one in the route (nothing by default)
+  # timeout: 30s           # how long it may take for one request
+
+# The model that wants to take over. For several at once write `challengers:` and a list of these.
+challenger:
+  name: v2
+  url: <challenger>
+
+# How often, at most, a wrong decision may be taken over the rollout's whole life, however often it is looked at.
+alpha: 5%
+
+# segments: [header:x-country]   # fields of the request by which to look at groups of units (none by default)
+# salt: my-salt                  # what units are hashed with; the rollout's name by default
+# reveal: false                  # true: replies say in x-crossfade-arm which model served them
+# deadline: 30s                  # how long a request may take in all, the champion's help for a failed one included
+# lease: 10s                     # how long gateways go on when the controller is silent; then the champion serves all
+# ranking: {items: $.items, id: $.id}   # where replies carry a ranked list; needed by an interleave stage
+
+# What is measured, by names of your own. For each:
+#   from       response: the reply itself;  outcome: what your application reports later
+#   kind       rate: the share of units with an event (from response: a failed reply)
+#              mean: the average over units (from response: latency in milliseconds)
+#              quantile: with q, such as q: 0.99 (from response: latency in milliseconds)
+#   better     lower or higher
+#   window     only for outcomes: how long after a unit's first exposure they count
+#   outcome    only for outcomes: the name they are reported under, where it is not the metric's own
+#   guardrail  getting worse than the margin rolls the challenger back. A margin is
+#              0.5pp (percentage points), 20% (of the champion's value) or a number in the metric's own units
+#   goal       true where the challenger must be better for the ab stage to end well
+# Every metric is a guardrail, a goal or both.
+metrics:
+  errors:
+    from: response
+    kind: rate
+    better: lower
+    guardrail: {margin: 0.5pp}
+  latency:
+    from: response
+    kind: quantile
+    q: 0.99
+    better: lower
+    guardrail: {margin: 20%}
+  success:
+    from: outcome
+    kind: rate
+    window: 24h
+    better: higher
+    goal: true
+    # outcome: success
+
+# What happens, in order. Leave out what you do not need; exposure only rises, and promote comes last.
+# `until: {at_most: 14d}` gives a stage up when it takes too long: the champion stays.
+stages:
+  # Copies of requests go to the challenger; nobody sees its answers.
+  - shadow:
+      mirror: 100%                        # share of requests that are copied
+      noise: 5%                           # share of those that the champion answers twice, to learn its own noise
+      gates: {disagreement: {at_most: 5%}}   # how often both may answer differently, beyond that noise
+      until: {requests: 1000}             # go on when so many were compared
+
+  # A small share of units gets the challenger, step by step; the guardrails watch.
+  - canary:
+      steps: [1%, 5%, 20%]                # shares of units, each larger than the one before
+      hold_for: 10m                       # how long each step is held at least
+      budget: {errors: 50}                # the most harm it may do: here 50 more units with an error
+      until: {at_most: 7d}
+
+  # Only for ranked lists (needs `ranking` above): both models' lists in one, credit by clicks.
+  # - interleave:
+  #     weight: 20%                       # share of units that see such lists (has to be written)
+  #     method: team-draft                # how the lists are merged
+  #     credit: click                     # the outcome, reported with an item, that gives credit
+  #     until: {decided: true, at_most: 3d}
+
+  # Units are split at random until the goal is decided and every guardrail is shown to hold.
+  - ab:
+      weight: 50%
+      until: {decided: true, at_most: 14d}
+
+  # The challenger serves everyone but a holdback, kept on the old champion so that slow harm can still be seen.
+  - promote:
+      holdback: 2%
+      watch: 30d                          # how long the holdback is kept before the rollout is finished
+"""
