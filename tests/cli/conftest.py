@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from view.sample import DECISION, INPUTS, MOVES, NOW, ROLLOUT, SPEC, START, evidence
 
 from crossfade.cli.main import main
 from crossfade.rim.store import Store
 from crossfade.view import view
+from view.sample import DECISION, INPUTS, MOVES, NOW, ROLLOUT, SPEC, START, evidence
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from view.sample import DECISION, INPUTS, MOVES, NOW, ROLLOUT, evidence, ledger_of
 
 from crossfade.cli.terminal import tree
 from crossfade.state import Move, Position
 from crossfade.view import Progress, view
+from view.sample import DECISION, INPUTS, MOVES, NOW, ROLLOUT, evidence, ledger_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "terminal"
 

@@ -71,6 +71,19 @@ def ledger_of(
     return position, entries
 
 
+def harmed(metric: str, where: str, challenger: tuple[int, int], champion: tuple[int, int]) -> Harmed:
+    """One stratum, from (units, events) of both arms."""
+    (units, events), (baseline_units, baseline_events) = challenger, champion
+    return Harmed(
+        metric=metric,
+        where=where,
+        units=units,
+        events=events,
+        baseline_units=baseline_units,
+        baseline_events=baseline_events,
+    )
+
+
 def evidence() -> list[Evidence]:
     """One line of each verdict, as a judge would hand them over: guardrails before the goal."""
     place = {"arm": "v2", "baseline": "v1", "stage": "canary", "step": 1}
@@ -158,7 +171,9 @@ INPUTS = {
         units=496,
         strata=(
             Harmed(metric="purchase", where="canary 1 %", units=84, events=2, baseline_units=8300, baseline_events=430),
-            Harmed(metric="purchase", where="canary 5 %", units=400, events=8, baseline_units=7900, baseline_events=411),
+            Harmed(
+                metric="purchase", where="canary 5 %", units=400, events=8, baseline_units=7900, baseline_events=411
+            ),
             Harmed(metric="errors", where="canary 5 %", units=412, events=6, baseline_units=8120, baseline_events=97),
         ),
     ),

@@ -156,7 +156,7 @@ def test_progress_says_how_far_a_stage_is() -> None:
 def test_votes_are_told_with_their_ties() -> None:
     assert record()["votes"] is None
     votes = record(progress=Progress(wins=130, ties=40, losses=90))["votes"]
-    assert votes["text"] == "130 units preferred v2 · 40 ties · 90 preferred v1"
+    assert votes["text"] == "130 units preferred v2 · 40 tied · 90 preferred v1"
 
 
 def test_evidence_on_its_way_is_measured_on_the_log_scale() -> None:

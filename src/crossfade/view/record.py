@@ -322,7 +322,7 @@ def _votes(rollout: Rollout, seen: Progress) -> dict[str, Any] | None:
         return None
     champion, challenger = rollout.champion.name, rollout.challenger.name
     text = (
-        f"{whole(seen.wins)} units preferred {challenger} · {whole(seen.ties)} ties · "
+        f"{whole(seen.wins)} units preferred {challenger} · {whole(seen.ties)} tied · "
         f"{whole(seen.losses)} preferred {champion}"
     )
     return {"wins": seen.wins, "ties": seen.ties, "losses": seen.losses, "text": text}
