@@ -29,6 +29,17 @@ def test_a_header_by_any_case_of_its_name():
     assert read(HEADER, {"x-user": "ada"}, never) == ""
 
 
+@pytest.mark.parametrize("name", ["Zoë", "用户-42", "👩‍🚀"])
+def test_a_header_and_an_outcome_name_the_same_unit(name):
+    """The header's bytes come as latin-1 from the parser; the outcome is reported later, as JSON."""
+    assert read(HEADER, {"x-user-id": name.encode().decode("latin-1")}, never) == name
+    assert read(HEADER, {"x-user-id": name}, never) == name
+
+
+def test_a_header_that_is_not_utf8_is_taken_as_it_is():
+    assert read(HEADER, {"x-user-id": b"Zo\xeb".decode("latin-1")}, never) == "Zoë"
+
+
 @pytest.mark.parametrize(
     ("header", "value"),
     [

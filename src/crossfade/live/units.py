@@ -26,7 +26,8 @@ def read(field: Field, headers: Mapping[str, str], body: Callable[[], Any]) -> s
     """
     match field.source:
         case From.HEADER:
-            return _acceptable(headers.get(field.name.lower(), "").strip(" \t"))
+            value = headers.get(field.name.lower(), "").strip(" \t")
+            return _acceptable(value if value.isascii() else _as_utf8(value))
         case From.COOKIE:
             return cookie(headers.get("cookie", ""), field.name)
         case From.JSON:
@@ -66,6 +67,14 @@ def canonical(value: Any) -> str:
             return ""
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     return ""
+
+
+def _as_utf8(value: str) -> str:
+    """A header's text read as UTF-8 where it is that: HTTP parsers give bytes as latin-1, senders mean UTF-8."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _acceptable(value: str) -> str:
