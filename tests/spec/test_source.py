@@ -56,7 +56,7 @@ def test_places_are_those_of_the_values_and_of_the_keys_of_blocks() -> None:
         ("a: {b: 1\nc: 3\n", 1, "the mapping is not closed"),
         ("a: 1\nb: 'x\nc: 2\n", 2, "the quotes are not closed"),
         ("a: 1\n\tb: 2\n", 2, "never with tabs"),
-        ("a: 1\nb: c: d\n", 2, "put `key: value` on a line of its own"),
+        ("a: 1\nb: c: d\n", 2, "one `key: value` a line"),
         ("a:\n  b: 1\n c: 2\n", 3, "indentation does not fit"),
         ("a: `x`\n", 1, "put the text in quotes"),
         ("--- {}\n--- {}\n", 2, "a file holds one rollout"),

@@ -68,8 +68,8 @@ def _budget(document: Document, stage: CanaryDocument) -> None:
             node.report_key(
                 f"there is no metric {shown(name)} to budget"
                 + (f"; did you mean {near}?" if near else "")
-                + f"; the metrics are {listed(names)}",
-                allowed=listed(names),
+                + f"; the metrics are {', '.join(names)}",
+                allowed=", ".join(names),
                 near=near,
             )
         elif known(metric) and metric.kind == Kind.QUANTILE:
@@ -158,60 +158,70 @@ def _order(document: Document) -> None:
 
 def _exposure(document: Document) -> None:
     """Weights only rise, and leave the champion something to be compared on."""
-    several = document.challengers is not None
-    count = len(document.challengers) if document.challengers is not None and known(document.challengers) else 1
-    before: tuple[float, str] | None = None
+    several = document.challengers is not None and known(document.challengers)
+    count = len(document.challengers) if document.challengers is not None and several else 1
+    highest: tuple[float, str] | None = None
     every = list(stages(document))
     for name, stage in every:
         if isinstance(stage, PromoteDocument) and stage is not every[-1][1]:
             continue  # told already: it is not the last
-        if isinstance(stage, PromoteDocument) and several and count > 1:
+        if isinstance(stage, PromoteDocument) and count > 1:
             stage.place.report_key(
                 "promote with several challengers is not supported in this version, as it would have to choose one; "
                 "end with ab and promote the better one in a rollout of its own"
             )
             continue
-        for node, share, label in _weights(name, stage):
-            if count * share > 1.0 + 1e-9 and not isinstance(stage, PromoteDocument):
-                node.report(
-                    f"{count} challengers of {_percent(share)} each are {_percent(count * share)} of all units; "
-                    f"expected at most {_percent(1 / count)}",
-                    allowed=f"at most {_percent(1 / count)}",
-                )
-            elif count * share > 1.0 - 1e-9 and isinstance(stage, CanaryDocument | AbDocument):
-                node.report(
-                    f"{count} challengers of {_percent(share)} each leave the champion no units to compare with; "
-                    f"expected less than {_percent(1 / count)}",
-                    allowed=f"less than {_percent(1 / count)}",
-                )
+        before = highest
+        for node, share in _weights(stage):
+            if not isinstance(stage, PromoteDocument):
+                _room(node, share, count, compared=isinstance(stage, CanaryDocument | AbDocument))
             if isinstance(stage, InterleaveDocument):
-                continue
+                continue  # an interleaved unit sees both models: its share is not compared with the others
             if before is not None:
-                _rises(node, share, label, before)
-            before = (share, label)
+                _rises(node, share, stage, before)
+            before = (share, "the step before")
+            if highest is None or share > highest[0]:
+                highest = (share, f"the {name} stage")
 
 
-def _weights(name: str, stage: AnyStage) -> Iterator[tuple[Node, float, str]]:
+def _room(node: Node, share: float, count: int, *, compared: bool) -> None:
+    """All challengers together fit into the units, and leave some to the champion where units are compared."""
+    whole, each = count * share, _percent(1 / count)
+    if whole > 1.0 + 1e-9:
+        node.report(
+            f"{count} challengers of {_percent(share)} each are {_percent(whole)} of all units; "
+            f"expected at most {each}",
+            allowed=f"at most {each}",
+        )
+    elif compared and whole > 1.0 - 1e-9:
+        node.report(
+            f"{count} challengers of {_percent(share)} each leave the champion no units to compare with; "
+            f"expected less than {each}",
+            allowed=f"less than {each}",
+        )
+
+
+def _weights(stage: AnyStage) -> Iterator[tuple[Node, float]]:
     """The shares of units that a stage gives to each challenger, with where each is written."""
     match stage:
         case CanaryDocument():
             if known(stage.steps):
                 for index, share in enumerate(stage.steps):
                     if known(share):
-                        yield stage.at("steps").value[index], share, "the step before"
+                        yield stage.at("steps").value[index], share
         case InterleaveDocument() | AbDocument():
             if known(stage.weight):
-                yield stage.at("weight"), stage.weight, f"the {name} stage"
+                yield stage.at("weight"), stage.weight
         case PromoteDocument():
             if known(stage.holdback):
-                yield stage.at("holdback"), 1.0 - stage.holdback, "promote"
+                yield stage.at("holdback"), 1.0 - stage.holdback
         case ShadowDocument():
             pass
 
 
-def _rises(node: Node, share: float, label: str, before: tuple[float, str]) -> None:
+def _rises(node: Node, share: float, stage: AnyStage, before: tuple[float, str]) -> None:
     least, which = before
-    if label == "promote":
+    if isinstance(stage, PromoteDocument):
         if share < least - 1e-9:
             node.report(
                 f"a holdback of {_percent(1.0 - share)} leaves the challenger {_percent(share)}, less than "
@@ -219,7 +229,7 @@ def _rises(node: Node, share: float, label: str, before: tuple[float, str]) -> N
                 allowed=f"at most {_percent(1.0 - least)}",
             )
         return
-    canary = label == which == "the step before"
+    canary = which == "the step before"
     if share < least - 1e-9 or (canary and share <= least):
         node.report(
             f"found {_percent(share)} after {_percent(least)} in {which}; exposure only rises: "

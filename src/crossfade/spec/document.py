@@ -23,7 +23,7 @@ from crossfade.spec.written import Written
 class ArmDocument(Written):
     """One model behind one URL."""
 
-    what: ClassVar[str] = "an arm"
+    what: ClassVar[str] = "an arm such as {name: v1, url: http://127.0.0.1:8101}"
 
     name: Name
     """The arm's name in records and pages, such as v1."""
@@ -38,7 +38,7 @@ class ArmDocument(Written):
 class GuardrailDocument(Written):
     """A metric that must not get worse than its margin."""
 
-    what: ClassVar[str] = "a guardrail"
+    what: ClassVar[str] = "a guardrail such as {margin: 0.5pp} or {margin: 20%}"
 
     margin: Annotated[Margin, measures.MARGIN]
     """How much worse still counts as no worse: 0.5pp is percentage points, 20% is relative to the champion, a plain
@@ -48,7 +48,7 @@ class GuardrailDocument(Written):
 class MetricDocument(Written):
     """A question asked of both arms."""
 
-    what: ClassVar[str] = "a metric"
+    what: ClassVar[str] = "a metric such as {from: response, kind: rate, better: lower, guardrail: {margin: 0.5pp}}"
 
     source: Annotated[Source, words.SOURCE] = Field(alias="from")
     """Where the values come from: response (the reply itself) or outcome (what is reported later)."""
@@ -71,7 +71,7 @@ class MetricDocument(Written):
 class RankingDocument(Written):
     """Where a reply carries its ranked list."""
 
-    what: ClassVar[str] = "a ranking"
+    what: ClassVar[str] = "a ranking such as {items: $.items, id: $.id}"
 
     items: JsonPath
     """JSON path to the list inside the reply, such as $.items."""
@@ -82,7 +82,7 @@ class RankingDocument(Written):
 class Document(Written):
     """A Crossfade rollout: one challenger's way from shadow to serving everyone."""
 
-    what: ClassVar[str] = "a rollout"
+    what: ClassVar[str] = "a mapping with the keys name, route, protocol, unit, ... (`crossfade init` writes one)"
     model_config = ConfigDict(
         title="Crossfade rollout",
         json_schema_extra={

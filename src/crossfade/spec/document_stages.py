@@ -17,7 +17,7 @@ from crossfade.spec.written import Written
 class GateDocument(Written):
     """A limit on something seen in shadow."""
 
-    what: ClassVar[str] = "a gate"
+    what: ClassVar[str] = "a gate such as {at_most: 5%}"
 
     at_most: Share
     """The largest share of mirrored requests that may show it, beyond the champion's own noise."""
@@ -26,7 +26,7 @@ class GateDocument(Written):
 class GatesDocument(Written):
     """Limits on what a shadow may show."""
 
-    what: ClassVar[str] = "gates"
+    what: ClassVar[str] = "gates such as {disagreement: {at_most: 5%}}"
 
     disagreement: GateDocument | None = None
     """The share of requests on which both models answer differently."""
@@ -35,7 +35,7 @@ class GatesDocument(Written):
 class ShadowUntil(Written):
     """When a shadow has seen enough."""
 
-    what: ClassVar[str] = "an end"
+    what: ClassVar[str] = "an end such as {requests: 1000}"
 
     requests: Annotated[int, measures.COUNT] = 1000
     """How many mirrored requests must have been compared. 1000 unless written."""
@@ -46,7 +46,7 @@ class ShadowUntil(Written):
 class CanaryUntil(Written):
     """When a canary is given up."""
 
-    what: ClassVar[str] = "an end"
+    what: ClassVar[str] = "an end such as {at_most: 7d}"
 
     at_most: Duration = DEFAULT_PATIENCE
     """After this long the stage is given up and the champion stays. 14d unless written."""
@@ -55,7 +55,7 @@ class CanaryUntil(Written):
 class DecidedUntil(Written):
     """When a comparison has seen enough."""
 
-    what: ClassVar[str] = "an end"
+    what: ClassVar[str] = "an end such as {decided: true, at_most: 14d}"
 
     decided: Annotated[bool, words.FLAG] = True
     """The stage ends when the comparison is decided; only true is allowed."""
@@ -66,7 +66,7 @@ class DecidedUntil(Written):
 class ShadowDocument(Written):
     """The challenger answers copies of requests; nobody sees its answers."""
 
-    what: ClassVar[str] = "a shadow stage"
+    what: ClassVar[str] = "a shadow stage such as {mirror: 100%} or {}"
 
     mirror: PositiveShare = 1.0
     """Share of requests that are copied to the challenger. 100% unless written."""
@@ -91,7 +91,7 @@ def _steps(value: Any) -> Any:
 class CanaryDocument(Written):
     """A small share of units gets the challenger, raised step by step."""
 
-    what: ClassVar[str] = "a canary stage"
+    what: ClassVar[str] = "a canary stage such as {steps: [1%, 5%, 20%], hold_for: 10m}"
 
     steps: Annotated[
         list[PartialShare],
@@ -114,7 +114,7 @@ class CanaryDocument(Written):
 class InterleaveDocument(Written):
     """Both models' rankings in one list; credit goes to the model whose items people engage with."""
 
-    what: ClassVar[str] = "an interleave stage"
+    what: ClassVar[str] = "an interleave stage such as {weight: 20%}"
 
     weight: PositiveShare
     """Share of units that see interleaved lists."""
@@ -129,7 +129,7 @@ class InterleaveDocument(Written):
 class AbDocument(Written):
     """Units are split at random and outcomes are compared."""
 
-    what: ClassVar[str] = "an ab stage"
+    what: ClassVar[str] = "an ab stage such as {weight: 50%}"
 
     weight: PartialShare = 0.5
     """Share of units that get the challenger. 50% unless written."""
@@ -140,7 +140,7 @@ class AbDocument(Written):
 class PromoteDocument(Written):
     """The challenger serves everyone but a holdback."""
 
-    what: ClassVar[str] = "a promote stage"
+    what: ClassVar[str] = "a promote stage such as {holdback: 2%, watch: 30d} or {}"
 
     holdback: Annotated[float, measures.share(whole=False)] = 0.0
     """Share of units kept on the old champion, so that slow harm can still be seen; needs watch. 0% unless written."""
@@ -161,7 +161,7 @@ Defaults = BeforeValidator(_defaults)
 class StageDocument(Written):
     """One stage: a mapping with one key, the stage's name."""
 
-    what: ClassVar[str] = "a stage"
+    what: ClassVar[str] = "a stage with its settings, such as `canary: {steps: [1%, 5%, 20%]}` or `shadow: {}`"
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     shadow: Annotated[ShadowDocument, Defaults] | None = None

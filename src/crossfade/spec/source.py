@@ -55,7 +55,7 @@ class Node:
         """What stands here, in words short enough for a message."""
         value = self.value
         if isinstance(value, dict):
-            return f"a mapping ({', '.join(list(value)[:4])})" if value else "an empty mapping"
+            return f"a mapping ({printable(', '.join(list(value)[:4]))[:60]})" if value else "an empty mapping"
         if isinstance(value, list):
             return f"a list of {len(value)}" if value else "an empty list"
         return shown(value)
@@ -64,7 +64,7 @@ class Node:
         """Report that this value is not what is allowed here."""
         message = f"found {self.found()}; expected {expected}"
         if near is not None:
-            message += f"; did you mean {near}?"
+            message += f"; did you mean {printable(near)}?"
         if hint is not None:
             message += f" ({hint})"
         self.report(message, allowed=expected, near=near)
@@ -283,7 +283,10 @@ def _is_text(text: str) -> bool:
 
 _HINTS = (
     ("'\\t'", "YAML indents with spaces, never with tabs"),
-    ("mapping values are not allowed", "put `key: value` on a line of its own, or quote text that holds `: `"),
+    (
+        "mapping values are not allowed",
+        "one `key: value` a line; in a value, quote `: ` or leave out its space",
+    ),
     ("cannot start any token", "put the text in quotes"),
     ("expected ',' or ']'", "the list is not closed: add `]`"),
     ("expected ',' or '}'", "the mapping is not closed: add `}`"),

@@ -17,8 +17,8 @@ class Written(BaseModel):
     """A mapping of a spec. Remembers the node it was read from, so that a check can say where."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-    what: ClassVar[str] = "a mapping"
-    """What stands here, for messages."""
+    what: ClassVar[str]
+    """What stands here, with an example; to follow `expected`."""
 
     _node: Node | None = PrivateAttr(None)
     _broken: frozenset[str] = PrivateAttr(frozenset())
@@ -31,7 +31,7 @@ class Written(BaseModel):
         if not isinstance(value, Node):
             return handler(value)
         if not isinstance(value.value, dict):
-            value.wrong(f"{cls.what} with {_some(cls.keys())}")
+            value.wrong(cls.what)
             return UNKNOWN
         known = cls._known(value)
         instance = handler(known)
@@ -81,14 +81,6 @@ class Written(BaseModel):
     def wrote(self, *keys: str) -> bool:
         """Whether any of the keys is written here, rightly or not."""
         return self._node is not None and any(key in self._node.value or key in self._broken for key in keys)
-
-
-def _some(keys: Sequence[str]) -> str:
-    return (
-        f"the keys {', '.join(keys[:5])}" + (", ..." if len(keys) > 5 else "")
-        if len(keys) > 1
-        else f"the key {keys[0]}"
-    )
 
 
 def _all(keys: Sequence[str]) -> str:
