@@ -27,7 +27,11 @@ Responses = dict[int | str, dict[str, Any]]
 READ: Responses = {
     503: {"model": models.Problem, "description": "The store cannot be read."},
 }
-OF_ONE: Responses = {**READ, 404: {"model": models.Problem, "description": "No rollout has that name."}}
+OF_ONE: Responses = {
+    **READ,
+    404: {"model": models.Problem, "description": "No rollout has that name."},
+    422: {"model": models.Problem, "description": "The request cannot be read."},
+}
 MOVED: Responses = {
     **OF_ONE,
     401: {"model": models.Problem, "description": "The bearer token is missing or wrong."},

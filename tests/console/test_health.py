@@ -1,0 +1,92 @@
+"""Whether the control port tells the truth about itself and the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from crossfade.console import health
+from crossfade.rim.store import Store
+
+
+async def ready(client: httpx.AsyncClient) -> tuple[int, dict[str, bool]]:
+    answer = await client.get("/readyz")
+    return answer.status_code, {name: check["ok"] for name, check in answer.json()["checks"].items()}
+
+
+def started(data: Path, pid: int) -> None:
+    (data / "run" / "serve.json").write_text(json.dumps({"pids": {"gateway-0": pid, "controller": 1}}))
+
+
+async def test_ready_only_once_the_heart_was_seen_to_beat_and_the_gateways_live(
+    client: httpx.AsyncClient, store: Store, data: Path
+) -> None:
+    assert await ready(client) == (503, {"store": True, "controller": False, "gateways": False})
+    started(data, os.getpid())
+    store.beat()
+    assert await ready(client) == (200, {"store": True, "controller": True, "gateways": True})
+
+
+async def test_a_dead_gateway_is_named(client: httpx.AsyncClient, data: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    started(data, gone.pid)
+    answer = (await client.get("/readyz")).json()
+    assert answer["checks"]["gateways"] == {"ok": False, "reason": "not running: gateway-0"}
+
+
+def test_a_heart_that_stops_is_noticed_by_our_own_clock(store: Store, monkeypatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(health.time, "monotonic", lambda: now)
+    pulse = health.Pulse(store)
+    pulse.look()
+    store.beat()
+    assert pulse.look()["ok"]
+    now += health.PATIENCE + 1.0
+    told = pulse.look()
+    assert not told["ok"]
+    assert "silent for 11 s" in told["reason"]
+
+
+async def test_metrics_say_what_the_page_says(client: httpx.AsyncClient) -> None:
+    await client.post("/api/v1/outcomes", json=[{"decision_id": "d", "name": "click"}, {}])
+    text = (await client.get("/metrics")).text
+    found = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert found["crossfade_outcomes_total", (("result", "accepted"),)] == 1
+    assert found["crossfade_outcomes_total", (("result", "rejected"),)] == 1
+    assert found["crossfade_exposure", (("rollout", "ranker-v2"), ("which", "planned"))] == 0.05
+    line = (("arm", "v2"), ("metric", "errors"), ("rollout", "ranker-v2"), ("stage", "canary"))
+    assert found["crossfade_evidence_limit", line] == 0.005
+    assert ("crossfade_evidence_upper", line) not in found
+    assert found["crossfade_verdict", (*line, ("verdict", "undecided"))] == 1
+
+
+def test_as_a_process_it_serves_and_stops_when_asked(
+    running: tuple[str, subprocess.Popen[bytes]], data: Path, store: Store
+) -> None:
+    url, process = running
+    answer = httpx.post(f"{url}/api/v1/outcomes", json=[{"outcome_id": "a", "decision_id": "d", "name": "click"}])
+    assert answer.json()["accepted"] == 1
+    auth = {"authorization": "Bearer open-sesame"}
+    assert httpx.post(f"{url}/api/v1/rollouts/ranker-v2/hold", json={"reason": "x"}, headers=auth).status_code == 200
+    assert store.get("ranker-v2").position.phase == "held"
+    started(data, os.getpid())
+    deadline = time.monotonic() + 20.0
+    while httpx.get(f"{url}/readyz").status_code != 200:
+        store.beat()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) in (0, -signal.SIGTERM)

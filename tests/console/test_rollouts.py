@@ -1,0 +1,131 @@
+"""Rollouts out, a person's moves in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from crossfade import ledger
+from crossfade.console import models
+from crossfade.console.app import create_app
+from crossfade.ledger import Entry
+from crossfade.rim.inbox import OutcomeInbox
+from crossfade.rim.store import Store
+
+from .conftest import TOKEN
+
+AUTH = {"authorization": f"Bearer {TOKEN}"}
+ONE = "/api/v1/rollouts/ranker-v2"
+
+
+async def test_every_record_has_the_shape_that_openapi_promises(client: httpx.AsyncClient) -> None:
+    shapes = {
+        "/api/v1/rollouts": models.Status,
+        ONE: models.RolloutRecord,
+        f"{ONE}/evidence": models.EvidenceOf,
+        f"{ONE}/exposure": models.ExposureOf,
+        f"{ONE}/ledger": models.LedgerOf,
+        f"{ONE}/differences": models.NotAvailable,
+        f"{ONE}/segments": models.NotAvailable,
+        "/healthz": models.Alive,
+        "/readyz": models.Ready,
+    }
+    for path, shape in shapes.items():
+        answer = await client.get(path)
+        assert answer.status_code in (200, 503), path
+        shape.model_validate(answer.json(), strict=True)
+
+
+async def test_what_is_not_computed_is_said_and_not_shown_as_nothing(client: httpx.AsyncClient) -> None:
+    for part in ("differences", "segments"):
+        answer = (await client.get(f"{ONE}/{part}")).json()
+        assert answer["available"] is False
+        assert answer["reason"]
+
+
+async def test_the_ledger_can_be_checked_by_whoever_reads_it(client: httpx.AsyncClient) -> None:
+    answer = (await client.get(f"{ONE}/ledger")).json()
+    assert answer["intact"] is True
+    assert ledger.verify([Entry.from_json(entry) for entry in answer["entries"]]).intact
+
+
+@pytest.mark.parametrize("path", ["", "/evidence", "/ledger", "/differences", "/exposure"])
+async def test_an_unknown_name_gets_the_nearest(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"/api/v1/rollouts/ranker-2{path}")
+    assert answer.status_code == 404
+    assert "did you mean ranker-v2?" in answer.json()["what_to_do"]
+
+
+async def test_moves_by_hand_are_made_and_recorded(client: httpx.AsyncClient, store: Store) -> None:
+    held = await client.post(f"{ONE}/hold", json={"reason": "lunch", "actor": "ben"}, headers=AUTH)
+    assert held.status_code == 200
+    models.EntryRecord.model_validate(held.json(), strict=True)
+    assert held.json()["sentence"] == "Held by ben: lunch"
+    assert (await client.get(ONE)).json()["phase"] == "held"
+    assert (await client.post(f"{ONE}/resume", json={"reason": "back"}, headers=AUTH)).status_code == 200
+    assert (await client.post(f"{ONE}/rollback", json={"reason": "enough"}, headers=AUTH)).status_code == 200
+    assert [entry.move for entry in store.entries("ranker-v2")[-3:]] == ["hold", "resume", "rollback"]
+
+
+async def test_a_move_that_is_not_allowed_says_which_are(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"{ONE}/resume", json={"reason": "x"}, headers=AUTH)
+    assert answer.status_code == 409
+    assert "allowed now: advance, hold, rollback, promote" in answer.json()["error"]
+    unknown = await client.post("/api/v1/rollouts/ranker/hold", json={"reason": "x"}, headers=AUTH)
+    assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"}])
+async def test_without_the_token_nothing_moves(
+    client: httpx.AsyncClient, store: Store, headers: dict[str, str]
+) -> None:
+    answer = await client.post(f"{ONE}/rollback", json={"reason": "x"}, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert store.get("ranker-v2").position.phase == "running"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": 3}, {"reason": "x", "actor": "rule"}]
+)
+async def test_a_move_needs_a_reason(client: httpx.AsyncClient, store: Store, body: dict[str, object]) -> None:
+    answer = await client.post(f"{ONE}/hold", json=body, headers=AUTH)
+    assert answer.status_code == 422
+    assert set(answer.json()) == {"error", "what_to_do"}
+    assert store.get("ranker-v2").position.phase == "running"
+
+
+async def test_a_port_without_a_token_makes_no_moves(store: Store, inbox: OutcomeInbox, data: Path) -> None:
+    transport = httpx.ASGITransport(app=create_app(store, inbox, data, token=None))
+    async with httpx.AsyncClient(transport=transport, base_url="http://control") as client:
+        answer = await client.post(f"{ONE}/hold", json={"reason": "x"}, headers=AUTH)
+    assert answer.status_code == 403
+
+
+async def test_openapi_describes_every_endpoint_with_its_errors(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    paths = document["paths"]
+    assert set(paths) >= {"/api/v1/outcomes", "/api/v1/rollouts", "/healthz", "/readyz", "/metrics"}
+    assert len([path for path in paths if path.startswith("/api/v1/rollouts/{name}/")]) == 11
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            assert operation["summary"], path
+            succeeded = [code for code in operation["responses"] if code.startswith("2")]
+            assert succeeded, (method, path)
+            for code, response in operation["responses"].items():
+                if code[0] in "45" and path != "/readyz":
+                    assert response["content"]["application/json"]["schema"]["$ref"].endswith("/Problem"), (path, code)
+    body = paths["/api/v1/outcomes"]["post"]["requestBody"]["content"]
+    assert set(body) == {"application/json", "application/x-ndjson"}
+    assert body["application/json"]["examples"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", ONE, 405)])
+async def test_errors_of_the_framework_have_our_shape(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await client.request(method, path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error", "what_to_do"}
