@@ -34,6 +34,10 @@ _TYPES = {
 }
 
 
+_compiled: dict[tuple[object, ...], str] = {}
+"""Questions by their key: compiling one takes longer than asking it, and the same key always gives the same text."""
+
+
 class Engine:
     """Measures rollouts over one lake. Safe to share between threads; one look runs at a time."""
 
@@ -41,7 +45,6 @@ class Engine:
         self._lake = lake
         self._threads = threads
         self._lock = threading.Lock()
-        self._compiled: dict[tuple[object, ...], str] = {}
         self._session = _Session(threads)
         self._orphans: tuple[float, int] | None = None
 
@@ -64,10 +67,10 @@ class Engine:
             self._session.close()
 
     def sql(self, key: tuple[object, ...], build: Any) -> str:
-        """The compiled form of a question; compiling costs more than running."""
-        if key not in self._compiled:
-            self._compiled[key] = str(ibis.to_sql(build(), dialect="duckdb"))
-        return self._compiled[key]
+        """The compiled form of a question."""
+        if key not in _compiled:
+            _compiled[key] = str(ibis.to_sql(build(), dialect="duckdb"))
+        return _compiled[key]
 
     def orphans(self, session: _Session, now: float) -> int:
         """Outcomes without a decision, counted anew when the last count has aged."""
