@@ -57,35 +57,24 @@ def demo(
             fail(f"there is no {what} {found!r}", f"choose from: {', '.join(known)}", as_json=json)
     if not training.available():
         fail(training.INSTALL, as_json=json)
-    with _folder(data, keep=keep) as folder:
-        asked = Asked(
-            scenarios=names,
-            data=folder,
-            seed=seed,
-            rate=rate,
-            fault=Fault(fault),
-            fault_after=fault_after,
-            keep=keep,
-        )
-        taken = occupied(asked)
-        if taken is not None:
-            fail(f"{taken} already holds rollouts", "name another folder with --data", as_json=json)
-        code = _run(asked, as_json=json)
+    folder = data if data is not None else Path(tempfile.mkdtemp(prefix="crossfade-demo-"))
+    asked = Asked(
+        scenarios=names,
+        data=folder,
+        seed=seed,
+        rate=rate,
+        fault=Fault(fault),
+        fault_after=fault_after,
+        keep=keep,
+    )
+    taken = occupied(asked)
+    if taken is not None:
+        fail(f"{taken} already holds rollouts", "name another folder with --data", as_json=json)
+    code = _run(asked, as_json=json)
+    if data is None and code != PROBLEM:
+        # After a failure the logs are what somebody needs next.
+        shutil.rmtree(folder, ignore_errors=True)
     raise typer.Exit(code)
-
-
-@contextlib.contextmanager
-def _folder(data: Path | None, *, keep: bool) -> Iterator[Path]:
-    """The folder asked for, else one that is gone afterwards."""
-    if data is not None:
-        data.mkdir(parents=True, exist_ok=True)
-        yield data
-        return
-    made = Path(tempfile.mkdtemp(prefix="crossfade-demo-"))
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def _run(asked: Asked, *, as_json: bool) -> int:
@@ -104,23 +93,36 @@ def _run(asked: Asked, *, as_json: bool) -> int:
                 if asked.keep:
                     _say_urls(running, screen)
                     running.keep(lambda: False)
+            if not running.as_expected:
+                screen.print(f"\nNot as it should be; facts and logs are under {asked.data}", soft_wrap=True)
             return FINE if running.as_expected else PROBLEM
         except KeyboardInterrupt:
             screen.print("Interrupted; every process of the demo has ended.")
             return FINE if asked.keep and running.summaries and running.as_expected else INTERRUPTED
         except LabError as problem:
-            fail(str(problem), "run it again with --data DIR to keep the logs", code=PROBLEM, as_json=as_json)
+            _complain(str(problem), f"every process has ended; what they said is under {asked.data}", as_json=as_json)
+            return PROBLEM
+        except OSError as problem:
+            _complain(
+                f"the demo cannot use {asked.data}: {problem}", "name another folder with --data", as_json=as_json
+            )
+            return PROBLEM
+
+
+def _complain(error: str, what_to_do: str, *, as_json: bool) -> None:
+    with contextlib.suppress(typer.Exit):
+        fail(error, what_to_do, code=PROBLEM, as_json=as_json)
 
 
 def _finish(running: Demo, screen: Console, *, as_json: bool) -> None:
     from crossfade.sim.summary import sentences
 
     for said in running.summaries:
-        screen.print(f"\n{said['title']}", style="bold")
+        screen.print(f"\n{said['title']}", style="bold", soft_wrap=True)
         for entry in said["decisions"]:
-            screen.print(f"  {entry['n']:>3}  {entry['move']:<9} {entry['rule']:<10} {entry['reason']}")
+            screen.print(f"  {entry['n']:>3}  {entry['move']:<9} {entry['rule']:<10} {entry['reason']}", soft_wrap=True)
         for line in sentences(said):
-            screen.print(f"  {line}")
+            screen.print(f"  {line}", soft_wrap=True)
     if as_json:
         print_json(running.record())
 

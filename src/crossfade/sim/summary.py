@@ -110,7 +110,8 @@ def sentences(said: Record) -> list[str]:
     wanted = str(said["expected"]).replace("_", " ")
     first = f"{said['rollout']} ended {ended} after {said['seconds']:.0f} s"
     lines = [f"{first}, as it should." if said["as_expected"] else f"{first}; it should have been {wanted}."]
-    lines.append(f"Why: {said['sentence']}")
+    # The last decision, not the present sentence: that may already speak of what comes next.
+    lines.append(f"Why: {said['decisions'][-1]['reason'] if said['decisions'] else said['sentence']}")
     for part in (_harm_in_words(said["harmed"]), _client_in_words(said["client"]), _ranking_in_words(said["ranking"])):
         lines.extend(part)
     return lines
