@@ -1,5 +1,6 @@
 """HTTP/1.1 as clients of all sorts speak it, through a real gateway to a real server."""
 
+# ruff: noqa: SIM117 — one line for each party of the conversation
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,6 @@
 """What users get while a challenger works, fails, hangs or floods, and what is recorded of it."""
 
+# ruff: noqa: SIM117 — one line for each party of the conversation
 from __future__ import annotations
 
 import asyncio
