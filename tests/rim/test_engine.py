@@ -321,16 +321,13 @@ class Naive:
             for f in self.facts
             if isinstance(f, Shown) and f.stage == self.stage and not f.excluded and f.unit and f.at <= self.now
         ]
+        clicks: dict[str, list[Outcome]] = defaultdict(list)
+        for report in self.reports:
+            if report.name == "click" and report.value != 0:
+                clicks[report.decision_id].append(report)
         votes: dict[str, tuple[float, int, str]] = {}
         for fact in sorted(lists, key=lambda f: (f.at, f.decision_id)):
-            clicked = {
-                r.item
-                for r in self.reports
-                if r.name == "click"
-                and r.decision_id == fact.decision_id
-                and r.value != 0
-                and r.received_at - START <= fact.at - START + settle
-            }
+            clicked = {r.item for r in clicks[fact.decision_id] if r.received_at - START <= fact.at - START + settle}
             owners = [owner for item, owner in zip(fact.items, fact.owners, strict=True) if item in clicked and owner]
             other = next((name for name in ARMS if name in fact.owners), "")
             if owners and other and fact.unit not in votes:

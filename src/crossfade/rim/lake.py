@@ -2,7 +2,7 @@
 
 A commit names, per journal, the last row it holds (a Delta application transaction), so a compactor that dies
 anywhere starts again where the tables say, not where it believes. Rows leave a journal only after every table has
-them.
+them. Tables are not partitioned: at a commit a second, partitions multiply small files (docs/adr/0002).
 """
 
 from __future__ import annotations

@@ -162,8 +162,11 @@ def exposures(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
 
 def units(exposed: Expr = EXPOSURES) -> Expr:
     """Each unit once: the arm, step and weight of its first exposure in the stage, and when that was."""
-    entered = first(exposed, by=["unit"], order=["elapsed", "decision_id"])
-    return entered.select("unit", "arm", "step", "weight", entered=entered["elapsed"])
+    # Two passes by hash and a sort of the few ties: half the time of sorting everything.
+    begun = exposed.group_by("unit").agg(entered=exposed["elapsed"].min())
+    firsts = exposed.join(begun, [exposed["unit"] == begun["unit"], exposed["elapsed"] == begun["entered"]])
+    one = first(firsts, by=["unit"], order=["decision_id"])
+    return one.select("unit", "arm", "step", "weight", entered=one["elapsed"])
 
 
 def hits(name: str, outcome: Expr = FACTS["outcome"], exposed: Expr = EXPOSURES, look: Expr = LOOK) -> Expr:
