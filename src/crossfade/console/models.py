@@ -180,8 +180,14 @@ class MoveIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "the feed is broken"}]})
 
-    reason: str = Field(min_length=1, max_length=2000, description="Why; others will read it in the ledger.")
-    actor: str = Field("operator", min_length=1, max_length=200, description="Who moves it.")
+    reason: str = Field(pattern=r"\S", max_length=2000, description="Why; others will read it in the ledger.")
+    actor: str = Field(
+        "operator",
+        pattern=r"\S",
+        max_length=200,
+        description="Who moves it; `rule` is the rules' own name.",
+        json_schema_extra={"not": {"const": "rule"}},
+    )
 
 
 class Check(Open):

@@ -39,12 +39,14 @@ EXAMPLES = {
     },
 }
 
+ITEM = OutcomeIn.model_json_schema()
+
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"type": "array", "items": OutcomeIn.model_json_schema()},
+                "schema": {"anyOf": [{"type": "array", "items": ITEM}, ITEM]},
                 "examples": EXAMPLES,
             },
             "application/x-ndjson": {

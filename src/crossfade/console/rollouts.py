@@ -34,6 +34,7 @@ OF_ONE: Responses = {
 }
 MOVED: Responses = {
     **OF_ONE,
+    400: {"model": models.Problem, "description": "The body is not text."},
     401: {"model": models.Problem, "description": "The bearer token is missing or wrong."},
     403: {"model": models.Problem, "description": "Moves through this port are switched off."},
     409: {"model": models.Problem, "description": "The present phase does not allow the move."},
