@@ -94,6 +94,11 @@ def _record(phase: str) -> dict[str, Any]:
         "phase": phase,
         "sentence": "wrong is harmful.",
         "decisions": [],
+        "harm": {
+            "arm": "one-feature",
+            "units": 32,
+            "metrics": [{"metric": "wrong", "arithmetic": ["canary: 9 of 32; at the champion's rate 1.2"]}],
+        },
         "arms": {"logistic": {"role": "champion"}, "one-feature": {"role": "challenger"}},
     }
 
@@ -138,6 +143,9 @@ def test_a_wrong_end_is_said_and_absence_is_not_zero(trained: dict[str, Trained]
     assert not said["as_expected"]
     assert said["harmed"] is None
     assert "should have been rolled back" in sentences(said)[0]
+    text = "\n".join(sentences(said))
+    assert "served 32 units so far" in text
+    assert "wrong, in units: canary: 9 of 32" in text
     said = _said(trained["bad"], None, None)
     assert not said["as_expected"]
     assert sentences(said)

@@ -84,6 +84,7 @@ def _run(asked: Asked, *, as_json: bool) -> int:
 
     screen = console(stderr=as_json)
     show = _Live(screen) if screen.is_terminal and not as_json else _Lines(screen)
+    kept = False
     with _signals_interrupt():
         try:
             with staged(asked, show.look) as running:
@@ -91,14 +92,15 @@ def _run(asked: Asked, *, as_json: bool) -> int:
                     running.run()
                 _finish(running, screen, as_json=as_json)
                 if asked.keep:
+                    kept = running.as_expected
                     _say_urls(running, screen)
                     running.keep(lambda: False)
             if not running.as_expected:
                 screen.print(f"\nNot as it should be; facts and logs are under {asked.data}", soft_wrap=True)
             return FINE if running.as_expected else PROBLEM
         except KeyboardInterrupt:
-            screen.print("Interrupted; every process of the demo has ended.")
-            return FINE if asked.keep and running.summaries and running.as_expected else INTERRUPTED
+            screen.print(f"\n{'Done' if kept else 'Interrupted'}; every process of the demo has ended.")
+            return FINE if kept else INTERRUPTED
         except LabError as problem:
             _complain(str(problem), f"every process has ended; what they said is under {asked.data}", as_json=as_json)
             return PROBLEM

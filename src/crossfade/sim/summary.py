@@ -45,6 +45,7 @@ def summary(
         "held_out": {"champion": trained.champion_score, "challenger": trained.challenger_score},
         "decisions": list(record["decisions"]) if record else [],
         "harmed": _harmed(record, counted),
+        "harm": dict(record["harm"]) if record else None,
         "client": dict(tally) if tally else None,
         "ranking": dict(ranking) if ranking else None,
     }
@@ -112,14 +113,23 @@ def sentences(said: Record) -> list[str]:
     lines = [f"{first}, as it should." if said["as_expected"] else f"{first}; it should have been {wanted}."]
     # The last decision, not the present sentence: that may already speak of what comes next.
     lines.append(f"Why: {said['decisions'][-1]['reason'] if said['decisions'] else said['sentence']}")
-    for part in (_harm_in_words(said["harmed"]), _client_in_words(said["client"]), _ranking_in_words(said["ranking"])):
+    harm = _harm_in_words(said["harmed"]) if said["harmed"] else _harm_so_far(said["harm"])
+    for part in (harm, _client_in_words(said["client"]), _ranking_in_words(said["ranking"])):
         lines.extend(part)
     return lines
 
 
-def _harm_in_words(harmed: Record | None) -> list[str]:
-    if harmed is None:
-        return ["Answers by arm are counted when serving has ended."]
+def _harm_so_far(harm: Record | None) -> list[str]:
+    """The rollout's own account of harm in units, for while its facts are still being written."""
+    if harm is None or harm["units"] is None:
+        return ["Who was harmed could not be counted."]
+    lines = [f"{harm['arm']} has served {whole(harm['units'])} units so far."]
+    for metric in harm["metrics"]:
+        lines.extend(f"{metric['metric']}, in units: {text}." for text in metric["arithmetic"])
+    return lines
+
+
+def _harm_in_words(harmed: Record) -> list[str]:
     if not harmed["units"]:
         return [f"No user ever got an answer from {harmed['arm']}."]
     mine, base = harmed["arms"][harmed["arm"]], harmed["arms"][harmed["baseline"]]
