@@ -22,52 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crossfade import ledger, state
 from crossfade.ledger import Entry
-from crossfade.spec.model import Canary, Promote, Rollout, stage_name
-from crossfade.state import Move, Phase, Position
+from crossfade.rim import store_tables as tables
+from crossfade.rim.revisions import StoreError, check_revision
+from crossfade.spec.model import Rollout
+from crossfade.state import Move, Position
 
-_tables = sa.MetaData()
-_specs = sa.Table(
-    "specs",
-    _tables,
-    sa.Column("rollout", sa.Text, primary_key=True),
-    sa.Column("revision", sa.Text, primary_key=True),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("at", sa.Float, nullable=False),
-)
-_rollouts = sa.Table(
-    "rollouts",
-    _tables,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("revision", sa.Text, nullable=False),
-    sa.Column("position", sa.Text, nullable=False),
-    sa.Column("seq", sa.Integer, nullable=False),
-)
-_ledger = sa.Table(
-    "ledger",
-    _tables,
-    sa.Column("rollout", sa.Text, primary_key=True),
-    sa.Column("n", sa.Integer, primary_key=True),
-    sa.Column("entry", sa.Text, nullable=False),
-)
-_views = sa.Table(
-    "views",
-    _tables,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("record", sa.Text, nullable=False),
-)
-_counters = sa.Table(
-    "counters",
-    _tables,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Integer, nullable=False),
-)
-
-BUSY_SECONDS = 5.0
-"""How long a transaction waits for another process's."""
-
-
-class StoreError(Exception):
-    """The store cannot do what was asked; the message says why and what to do."""
+__all__ = ["StaleDecision", "Store", "StoreError", "Stored", "UnknownRollout"]
 
 
 class UnknownRollout(StoreError):
@@ -113,10 +73,10 @@ class Store:
         self.path = data / "state.db"
         self._parsed: dict[str, Rollout] = {}
         self._local = threading.local()
-        self._engine = _engine(self.path, "FULL")
-        self._light = _engine(self.path, "NORMAL")
+        self._engine = tables.engine(self.path, "FULL")
+        self._light = tables.engine(self.path, "NORMAL")
         with self._writing() as connection:
-            _tables.create_all(connection)
+            tables.TABLES.create_all(connection)
             for name in ("changes", "beats"):
                 connection.execute(
                     sa.text("INSERT OR IGNORE INTO counters (name, value) VALUES (:name, 0)"), {"name": name}
@@ -137,12 +97,12 @@ class Store:
         """
         name = rollout.name
         with self._writing() as connection:
-            row = connection.execute(sa.select(_rollouts).where(_rollouts.c.name == name)).one_or_none()
+            row = connection.execute(sa.select(tables.rollouts).where(tables.rollouts.c.name == name)).one_or_none()
             if row is not None and row.revision == rollout.revision:
                 return self._stored(connection, row)
             position = Position() if row is None else Position.from_json(json.loads(row.position))
             if row is not None:
-                _check_revision(self._rollout(connection, name, row.revision), rollout, position)
+                check_revision(self._rollout(connection, name, row.revision), rollout, position)
             last = self._last(connection, name)
             entry = ledger.append(
                 last,
@@ -159,9 +119,13 @@ class Store:
                     to_position=position.to_json(),
                 ),
             )
-            known = sa.select(_specs.c.revision).where(_specs.c.rollout == name, _specs.c.revision == rollout.revision)
+            known = sa.select(tables.specs.c.revision).where(
+                tables.specs.c.rollout == name, tables.specs.c.revision == rollout.revision
+            )
             if connection.execute(known).one_or_none() is None:
-                connection.execute(_specs.insert().values(rollout=name, revision=rollout.revision, text=text, at=at))
+                connection.execute(
+                    tables.specs.insert().values(rollout=name, revision=rollout.revision, text=text, at=at)
+                )
             self._parsed[rollout.revision] = rollout
             self._put(connection, entry, position, new=row is None)
         return Stored(name=name, text=text, revision=rollout.revision, position=position, seq=entry.n, rollout=rollout)
@@ -169,7 +133,7 @@ class Store:
     def rollouts(self) -> list[Stored]:
         """Every rollout, by name."""
         with self._reading() as connection:
-            rows = connection.execute(sa.select(_rollouts).order_by(_rollouts.c.name)).all()
+            rows = connection.execute(sa.select(tables.rollouts).order_by(tables.rollouts.c.name)).all()
             return [self._stored(connection, row) for row in rows]
 
     def get(self, name: str) -> Stored:
@@ -235,7 +199,7 @@ class Store:
         with self._reading() as connection:
             self._row(connection, name)
             rows = connection.execute(
-                sa.select(_ledger.c.entry).where(_ledger.c.rollout == name).order_by(_ledger.c.n)
+                sa.select(tables.ledger.c.entry).where(tables.ledger.c.rollout == name).order_by(tables.ledger.c.n)
             ).scalars()
             try:
                 return [Entry.from_json(json.loads(text)) for text in rows]
@@ -261,7 +225,9 @@ class Store:
     def view(self, name: str) -> dict[str, Any] | None:
         """The latest view, or None before the first."""
         with self._reading() as connection:
-            text = connection.execute(sa.select(_views.c.record).where(_views.c.name == name)).scalar_one_or_none()
+            text = connection.execute(
+                sa.select(tables.views.c.record).where(tables.views.c.name == name)
+            ).scalar_one_or_none()
             return None if text is None else dict(json.loads(text))
 
     # -- counters that are polled ----------------------------------------------------------------
@@ -270,7 +236,9 @@ class Store:
         """The controller is alive: advance the heartbeat (not flushed to disk; it need not outlive the machine)."""
         with self._writing(light=True) as connection:
             connection.execute(
-                sa.update(_counters).where(_counters.c.name == "beats").values(value=_counters.c.value + 1)
+                sa.update(tables.counters)
+                .where(tables.counters.c.name == "beats")
+                .values(value=tables.counters.c.value + 1)
             )
 
     def heartbeat(self) -> int:
@@ -285,7 +253,7 @@ class Store:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         try:
             if connection is None:
-                connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+                connection = sqlite3.connect(self.path, timeout=tables.BUSY_SECONDS, isolation_level=None)
                 self._local.connection = connection
             found = connection.execute("SELECT value FROM counters WHERE name = ?", (counter,)).fetchone()
         except sqlite3.Error as error:
@@ -301,7 +269,7 @@ class Store:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(f"cannot read {self.path}: {_cause(error)}") from error
+            raise StoreError(f"cannot read {self.path}: {tables.cause(error)}") from error
 
     @contextmanager
     def _writing(self, *, light: bool = False) -> Iterator[Connection]:
@@ -310,12 +278,14 @@ class Store:
             with engine.connect().execution_options(crossfade_begin="IMMEDIATE") as connection, connection.begin():
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(f"cannot write {self.path}: {_cause(error)}") from error
+            raise StoreError(f"cannot write {self.path}: {tables.cause(error)}") from error
 
     def _row(self, connection: Connection, name: str) -> sa.Row[Any]:
-        row = connection.execute(sa.select(_rollouts).where(_rollouts.c.name == name)).one_or_none()
+        row = connection.execute(sa.select(tables.rollouts).where(tables.rollouts.c.name == name)).one_or_none()
         if row is None:
-            known = connection.execute(sa.select(_rollouts.c.name).order_by(_rollouts.c.name)).scalars().all()
+            known = (
+                connection.execute(sa.select(tables.rollouts.c.name).order_by(tables.rollouts.c.name)).scalars().all()
+            )
             raise UnknownRollout(name, known)
         return row
 
@@ -330,7 +300,9 @@ class Store:
         )
 
     def _text(self, connection: Connection, name: str, revision: str) -> str:
-        wanted = sa.select(_specs.c.text).where(_specs.c.rollout == name, _specs.c.revision == revision)
+        wanted = sa.select(tables.specs.c.text).where(
+            tables.specs.c.rollout == name, tables.specs.c.revision == revision
+        )
         text = connection.execute(wanted).scalar_one_or_none()
         if text is None:
             raise StoreError(f"{self.path} has no revision {revision} of {name}")
@@ -345,7 +317,12 @@ class Store:
         return rollout
 
     def _last(self, connection: Connection, name: str) -> Entry | None:
-        wanted = sa.select(_ledger.c.entry).where(_ledger.c.rollout == name).order_by(_ledger.c.n.desc()).limit(1)
+        wanted = (
+            sa.select(tables.ledger.c.entry)
+            .where(tables.ledger.c.rollout == name)
+            .order_by(tables.ledger.c.n.desc())
+            .limit(1)
+        )
         text = connection.execute(wanted).scalar_one_or_none()
         return None if text is None else Entry.from_json(json.loads(text))
 
@@ -356,71 +333,13 @@ class Store:
             "seq": entry.n,
         }
         if new:
-            connection.execute(_rollouts.insert().values(name=entry.rollout, **values))
+            connection.execute(tables.rollouts.insert().values(name=entry.rollout, **values))
         else:
-            connection.execute(_rollouts.update().where(_rollouts.c.name == entry.rollout).values(**values))
+            connection.execute(tables.rollouts.update().where(tables.rollouts.c.name == entry.rollout).values(**values))
         text = ledger.canonical(entry.to_json()).decode()
-        connection.execute(_ledger.insert().values(rollout=entry.rollout, n=entry.n, entry=text))
+        connection.execute(tables.ledger.insert().values(rollout=entry.rollout, n=entry.n, entry=text))
         connection.execute(
-            sa.update(_counters).where(_counters.c.name == "changes").values(value=_counters.c.value + 1)
+            sa.update(tables.counters)
+            .where(tables.counters.c.name == "changes")
+            .values(value=tables.counters.c.value + 1)
         )
-
-
-def _engine(path: Path, synchronous: str) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
-
-    @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        # The driver's own transaction handling would start transactions late and upgrade them, which can deadlock.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute(f"PRAGMA synchronous = {synchronous}")
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        how = connection.get_execution_options().get("crossfade_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {how}")
-
-    return engine
-
-
-def _cause(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error)
-
-
-def _check_revision(old: Rollout, new: Rollout, position: Position) -> None:
-    """Raises StoreError when `new` cannot take over from `old` at this position."""
-    if position.phase is Phase.PENDING:
-        return
-    advice = "give the changed spec a new name"
-    identity = {
-        "unit": (str(old.unit), str(new.unit)),
-        "salt": (old.salt or old.name, new.salt or new.name),
-        "champion": (old.champion.name, new.champion.name),
-        "challengers": ([a.name for a in old.challengers], [a.name for a in new.challengers]),
-    }
-    for what, (was, now) in identity.items():
-        if was != now:
-            raise StoreError(
-                f"{new.name} is {position.phase} and cannot change its {what} from {was} to {now}: units would change"
-                f" sides; {advice}"
-            )
-    for index in range(position.stage + 1):
-        was = stage_name(old.stages[index])
-        now = stage_name(new.stages[index]) if index < len(new.stages) else "nothing"
-        if was != now:
-            raise StoreError(
-                f"{new.name} has reached stage {position.stage + 1}, and the changed spec has {now} where {was} was"
-                f" (stage {index + 1}); stages already reached must stay, or {advice}"
-            )
-    stage = new.stages[position.stage]
-    if isinstance(stage, Canary) and position.step >= len(stage.steps):
-        raise StoreError(
-            f"{new.name} is at step {position.step + 1} and the changed spec has {len(stage.steps)}; keep the steps"
-            f" already reached, or {advice}"
-        )
-    was_last, now_last = isinstance(old.stages[-1], Promote), isinstance(new.stages[-1], Promote)
-    if position.phase is Phase.PROMOTED and was_last != now_last:
-        raise StoreError(f"{new.name} is promoted: its promote stage can neither be added nor removed; {advice}")

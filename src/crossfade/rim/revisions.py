@@ -1,0 +1,46 @@
+"""Whether a changed spec may take over from the one a rollout has been running under."""
+
+from __future__ import annotations
+
+from crossfade.spec.model import Canary, Promote, Rollout, stage_name
+from crossfade.state import Phase, Position
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the message says why and what to do."""
+
+
+def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
+    """Raises StoreError when `new` cannot take over from `old` at this position."""
+    if position.phase is Phase.PENDING:
+        return
+    advice = "give the changed spec a new name"
+    identity = {
+        "unit": (str(old.unit), str(new.unit)),
+        "salt": (old.salt or old.name, new.salt or new.name),
+        "champion": (old.champion.name, new.champion.name),
+        "challengers": ([a.name for a in old.challengers], [a.name for a in new.challengers]),
+    }
+    for what, (was, now) in identity.items():
+        if was != now:
+            raise StoreError(
+                f"{new.name} is {position.phase} and cannot change its {what} from {was} to {now}: units would change"
+                f" sides; {advice}"
+            )
+    for index in range(position.stage + 1):
+        was = stage_name(old.stages[index])
+        now = stage_name(new.stages[index]) if index < len(new.stages) else "nothing"
+        if was != now:
+            raise StoreError(
+                f"{new.name} has reached stage {position.stage + 1}, and the changed spec has {now} where {was} was"
+                f" (stage {index + 1}); stages already reached must stay, or {advice}"
+            )
+    stage = new.stages[position.stage]
+    if isinstance(stage, Canary) and position.step >= len(stage.steps):
+        raise StoreError(
+            f"{new.name} is at step {position.step + 1} and the changed spec has {len(stage.steps)}; keep the steps"
+            f" already reached, or {advice}"
+        )
+    was_last, now_last = isinstance(old.stages[-1], Promote), isinstance(new.stages[-1], Promote)
+    if position.phase is Phase.PROMOTED and was_last != now_last:
+        raise StoreError(f"{new.name} is promoted: its promote stage can neither be added nor removed; {advice}")

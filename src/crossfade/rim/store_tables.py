@@ -1,0 +1,76 @@
+"""The tables of the store, and connections that begin their transactions where we say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+TABLES = sa.MetaData()
+specs = sa.Table(
+    "specs",
+    TABLES,
+    sa.Column("rollout", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+rollouts = sa.Table(
+    "rollouts",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Text, nullable=False),
+    sa.Column("position", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+)
+ledger = sa.Table(
+    "ledger",
+    TABLES,
+    sa.Column("rollout", sa.Text, primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("entry", sa.Text, nullable=False),
+)
+views = sa.Table(
+    "views",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("record", sa.Text, nullable=False),
+)
+counters = sa.Table(
+    "counters",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Integer, nullable=False),
+)
+
+BUSY_SECONDS = 5.0
+"""How long a transaction waits for another process's."""
+
+
+def engine(path: Path, synchronous: str) -> sa.Engine:
+    """Connections to the file in WAL mode; a transaction begins as its `crossfade_begin` option says."""
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling would start transactions late and upgrade them, which can deadlock.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        how = connection.get_execution_options().get("crossfade_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {how}")
+
+    return engine
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """What the database itself said."""
+    return str(getattr(error, "orig", None) or error)
