@@ -191,3 +191,16 @@ def test_evidence_of_a_former_stage_is_not_shown_under_the_next() -> None:
 def test_a_decision_speaks_for_a_rollout_that_goes_on() -> None:
     spoken = Decision(move=None, rule="wait", sentence="Waiting for one more minute.")
     assert record(decision=spoken)["sentence"] == "Waiting for one more minute."
+
+
+def test_what_comes_next_tells_a_step_forward_from_giving_up() -> None:
+    position, _ = ledger_of()
+    assert record()["next"]["what"] == "next is canary 20 % at 00:35:00 UTC"
+    given_up = position.stage_since + ROLLOUT.stages[1].until.at_most
+    late = Decision(move=None, rule="wait", sentence="Waiting.", until=given_up)
+    assert record(decision=late)["next"] == {
+        "until": given_up,
+        "what": "next is canary 20 %; rolled back at 2026-01-15 00:15:00 UTC if still undecided",
+    }
+    done = Decision(move=Move.ADVANCE, rule="cleared", sentence="Going on.", until=given_up)
+    assert record(decision=done)["next"] == {"until": None, "what": "next is canary 20 %"}

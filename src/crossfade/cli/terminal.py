@@ -112,7 +112,7 @@ def _exposure(record: Record) -> list[RenderableType]:
     told = [record["progress"]["text"]] if record["progress"] else []
     following = record["next"]
     if following["what"]:
-        told.append(following["what"] + (f", {clock(following['until'])} UTC" if following["until"] else ""))
+        told.append(following["what"])
     if told:
         parts.append(Text(" · ".join(told), style=QUIET))
     return parts

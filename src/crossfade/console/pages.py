@@ -141,7 +141,7 @@ def _sentence(record: Record, now: float) -> Markup:
         told.append(record["progress"]["text"])
     following = record["next"]
     if following["what"]:
-        told.append(following["what"] + (f" at {clock(following['until'])}" if following["until"] else ""))
+        told.append(following["what"])
     if record["held"]:
         told.append(f"held by {record['held']['by']} since {clock(record['held']['since'])}")
     age = now - record["at"]

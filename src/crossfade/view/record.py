@@ -18,7 +18,7 @@ from crossfade.spec.model import Canary, Promote, Rollout, Shadow, stage_name
 from crossfade.state import RULE, Move, Phase, Position, mode, weight
 from crossfade.view.harm import Harm, harm_record
 from crossfade.view.strip import strip
-from crossfade.view.words import amount, duration, interval, percent, signed, whole
+from crossfade.view.words import amount, duration, interval, moment, percent, signed, whole
 
 SCHEMA = "crossfade.status/1"
 
@@ -120,7 +120,7 @@ def view(
             "units": dict(exposure.units),
         },
         "stages": strip(rollout, position, entries),
-        "next": _next(rollout, position, decision),
+        "next": _next(rollout, position, decision, now),
         "evidence": [line.to_json() for line in ordered],
         "lines": [line_in_words(rollout, line) for line in ordered],
         "decisions": [_decision(entry) for entry in entries if entry.move is not None],
@@ -243,25 +243,35 @@ def _toward(e_value: float | None, alpha: float) -> float | None:
     return 1.0 if e_value == inf else min(1.0, log(e_value) / log(1.0 / alpha))
 
 
-def _next(rollout: Rollout, position: Position, decision: Decision | None) -> dict[str, Any]:
-    """What happens if nothing else does, and when."""
+def _next(rollout: Rollout, position: Position, decision: Decision | None, now: float) -> dict[str, Any]:
+    """What happens if nothing else does, and when: a move forward, or giving up because nothing could be decided."""
+    # A move has just changed what the decision's own time spoke of; only a hold leaves it standing.
+    until = decision.until if decision is not None and decision.move in (None, Move.HOLD) else None
+    by = f" at {moment(until, now)} UTC" if until is not None else ""
     points = strip(rollout, position, ())
-    ahead = next((point["label"] for point in points if point["state"] == "ahead"), None)
+    ahead = next((point["label"] for point in points if point["state"] == "ahead"), "promote")
     what: str | None
     match position.phase:
         case Phase.PENDING:
             what = f"somebody starts it; first is {ahead}"
         case Phase.HELD if position.held_by == RULE:
-            what = "goes on by itself once it can be measured"
+            what = "goes on by itself once it can be measured" + (f"; rolled back{by} if not" if by else "")
         case Phase.HELD:
             what = "waits for somebody: resume, rollback or promote"
         case Phase.RUNNING:
-            what = f"next is {ahead}" if ahead else "next is promote"
+            deadline = until is not None and until == _deadline(rollout, position)
+            what = f"next is {ahead}" + (f"; rolled back{by} if still undecided" if deadline else by)
         case Phase.PROMOTED:
-            what = "finishes when the holdback has been watched"
+            what = f"finishes{by} if nothing is harmful"
         case Phase.ROLLED_BACK | Phase.FINISHED:
-            what = None
-    return {"until": None if decision is None or what is None else decision.until, "what": what}
+            what, until = None, None
+    return {"until": until, "what": what}
+
+
+def _deadline(rollout: Rollout, position: Position) -> float | None:
+    """When the stage is given up."""
+    stage = rollout.stages[position.stage]
+    return None if isinstance(stage, Promote) else position.stage_since + stage.until.at_most
 
 
 def _decision(entry: Entry) -> dict[str, Any]:

@@ -85,8 +85,10 @@ def clock(at: float | None) -> str:
     return ABSENT if at is None else datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
 
 
-def moment(at: float | None) -> str:
-    """A date and time in UTC, `2026-03-01 14:03:20`."""
+def moment(at: float | None, now: float | None = None) -> str:
+    """A date and time in UTC, `2026-03-01 14:03:20`; the date is left out within 20 hours of `now`."""
+    if at is not None and now is not None and abs(at - now) < 72_000.0:
+        return clock(at)
     return ABSENT if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
