@@ -251,7 +251,7 @@ MISTAKES: list[Mistake] = [
         "guardrail: {margin: 2%}",
         "guardrail: 2%",
         "metrics.revenue.guardrail",
-        "expected a guardrail such as {margin: 0.5pp}",
+        "a guardrail such as {margin:",
     ),
     one("alpha: 5%", "name: again", "name", "written twice; the first is on line 1"),
     one("alpha: 5%", "<<: {alpha: 5%}", "<<", "merge keys"),
