@@ -106,7 +106,8 @@ def _exposure(record: Record) -> list[RenderableType]:
         line.append(f"{mark} {label}", style=style)
         previous = point["stage"]
     exposure = record["exposure"]
-    shares = f"planned {percent(exposure['planned'])}  actual {percent(exposure['actual'])}"
+    seen = "before it stopped" if record["phase"] == "rolled_back" else "actual"
+    shares = f"planned {percent(exposure['planned'])}  {seen} {percent(exposure['actual'])}"
     units = " · ".join(f"{arm} {whole(n)} units" for arm, n in exposure["units"].items())
     parts: list[RenderableType] = [line, Text(f"{shares}   {units}".rstrip())]
     told = [record["progress"]["text"]] if record["progress"] else []

@@ -159,10 +159,10 @@ def _sentence(record: Record, now: float) -> Markup:
 
 
 def _exposure(record: Record) -> Markup:
-    exposure = record["exposure"]
+    exposure, stopped = record["exposure"], record["phase"] == "rolled_back"
     figures = [
         _figure(percent(exposure["planned"]), "planned share of units"),
-        _figure(percent(exposure["actual"]), "actual share, the dark line"),
+        _figure(percent(exposure["actual"]), "share before it stopped" if stopped else "actual share, the line across"),
         *(_figure(whole(n), f"units on {arm}") for arm, n in exposure["units"].items()),
     ]
     return el(
