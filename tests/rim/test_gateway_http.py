@@ -14,8 +14,9 @@ import uvloop
 from crossfade.facts import Exposed
 from crossfade.rim.http_server import Limits
 from crossfade.spec.model import Arm
-from rim.gateway_kit import Client, ask, gate, post, route
-from rim.toy_server import Got, ToyServer, echoes, free_port, hangs, raw, says, sized
+
+from .gateway_kit import Client, ask, gate, post, route
+from .toy_server import Got, ToyServer, echoes, free_port, hangs, raw, says, sized
 
 
 async def test_these_tests_run_on_uvloop() -> None:

@@ -13,8 +13,9 @@ import pytest
 from crossfade.facts import Compared, Dropped, Exposed, Shown
 from crossfade.live.assign import assign
 from crossfade.spec.model import Arm, Field, From, Protocol, Ranking
-from rim.gateway_kit import Client, ask, gate, post, route
-from rim.toy_server import Got, ToyServer, echoes, free_port, hangs, raw, says, sized, slow
+
+from .gateway_kit import Client, ask, gate, post, route
+from .toy_server import Got, ToyServer, echoes, free_port, hangs, raw, says, sized, slow
 
 CHAMPIONS = b'{"score": 0.25}'
 CHALLENGERS = b'{"score": 0.5}'

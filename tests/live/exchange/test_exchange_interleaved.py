@@ -6,7 +6,8 @@ import json
 
 from crossfade.facts import Shown
 from crossfade.live.exchange.messages import Record, Reply
-from live.exchange.playbook import JSON, STREAM, Playbook, route
+
+from .playbook import JSON, STREAM, Playbook, route
 
 ASKED = ("call 0 v1 8s", "call 1 v2 8s")
 

@@ -33,7 +33,8 @@ from crossfade.live.exchange.messages import (
     Watch,
 )
 from crossfade.spec.model import Arm
-from live.exchange.playbook import CHALLENGER, JSON, STREAM, asked, route
+
+from .playbook import CHALLENGER, JSON, STREAM, asked, route
 
 BODIES = (b'{"items": [{"id": "a"}, {"id": "b"}]}', b'{"items": [{"id": "b"}]}', b'{"x": NaN}', b"rubbish", b"")
 

@@ -6,7 +6,8 @@ from crossfade.live.exchange.examine import LIMIT
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
 from crossfade.spec.model import Arm
-from live.exchange.playbook import CHALLENGER, Playbook, route
+
+from .playbook import CHALLENGER, Playbook, route
 
 BOTH = ("call 0 v1 8s", "mirror 1 v1 8s", "mirror 2 v2 8s")
 

@@ -7,7 +7,8 @@ import pytest
 from crossfade.live.exchange import passing
 from crossfade.live.exchange.examine import LIMIT
 from crossfade.live.exchange.messages import Arrived, Begun, Head, Late, Reply
-from live.exchange.playbook import CHAMPION, STREAM, Playbook, route, say
+
+from .playbook import CHAMPION, STREAM, Playbook, route, say
 
 
 def test_the_champion_answers() -> None:
