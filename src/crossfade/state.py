@@ -55,9 +55,9 @@ TRANSITIONS: Mapping[tuple[Phase, Move], Phase] = {
 class IllegalMove(ValueError):
     """A move that the present phase does not allow."""
 
-    def __init__(self, phase: Phase, move: Move) -> None:
+    def __init__(self, phase: Phase, move: Move, why: str = "") -> None:
         allowed = ", ".join(m for (p, m) in TRANSITIONS if p is phase) or "nothing"
-        super().__init__(f"cannot {move} a rollout that is {phase.replace('_', ' ')}; allowed now: {allowed}")
+        super().__init__(why or f"cannot {move} a rollout that is {phase.replace('_', ' ')}; allowed now: {allowed}")
         self.phase = phase
         self.move = move
 
@@ -129,6 +129,13 @@ def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor:
         case Move.RESUME:
             return replace(position, phase=phase, step_since=at, held_by=None, held_since=None)
         case Move.PROMOTE:
+            if len(rollout.challengers) > 1:
+                raise IllegalMove(
+                    position.phase,
+                    move,
+                    f"cannot promote one of {len(rollout.challengers)} challengers: roll back, then run a rollout "
+                    "with the winner alone",
+                )
             last = len(rollout.stages) - 1
             if not isinstance(rollout.stages[last], Promote):
                 last = position.stage

@@ -13,7 +13,8 @@ from .conftest import Crossfade
 def test_a_spec_that_cannot_be_read(crossfade: Crossfade, tmp_path: Path) -> None:
     ran = crossfade("serve", str(tmp_path / "nothing.yaml"), "--data", str(tmp_path / "data"))
     assert ran.code == 2
-    assert "cannot read" in ran.err
+    assert "there is no file" in ran.err
+    assert "crossfade init" in ran.err
     assert "crossfade init" in ran.err
 
 

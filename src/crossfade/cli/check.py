@@ -62,10 +62,7 @@ def check(
         files = [read(path) for path in specs]
     except Unreadable as error:
         _wrong_use(error.error, error.what_to_do, json)
-    parsed = [(checked.file, checked.text, checked.rollout) for checked in files if checked.rollout is not None]
-    between = together(parsed)
-    problems = [(checked, problem) for checked in files for problem in checked.problems]
-    problems += [(checked, problem) for label, problem in between for checked in files if checked.file == label]
+    problems = problems_of(files)
     if json:
         print_json(_record(files, problems))
     else:
@@ -106,6 +103,14 @@ def read(path: Path) -> Checked:
         return Checked(file=file, text=text, rollout=parse(text))
     except SpecProblems as error:
         return Checked(file=file, text=text, rollout=None, problems=error.problems)
+
+
+def problems_of(files: list[Checked]) -> list[tuple[Checked, Problem]]:
+    """Every problem of every file, and those between them."""
+    parsed = [(checked.file, checked.text, checked.rollout) for checked in files if checked.rollout is not None]
+    problems = [(checked, problem) for checked in files for problem in checked.problems]
+    between = together(parsed)
+    return problems + [(checked, problem) for label, problem in between for checked in files if checked.file == label]
 
 
 def told(file: str, text: str, problem: Problem) -> str:

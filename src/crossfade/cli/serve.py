@@ -36,9 +36,8 @@ def serve(
     from crossfade.cli.act import _user
     from crossfade.rim import supervisor
     from crossfade.rim.store import StoreError
-    from crossfade.spec.problems import SpecProblems
 
-    texts = [_text(path, as_json=json) for path in specs or ()]
+    texts = _texts(specs or [], as_json=json)
     try:
         supervisor.serve(
             texts,
@@ -53,21 +52,33 @@ def serve(
             actor=_user(),
             on_ready=lambda running: _announce(running, host, control_host, data, as_json=json),
         )
-    except SpecProblems as error:
-        fail(str(error), "`crossfade check SPEC` lists every problem", code=PROBLEM, as_json=json)
     except supervisor.ServeError as error:
         fail(str(error), code=WRONG_USE, as_json=json)
     except StoreError as error:
         fail(str(error), "serve into another folder with --data", code=PROBLEM, as_json=json)
 
 
-def _text(path: Path, *, as_json: bool) -> str:
+def _texts(paths: list[Path], *, as_json: bool) -> list[str]:
+    """The text of every spec, once all of them hold, alone and side by side."""
+    from crossfade.cli.check import Unreadable, problems_of, read, told
+
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        fail(f"cannot read {path}: {error.strerror}", "`crossfade init` writes a spec to begin with", as_json=as_json)
-    except UnicodeDecodeError:
-        fail(f"{path} is not a text file in UTF-8", "name a YAML spec", as_json=as_json)
+        files = [read(path) for path in paths]
+    except Unreadable as error:
+        fail(error.error, error.what_to_do, as_json=as_json)
+    problems = problems_of(files)
+    if problems:
+        if not as_json:
+            for checked, problem in problems:
+                typer.echo(told(checked.file, checked.text, problem), err=True)
+        found = f"{len(problems)} problem{'s' * (len(problems) > 1)} in the spec"
+        fail(
+            f"{found}; nothing was started",
+            "mend it; `crossfade check SPEC` looks again",
+            code=PROBLEM,
+            as_json=as_json,
+        )
+    return [checked.text for checked in files]
 
 
 def _announce(running: Supervisor, host: str, control_host: str, data: Path, *, as_json: bool) -> None:
