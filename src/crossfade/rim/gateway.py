@@ -290,4 +290,6 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1) -> None
 
 
 def _read(field: Field, request: Request) -> str:
-    return units.read(field, request.lowered(), request.document)
+    # Most units are one header: no need to lower and decode all the others.
+    headers = request.header(field.name) if field.source is From.HEADER else request.lowered()
+    return units.read(field, headers, request.document)

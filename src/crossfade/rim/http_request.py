@@ -70,6 +70,17 @@ class Request:
             self._lower = {name.decode("latin-1").lower(): _text(value) for name, value in self.headers}
         return self._lower
 
+    def header(self, name: str) -> Mapping[str, str]:
+        """What `lowered` says of one header alone."""
+        wanted = name.lower()
+        raw = wanted.encode()
+        size = len(raw)
+        found = {}
+        for key, value in self.headers:
+            if len(key) == size and key.lower() == raw:
+                found[wanted] = _text(value)
+        return found
+
     def document(self) -> Any:
         """The body as JSON; None when it is none."""
         if not self._parsed:

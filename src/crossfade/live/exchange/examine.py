@@ -10,7 +10,7 @@ from crossfade.spec.model import Protocol
 LIMIT = 1 << 20
 """Bytes of one reply that are held or copied in order to be read; larger replies pass through unread."""
 
-_CODINGS = (b"", b"identity", b"gzip", b"x-gzip", b"deflate")
+_CODINGS = frozenset((b"", b"identity", b"gzip", b"x-gzip", b"deflate"))
 
 
 def predicts(protocol: Protocol, method: str) -> bool:
@@ -20,17 +20,22 @@ def predicts(protocol: Protocol, method: str) -> bool:
 
 def readable(head: Head) -> bool:
     """Whether a reply is a whole document of bounded size in a coding we know, as far as its head tells."""
-    if head.get(b"content-type").lower().startswith(b"text/event-stream"):
-        return False
-    if head.get(b"content-encoding").strip().lower() not in _CODINGS:
-        return False
-    length = head.get(b"content-length")
-    return not length.isdigit() or int(length) <= LIMIT
+    for name, value in head.headers:
+        match len(name):
+            case 12 if name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream"):
+                return False
+            case 14 if name.lower() == b"content-length" and value.isdigit() and int(value) > LIMIT:
+                return False
+            case 16 if name.lower() == b"content-encoding" and value.strip().lower() not in _CODINGS:
+                return False
+            case _:
+                pass
+    return True
 
 
-def prediction(wire: Wire, head: Head, body: bytes) -> Prediction | Invalid | None:
-    """What a whole 2xx reply predicts; None when it cannot be read, which says nothing against it."""
-    return wire.prediction(head.lowered(), body) if readable(head) and len(body) <= LIMIT else None
+def prediction(wire: Wire, head: Head, body: bytes) -> Prediction | Invalid:
+    """What a whole, readable 2xx reply predicts."""
+    return wire.prediction(head.lowered(), body)
 
 
 def decoded(head: Head, body: bytes) -> bytes | Invalid:

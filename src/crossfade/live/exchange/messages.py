@@ -26,14 +26,6 @@ class Head(_Record, frozen=True):
     reason: bytes
     headers: Headers
 
-    def get(self, name: bytes) -> bytes:
-        """The last value of a header given in lower case; empty when absent."""
-        found = b""
-        for key, value in self.headers:
-            if len(key) == len(name) and key.lower() == name:
-                found = value
-        return found
-
     def lowered(self) -> dict[str, str]:
         """Lower-case names to values; of a repeated header the last."""
         return {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in self.headers}

@@ -7,7 +7,7 @@ from typing import assert_never
 from crossfade.facts import Compared
 from crossfade.live.assign import bucket
 from crossfade.live.compare import differences
-from crossfade.live.exchange.examine import prediction
+from crossfade.live.exchange.examine import prediction, readable
 from crossfade.live.exchange.exposure import CLIENT_LEFT, Asked
 from crossfade.live.exchange.gathered import Gathered
 from crossfade.live.exchange.messages import (
@@ -212,5 +212,7 @@ def _read(protocol: Protocol, answer: Answer) -> Prediction | str | None:
     """The prediction; the reason of a failure; None for an answer that cannot be read, which is no failure."""
     if answer.failure or answer.head is None:
         return answer.failure or "broken"
+    if not readable(answer.head):
+        return None
     found = prediction(wire(protocol), answer.head, answer.body)
     return found.reason if isinstance(found, Invalid) else found
