@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from crossfade.judge.decide import decide
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
+from crossfade.ledger import Entry
 from crossfade.rim.engine import Engine
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.store import StaleDecision, Store, Stored
@@ -114,11 +115,10 @@ class Controller:
         now: float,
     ) -> None:
         entries = self._store.entries(stored.name)
-        same_stage = (measured.stage, measured.step) == (stored.position.stage, stored.position.step)
         record = view(
             stored.rollout,
             stored.position,
-            evidence if same_stage or decision is None else (),
+            _shown(stored, entries, evidence, measured),
             decision,
             entries,
             now=now,
@@ -158,6 +158,20 @@ def run(data: Path, *, tick: float = 1.0) -> None:
             stop.wait(max(0.02, tick - (time.monotonic() - began)))
     finally:
         controller.close()
+
+
+def _shown(
+    stored: Stored, entries: Sequence[Entry], evidence: tuple[Evidence, ...], measured: Measured
+) -> tuple[Evidence, ...]:
+    """The evidence to show: of an ended rollout what it ended on, else that of the present stage and step.
+
+    Outcomes that come in after the end complete the account of harm, but what was decided stays beside its reasons.
+    """
+    if stored.position.phase in (Phase.ROLLED_BACK, Phase.FINISHED):
+        reasons = entries[-1].evidence if entries else ()
+        return tuple(Evidence.from_json(line) for line in reasons) or evidence
+    same = (measured.stage, measured.step) == (stored.position.stage, stored.position.step)
+    return evidence if same else ()
 
 
 def _seen(measured: Measured) -> DecideProgress:
