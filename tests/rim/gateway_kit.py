@@ -14,7 +14,7 @@ import httptools
 from crossfade.facts import Exposed, Fact
 from crossfade.live.routes import Route, RouteTable
 from crossfade.rim.gateway import Running, serve
-from crossfade.rim.http_server import Limits
+from crossfade.rim.http_refusals import Limits
 from crossfade.rim.routes_feed import FixedRoutes
 from crossfade.spec.model import Arm, Field, From, Protocol
 

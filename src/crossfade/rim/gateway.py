@@ -19,8 +19,9 @@ from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
 from crossfade.live.routes import RouteTable
 from crossfade.rim import telemetry
+from crossfade.rim.http_refusals import Limits
 from crossfade.rim.http_request import Request
-from crossfade.rim.http_server import ClientConnection, Limits
+from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.identity import decision_id
 from crossfade.rim.routes_feed import Feed, RoutesFeed, Update
 from crossfade.rim.shadows import Shadows

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httptools
 
 from crossfade.live.exchange.messages import Head, Headers
 from crossfade.live.exchange.problems import problem
+from crossfade.rim.http_refusals import Limits, Malformed, Refusal, check, malformed, too_large_body, too_large_head
 from crossfade.rim.http_request import Request
 from crossfade.rim.http_text import CONTINUE, LAST_CHUNK, chunk, reply_lines
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one client may take up."""
-
-    head_bytes: int = 64 * 1024
-    body_bytes: int = 32 * 1024 * 1024
-    pipelined: int = 16
-    """Requests waiting behind the one being answered before reading pauses."""
-    idle_seconds: float = 75.0
-    """How long a connection may wait for its next request."""
-    request_seconds: float = 60.0
-    """How long a request may take to arrive."""
-    linger_seconds: float = 1.0
-    """How long to read on after an error was answered, so that the client gets to see it."""
 
 
 class Turn(Protocol):
@@ -74,23 +58,8 @@ class Host(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """A request that is answered with an error of ours, after which the connection closes."""
-
-    status: int
-    error: str
-    what_to_do: str
-
-
 _UPGRADED = b"POST / HTTP/1.1\r\nHost: -\r\n"
 _BODIES = (b"content-length", b"transfer-encoding")
-
-
-class _Malformed(Exception):
-    def __init__(self, status: int, error: str, what_to_do: str) -> None:
-        super().__init__(error)
-        self.refusal = _Refusal(status, error, what_to_do)
 
 
 class ClientConnection(asyncio.Protocol):
@@ -128,7 +97,7 @@ class ClientConnection(asyncio.Protocol):
         self._host = host
         self._transport: Any = None
         self._parser = httptools.HttpRequestParser(self)
-        self._queue: deque[Request | _Refusal] = deque()
+        self._queue: deque[Request | Refusal] = deque()
         self._turn: Turn | None = None
         self._request: Request | None = None
         self._closing = False
@@ -167,15 +136,15 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._feed(data)
             if not self._head_done and self._head_bytes > self._host.limits.head_bytes:
-                raise _too_large_head(self._host.limits)
-        except _Malformed as error:
+                raise too_large_head(self._host.limits)
+        except Malformed as error:
             self._refuse(error.refusal)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._refuse(cause.refusal if isinstance(cause, _Malformed) else _bad(str(error)))
+            self._refuse(cause.refusal if isinstance(cause, Malformed) else malformed(str(error)))
         except httptools.HttpParserError as error:
             if not self._closing:
-                self._refuse(_bad(str(error)))
+                self._refuse(malformed(str(error)))
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -238,45 +207,20 @@ class ClientConnection(asyncio.Protocol):
         self._method = parser.get_method().decode()
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
-            raise _Malformed(400, f"HTTP/{version} is not spoken here", "send HTTP/1.1")
+            raise Malformed(400, f"HTTP/{version} is not spoken here", "send HTTP/1.1")
         self._modern = version == "1.1"
-        self._check_head()
+        checked = check(self._method, self._target, self._headers, self._modern, self._host.limits)
+        self._target, self._framed, self._expects = checked.target, checked.framed, checked.expects
         if self._expects and self._turn is None and not self._queue:
             self._transport.write(CONTINUE)
             self._expects = False
         self._head_done = True
 
-    def _check_head(self) -> None:
-        limits = self._host.limits
-        hosts = size = 0
-        for name, value in self._headers:
-            size += len(name) + len(value) + 4
-            match len(name):
-                case 4 if name.lower() == b"host":
-                    hosts += 1
-                case 6 if name.lower() == b"expect":
-                    self._expects = self._modern and value.lower() == b"100-continue"
-                case 14 if name.lower() == b"content-length":
-                    self._framed = True
-                    if int(value) > limits.body_bytes:
-                        raise _too_large_body(limits)
-                case 17 if name.lower() == b"transfer-encoding":
-                    self._framed = True
-                    if not self._modern or value.lower() != b"chunked":
-                        raise _Malformed(400, "this Transfer-Encoding cannot be taken apart", "send `chunked` alone")
-        if size + len(self._target) > limits.head_bytes:
-            raise _too_large_head(limits)
-        if hosts > 1 or (hosts == 0 and self._modern):
-            raise _Malformed(400, f"a request has exactly one Host header, this one has {hosts}", "send one")
-        if self._method == "CONNECT":
-            raise _Malformed(501, "this is no forward proxy", "send requests for the models served here")
-        self._target = _origin_form(self._target)
-
     def on_body(self, body: bytes) -> None:
         """A piece of the body, free of chunk framing."""
         self._size += len(body)
         if self._size > self._host.limits.body_bytes:
-            raise _too_large_body(self._host.limits)
+            raise too_large_body(self._host.limits)
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -393,7 +337,7 @@ class ClientConnection(asyncio.Protocol):
         if self._reading_paused and len(self._queue) < self._host.limits.pipelined:
             self._reading_paused = False
             self._transport.resume_reading()
-        if isinstance(following, _Refusal):
+        if isinstance(following, Refusal):
             self._answer(following)
         else:
             self._start(following)
@@ -406,7 +350,7 @@ class ClientConnection(asyncio.Protocol):
 
     # -- errors of ours ----------------------------------------------------------------------------------------------
 
-    def _refuse(self, refusal: _Refusal) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Answer in order, then close."""
         self._closing = True
         if self._turn is None and not self._queue:
@@ -414,7 +358,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._queue.append(refusal)
 
-    def _answer(self, refusal: _Refusal) -> None:
+    def _answer(self, refusal: Refusal) -> None:
         head, body = problem(refusal.status, refusal.error, refusal.what_to_do)
         lines, _ = reply_lines(head, ())
         self._transport.write(b"".join((*lines, b"Connection: close\r\n\r\n", body)))
@@ -440,7 +384,7 @@ class ClientConnection(asyncio.Protocol):
             if silent > limits.idle_seconds:
                 self._transport.close()
         elif silent > limits.request_seconds:
-            self._refuse(_Refusal(408, "the request took too long to arrive", "send it in one go"))
+            self._refuse(Refusal(408, "the request took too long to arrive", "send it in one go"))
 
     def drain(self) -> None:
         """Take no further request; close now when none is in progress."""
@@ -451,26 +395,3 @@ class ClientConnection(asyncio.Protocol):
     def drop(self) -> None:
         """Close whatever is in progress."""
         self._transport.abort()
-
-
-def _bad(error: str) -> _Refusal:
-    return _Refusal(400, f"not a well-formed HTTP request: {error}", "send HTTP/1.1 as RFC 9112 has it")
-
-
-def _too_large_head(limits: Limits) -> _Malformed:
-    return _Malformed(431, f"the headers are larger than {limits.head_bytes} bytes", "send fewer or shorter headers")
-
-
-def _too_large_body(limits: Limits) -> _Malformed:
-    return _Malformed(413, f"the body is larger than {limits.body_bytes} bytes", "send smaller batches")
-
-
-def _origin_form(target: bytes) -> bytes:
-    """Path and query of a request target; the absolute form loses its authority."""
-    if target.startswith(b"/") or target == b"*":
-        return target
-    _, found, rest = target.partition(b"://")
-    if not found:
-        raise _Malformed(400, "the request target is neither a path nor a url", "send the path and query")
-    slash = rest.find(b"/")
-    return rest[slash:] if slash >= 0 else b"/"
