@@ -43,6 +43,10 @@ class RateMoments:
     settled: bool = False
     immature: int = 0
     """Units exposed whose window has not closed yet."""
+    seen_a: Ints | None = None
+    """Units exposed in the row's step, at their first exposure in *that step*: a unit that returns in a later step of
+    the stage counts again. Only where not `settled`; None where nobody counted it."""
+    seen_b: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 A null is a line `p_B = slope · p_A + offset`; `sign` says on which side of it the alternative lies (+1: B has more).
 Rejecting harm or safety at a margin is rejecting such a line. Both forms are non-negative supermartingales
 under the null for every path of the base rate and every predictable assignment probability, so a ramp or a daily cycle
-cannot hurt them. After Turner, Ly and Grünwald (safe tests for two proportions, 2021).
+cannot hurt them. After Turner, Ly and Grünwald (safe tests for two proportions, 2021) and betting on bounded means
+(Waudby-Smith and Ramdas 2023).
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from scipy.special import expit, logit
 
 from crossfade.judge.moments import Floats, RateMoments
 
-DELTAS: Floats = np.array([0.05, 0.1, 0.2, 0.4, 0.7, 1.1, 1.7, 2.7, 4.5])
-"""Log odds ratios bet on, equally weighted: from 5 % more to a model that fails nearly always."""
+DELTAS: Floats = np.array([0.06, 0.18, 0.4, 0.7, 1.2, 2.2, 4.5])
+"""Log odds ratios bet on: from 6 % more to a model that fails nearly always."""
+
+WEIGHTS: Floats = np.array([0.5, 2.0, 1.5, 3.0, 1.5, 1.0, 0.7]) / 10.2
+"""The stake on each: most on 20 % more, which tests of conversion look for, and on twice as much, which canaries do."""
 
 FIRST_RATES: Floats = np.array([0.001, 0.01, 0.05, 0.2, 0.5])
 """Base rates averaged over while no past exists to learn one from."""
@@ -26,17 +30,22 @@ EPOCH_GROWTH = 1.4
 """The base rate is learnt anew whenever the units seen have grown by this factor."""
 
 _TINY = 1e-7
-_NEWTON_STEPS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """Units that arrived, and first events by arm, per distinct assignment probability."""
+    """First events by arm, and units that could have one, per step (and assignment probability)."""
 
     share: Floats
-    arrivals: Floats
     k_a: Floats
     k_b: Floats
+    at_least: Floats
+    """Units exposed in the step that are known: the newcomers, or all of them where they were counted."""
+    at_most: Floats
+    """The same with every unit of earlier steps, which may have returned; equal where they were counted."""
+    seen_a: Floats
+    seen_b: Floats
+    """Units of each arm exposed in the step; the share of `at_most` where they were not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +62,25 @@ class Trials:
 
 
 def events(moments: RateMoments) -> Events:
-    """Events summed over all buckets of one assignment probability."""
+    """Events summed over the buckets of each step."""
     use = _informative(moments.share)
-    share, group = np.unique(np.round(moments.share[use], 12), return_inverse=True)
+    # Shares lie strictly between 0 and 1, so that this names a (step, share) pair by one number.
+    keys, group = np.unique(2.0 * moments.step[use] + np.round(moments.share[use], 12), return_inverse=True)
+    share = keys - 2.0 * np.floor(keys / 2.0)
 
     def total(counts: np.ndarray) -> Floats:
         return np.bincount(group, weights=counts[use], minlength=len(share)).astype(np.float64)
 
-    return Events(
-        share=share, arrivals=total(moments.n_a + moments.n_b), k_a=total(moments.k_a), k_b=total(moments.k_b)
-    )
+    k_a, k_b, new_a, new_b = total(moments.k_a), total(moments.k_b), total(moments.n_a), total(moments.n_b)
+    if moments.seen_a is not None and moments.seen_b is not None:
+        seen_a, seen_b = total(moments.seen_a), total(moments.seen_b)
+        both = seen_a + seen_b
+        return Events(share=share, k_a=k_a, k_b=k_b, at_least=both, at_most=both, seen_a=seen_a, seen_b=seen_b)
+    new = new_a + new_b
+    possible = np.cumsum(new)
+    if len(share) > 1:
+        new_a, new_b = (1.0 - share) * possible, share * possible
+    return Events(share=share, k_a=k_a, k_b=k_b, at_least=new, at_most=possible, seen_a=new_a, seen_b=new_b)
 
 
 def trials(moments: RateMoments) -> Trials:
@@ -84,7 +102,15 @@ def gather(share: Floats, n_a: np.ndarray, k_a: np.ndarray, n_b: np.ndarray, k_b
     happened = np.cumsum(k_a + k_b) - (k_a + k_b)
     seen = seen_before[starts]
     base = np.where(seen > 0, (happened[starts] + 0.5) / (seen + 1.0), np.nan)
-    return Trials(share=share[starts], n_a=total(n_a), k_a=total(k_a), n_b=total(n_b), k_b=total(k_b), base=base)
+    all_a, all_b = total(n_a), total(n_b)
+    # Without a prediction a lost unit could look like a difference, so the first epoch is one block of its own: bets at
+    # the share that came, which gain nothing on average whatever the counts of the arms.
+    with np.errstate(invalid="ignore"):
+        share_at = np.where(seen > 0, share[starts], all_b / (all_a + all_b))
+    use = (share_at > 0.0) & (share_at < 1.0)
+    return Trials(
+        share=share_at[use], n_a=all_a[use], k_a=total(k_a)[use], n_b=all_b[use], k_b=total(k_b)[use], base=base[use]
+    )
 
 
 def epoch_starts(seen: np.ndarray, share: Floats, growth: float = EPOCH_GROWTH) -> tuple[np.ndarray, np.ndarray]:
@@ -105,8 +131,10 @@ def events_log_e(data: Events, slope: Floats, offset: Floats, sign: int) -> Floa
     """Log e-value against each null (slope, offset) when only events are bet on.
 
     A unit may have its event at any time after it arrived. Under the null an event is B's with odds
-    `share · slope / (1 − share)`. An offset is paid for at each arrival, whichever arm it went to: the factor is one
-    minus what the bet would gain on average from `offset` more events, so that no estimate of the base rate is needed.
+    `share · slope / (1 − share)`. An offset is paid for (or earned) at each unit of a step, whichever arm it is in: the
+    factor is one minus what the bet would gain on average from `offset` more events, so that no estimate of the base
+    rate is needed. Where it is not known how many units of earlier steps came back, it is paid for all and earned
+    for none.
     """
     pi = data.share[:, None, None]
     a, m = slope[None, :, None], offset[None, :, None]
@@ -115,12 +143,13 @@ def events_log_e(data: Events, slope: Floats, offset: Floats, sign: int) -> Floa
     gain_b = bet / null
     gain_a = (1.0 - bet) / (1.0 - null)
     paid = np.where(m >= 0, m * pi * (gain_b - 1.0), (-m / a) * (1.0 - pi) * (gain_a - 1.0))
+    units = np.where(paid > 0, data.at_most[:, None, None], data.at_least[:, None, None])
     terms = (
-        data.arrivals[:, None, None] * np.log1p(-np.minimum(paid, 1.0 - _TINY))
+        units * np.log1p(-np.minimum(paid, 1.0 - _TINY))
         + data.k_b[:, None, None] * np.log(gain_b)
         + data.k_a[:, None, None] * np.log(gain_a)
     )
-    return log_mean_exp(terms.sum(axis=0), axis=-1)
+    return mixture(terms.sum(axis=0))
 
 
 def event_bets(share: Floats, sign: int) -> tuple[Floats, Floats]:
@@ -131,12 +160,7 @@ def event_bets(share: Floats, sign: int) -> tuple[Floats, Floats]:
 
 
 def trials_log_e(data: Trials, slope: Floats, offset: Floats, sign: int) -> Floats:
-    """Log e-value against each null (slope, offset) when every unit's outcome is known.
-
-    Each unit multiplies by alternative / nearest null, where nearest (in Kullback–Leibler divergence) makes the ratio
-    an e-variable for the whole half-plane beyond the line, since the joint law of (arm, outcome) is linear in the
-    rates.
-    """
+    """Log e-value against each null (slope, offset) when every unit's outcome is known."""
     first = np.flatnonzero(np.isnan(data.base))
     known = np.flatnonzero(~np.isnan(data.base))
     rows = np.r_[known, np.tile(first, len(FIRST_RATES))]
@@ -147,7 +171,7 @@ def trials_log_e(data: Trials, slope: Floats, offset: Floats, sign: int) -> Floa
     if len(first):
         guesses = terms[len(known) :].reshape(len(FIRST_RATES), len(first), *log_e.shape).sum(axis=1)
         log_e = log_e + log_mean_exp(guesses, axis=0)
-    return log_mean_exp(log_e, axis=-1)
+    return mixture(log_e)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,51 +192,42 @@ class Bets:
 def bets(share: Floats, base: Floats, slope: Floats, offset: Floats, sign: int) -> Bets:
     """The bets for rows with assignment probability `share` and predicted pooled rate `base`.
 
-    The alternative moves both arms apart in log odds, from the point of the null line that agrees with `base`.
+    `base` picks a point (x, y) of the null line. A unit of B multiplies by `1 + stake · (Y − y) / (share · slope)`,
+    one of A by `1 − stake · (Y − x) / (1 − share)`. Over both the mean is one plus `stake · (p_B − slope · p_A − offset)
+    / slope`: one on the whole line, whatever the rates. It is the likelihood ratio of two rates on either side of
+    (x, y) to the null nearest to them, which is (x, y) itself; the stake makes their log odds ratio δ. If the prediction
+    is right, each arm alone has mean one, too, so that lost units of an arm are not taken for a difference.
     """
     pi = share[:, None, None]
     a, m = slope[None, :, None], offset[None, :, None]
     low, high = np.maximum(_TINY, (_TINY - m) / a), np.minimum(1 - _TINY, (1 - _TINY - m) / a)
-    null_a = np.clip((base[:, None, None] - pi * m) / (1.0 - pi + pi * a), low, high)
-    null_b = a * null_a + m
-    theta_b = expit(logit(null_b) + sign * DELTAS * (1.0 - pi))
-    theta_a = expit(logit(null_a) - sign * DELTAS * pi)
-    near_a = nearest_null(pi, theta_a, theta_b, a, m, null_a)
-    near_b = a * near_a + m
+    x = np.clip((base[:, None, None] - pi * m) / (1.0 - pi + pi * a), low, high)
+    y = a * x + m
+    up_b, down_b = (1.0 - y) / (pi * a), y / (pi * a)
+    down_a, up_a = (1.0 - x) / (1.0 - pi), x / (1.0 - pi)
+    odds = np.exp(sign * DELTAS)
+    wanted = odds - 1.0
+    linear = up_b + up_a + odds * (down_b + down_a)
+    square = up_b * up_a - odds * down_b * down_a
+    stake = 2.0 * wanted / (linear + np.sqrt(np.maximum(linear * linear + 4.0 * square * wanted, 0.0)))
     return Bets(
-        hit_a=np.log(theta_a / near_a),
-        miss_a=np.log1p(-theta_a) - np.log1p(-near_a),
-        hit_b=np.log(theta_b / near_b),
-        miss_b=np.log1p(-theta_b) - np.log1p(-near_b),
+        hit_a=np.log1p(-stake * down_a),
+        miss_a=np.log1p(stake * up_a),
+        hit_b=np.log1p(stake * up_b),
+        miss_b=np.log1p(-stake * down_b),
     )
-
-
-def nearest_null(pi: Floats, theta_a: Floats, theta_b: Floats, a: Floats, m: Floats, guess: Floats) -> Floats:
-    """The rate of A on the null line that is nearest to (theta_a, theta_b) in Kullback–Leibler divergence."""
-    if np.all(a == 1.0) and np.all(m == 0.0):
-        return pi * theta_b + (1.0 - pi) * theta_a
-    at_b = (theta_b - m) / a
-    low = np.maximum(np.minimum(theta_a, at_b), np.maximum(0.0, -m / a))
-    high = np.minimum(np.maximum(theta_a, at_b), np.minimum(1.0, (1.0 - m) / a))
-    x = np.clip(guess, low, high)
-    for _ in range(_NEWTON_STEPS):
-        y = a * x + m
-        vx, vy = x * (1.0 - x), y * (1.0 - y)
-        value = pi * a * (theta_b - y) * vx + (1.0 - pi) * (theta_a - x) * vy
-        slope = pi * a * ((theta_b - y) * (1.0 - 2.0 * x) - a * vx) + (1.0 - pi) * (
-            (theta_a - x) * a * (1.0 - 2.0 * y) - vy
-        )
-        low, high = np.where(value > 0, x, low), np.where(value > 0, high, x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = x - value / slope
-        x = np.where((step > low) & (step < high), step, 0.5 * (low + high))
-    return x
 
 
 def log_mean_exp(log_e: Floats, axis: int) -> Floats:
     """The log of the plain average of e-values given by their logs."""
     top = log_e.max(axis=axis, keepdims=True)
     return cast(Floats, np.log(np.exp(log_e - top).mean(axis=axis)) + top.squeeze(axis))
+
+
+def mixture(log_e: Floats) -> Floats:
+    """The log of the weighted average over `DELTAS`, the last axis."""
+    top = log_e.max(axis=-1)
+    return cast(Floats, np.log(np.exp(log_e - top[..., None]) @ WEIGHTS) + top)
 
 
 def _informative(share: Floats) -> np.ndarray:

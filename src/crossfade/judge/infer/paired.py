@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer.labels import DELTAS, log_mean_exp
+from crossfade.judge.infer.labels import DELTAS, log_mean_exp, mixture
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers, bisect, line
 from crossfade.judge.moments import Floats, PairedMoments
@@ -16,7 +16,7 @@ from crossfade.judge.moments import Floats, PairedMoments
 MINIMUM_PAIRS = 10
 """Pairs needed before anything but proven harm is said."""
 
-PORTIONS: Floats = np.array([0.003, 0.01, 0.03, 0.07, 0.14, 0.25, 0.4, 0.6, 0.8, 0.97])
+PORTIONS: Floats = np.array([0.01, 0.03, 0.07, 0.15, 0.3, 0.55, 0.97])
 """Bets tried, as portions of the largest that cannot go broke; equally weighted."""
 
 ASSUMPTIONS = (
@@ -78,7 +78,7 @@ def _discordant_log_e(plus: int, minus: int, ratio: float) -> float:
     null = ratio / (1.0 + ratio)
     bet = expit(logit(null) - DELTAS)
     log_e = plus * np.log(bet / null) + minus * np.log((1.0 - bet) / (1.0 - null))
-    return float(log_mean_exp(log_e, axis=-1))
+    return float(mixture(log_e))
 
 
 def _interval(

@@ -7,6 +7,7 @@ the arm. A margin moves the challenger's cut. The cut is learnt from earlier buc
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from crossfade.judge.moments import BINS, FIRST_EDGE, GROWTH, Floats, QuantileMo
 MINIMUM_UNITS = 10
 """Observations the smaller arm needs before anything but proven harm is said."""
 
-EXCEEDANCES_FIRST = 4
+EXCEEDANCES_FIRST = 2
 """Champion observations above the cut that its first estimate must rest on; nothing is bet before."""
 
 EPOCH_GROWTH = 1.25
@@ -120,15 +121,15 @@ class _Epochs:
         odds = labels.bets(self._share, self._rate, np.ones(1), np.zeros(1), sign)
         if self._paired:
             hit_a, hit_b = labels.event_bets(self._share, sign)
-            return labels.log_mean_exp(over_a @ hit_a + over_b @ hit_b, axis=-1)
+            return labels.mixture(over_a @ hit_a + over_b @ hit_b)
         fixed = over_a @ odds.hit_a[:, 0] + (self._n_a - over_a) @ odds.miss_a[:, 0]
-        return labels.log_mean_exp(
-            fixed + over_b @ odds.hit_b[:, 0] + (self._n_b - over_b) @ odds.miss_b[:, 0], axis=-1
-        )
+        return labels.mixture(fixed + over_b @ odds.hit_b[:, 0] + (self._n_b - over_b) @ odds.miss_b[:, 0])
 
 
 def _gather(counts: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.add.reduceat(counts, starts, axis=0) if len(starts) else np.zeros((0, BINS), dtype=np.int64)
+    ends = [*starts.tolist(), len(counts)]
+    rows = [counts[start:end].sum(axis=0) for start, end in pairwise(ends)]
+    return np.stack(rows) if rows else np.zeros((0, BINS), dtype=np.int64)
 
 
 def _cuts(question: Question, cut: npt.NDArray[np.int64], harm: bool, alternative: int) -> npt.NDArray[np.int64]:

@@ -74,14 +74,20 @@ class _Tests:
 
 
 def standardised(moments: RateMoments) -> tuple[float | None, float | None]:
-    """Each arm's rate, steps weighted alike in both arms (n_a n_b / n), so that a ramp does not mix time into them."""
-    _, group = np.unique(moments.step, return_inverse=True)
-    n_a, k_a, n_b, k_b = (
-        np.bincount(group, weights=counts).astype(np.float64)
-        for counts in (moments.n_a, moments.k_a, moments.n_b, moments.k_b)
-    )
-    if n_a.sum() == 0 or n_b.sum() == 0:
-        return _share(k_a.sum(), n_a.sum()), _share(k_b.sum(), n_b.sum())
+    """Each arm's rate, steps weighted alike in both arms (n_a n_b / n), so that a ramp does not mix time into them.
+
+    Where units may have their event in a later step than they came in, a step's rate is its first events over the
+    units of that step, not over its newcomers.
+    """
+    if moments.settled:
+        _, group = np.unique(moments.step, return_inverse=True)
+        n_a, k_a, n_b, k_b = (
+            np.bincount(group, weights=counts).astype(np.float64)
+            for counts in (moments.n_a, moments.k_a, moments.n_b, moments.k_b)
+        )
+    else:
+        found = labels.events(moments)
+        n_a, k_a, n_b, k_b = found.seen_a, found.k_a, found.seen_b, found.k_b
     both = (n_a > 0) & (n_b > 0)
     if not both.any():
         return _share(k_a.sum(), n_a.sum()), _share(k_b.sum(), n_b.sum())
@@ -125,8 +131,8 @@ def _interval(
             return None, None
         hits_a, hits_b = value_a * n_a + 0.5, value_b * n_b + 0.5
         centre = (hits_b / n_b) / (hits_a / n_a)
-        spread = np.exp(_OUTWARD * np.sqrt(1.0 / hits_a + 1.0 / hits_b))
-        down, up = centre / spread, np.minimum(centre * spread, 1e6)
+        spread = np.exp(np.minimum(_OUTWARD * np.sqrt(1.0 / hits_a + 1.0 / hits_b), 14.0))
+        down, up = centre / spread, centre * spread
         nothing = np.zeros_like(down)
         low = crossing(down, tests(down, nothing, +1), alpha_lower)
         high = crossing(up, tests(up, nothing, -1), alpha_upper)

@@ -30,14 +30,14 @@ class Numbers:
     immature: int = 0
     assumptions: tuple[str, ...] = ()
     refuse: str = ""
-    """Why this cannot be called a measurement. Proven harm is called harm all the same."""
+    """Why this cannot be called a measurement. Proven harm is called harm all the same, if both arms were seen."""
     reason: str = ""
     """A remark on a line that was measured."""
 
 
 def line(question: Question, numbers: Numbers) -> Evidence:
     """The line of evidence; a refusal hides estimate, interval and safety, but never proven harm."""
-    harm = _reached(numbers.log_harm, question.alpha_harm)
+    harm = _reached(numbers.log_harm, question.alpha_harm) and all(numbers.units.values())
     if numbers.refuse and not harm:
         return unmeasured_line(question, numbers.refuse, numbers)
     safe = not harm and _reached(numbers.log_safe, question.alpha_safe)

@@ -1,0 +1,1 @@
+"""What the judge promises, shown by seeded simulation."""
