@@ -1,4 +1,4 @@
-"""A spec that does not ask for promotion is never promoted by a rule, and one of several challengers never by anybody."""
+"""Promotion has to be asked for: no rule promotes where the spec has no such stage, nobody one of several challengers."""
 
 from __future__ import annotations
 
