@@ -1,4 +1,4 @@
-"""Promotion has to be asked for: no rule promotes where the spec has no such stage, nobody one of several challengers."""
+"""Promotion has to be asked for; and of several challengers nobody promotes just one."""
 
 from __future__ import annotations
 
