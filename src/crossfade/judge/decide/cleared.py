@@ -18,20 +18,21 @@ def cleared(look: Look) -> Decision | None:
     if look.silent_arms or budget.over(look) or not all(want.met for want in look.wants):
         return None
     if look.last and not isinstance(look.rollout.stages[-1], Promote):
-        return _for_a_person(look)
+        return _for_a_person(look, "The spec has no promote stage, so a person decides: promote or rollback")
+    if look.last and len(look.rollout.challengers) > 1:
+        return _for_a_person(look, "Only one can be promoted: roll back, then run a rollout with the winner alone")
     if look.last:
         return Decision(move=Move.PROMOTE, rule="cleared", sentence=f"Promoted: {_grounds(look)}.")
     return Decision(move=Move.ADVANCE, rule="cleared", sentence=f"Advanced to {_following(look)}: {_grounds(look)}.")
 
 
-def _for_a_person(look: Look) -> Decision:
-    """A spec that does not ask for promotion never gets one from a rule."""
+def _for_a_person(look: Look, why: str) -> Decision:
+    """A spec that does not ask for promotion, or not of whom, never gets one from a rule."""
     end = "" if look.deadline is None else f"; given up at {say.clock(look.deadline, look.now)} otherwise"
     return Decision(
         move=None,
         rule="cleared",
-        sentence=f"Cleared {say.where(look)}: {_grounds(look)}. The spec has no promote stage, so a person decides: "
-        f"promote or rollback{end}.",
+        sentence=f"Cleared {say.where(look)}: {_grounds(look)}. {why}{end}.",
         until=look.deadline,
     )
 

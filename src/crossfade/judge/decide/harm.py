@@ -7,12 +7,12 @@ from crossfade.judge.decide.budget import spent
 from crossfade.judge.decide.look import Look
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
-from crossfade.state import TRANSITIONS, Move
+from crossfade.state import Move, Phase
 
 
 def harm(look: Look) -> Decision | None:
     """Rolls back on any harmful line, also while held and after promotion."""
-    if (look.position.phase, Move.ROLLBACK) not in TRANSITIONS:
+    if look.position.phase not in (Phase.RUNNING, Phase.HELD, Phase.PROMOTED):
         return None
     proven = [line for line in look.evidence if line.verdict is Verdict.HARMFUL]
     if proven:

@@ -193,10 +193,11 @@ def bets(share: Floats, base: Floats, slope: Floats, offset: Floats, sign: int) 
     """The bets for rows with assignment probability `share` and predicted pooled rate `base`.
 
     `base` picks a point (x, y) of the null line. A unit of B multiplies by `1 + stake · (Y − y) / (share · slope)`,
-    one of A by `1 − stake · (Y − x) / (1 − share)`. Over both the mean is one plus `stake · (p_B − slope · p_A − offset)
-    / slope`: one on the whole line, whatever the rates. It is the likelihood ratio of two rates on either side of
-    (x, y) to the null nearest to them, which is (x, y) itself; the stake makes their log odds ratio δ. If the prediction
-    is right, each arm alone has mean one, too, so that lost units of an arm are not taken for a difference.
+    one of A by `1 − stake · (Y − x) / (1 − share)`. Over both the mean is one plus
+    `stake · (p_B − slope · p_A − offset) / slope`: one on the whole line, whatever the rates. It is the likelihood
+    ratio of two rates on either side of (x, y) to the null nearest to them, which is (x, y) itself; the stake makes
+    their log odds ratio δ. If the prediction is right, each arm alone has mean one, too, so that lost units of an arm
+    are not taken for a difference.
     """
     pi = share[:, None, None]
     a, m = slope[None, :, None], offset[None, :, None]

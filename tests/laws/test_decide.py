@@ -1,0 +1,226 @@
+"""Laws of decisions: harm outranks all, silence raises nothing, order does not matter, nothing waits past its time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from crossfade.judge.decide import Progress, decide
+from crossfade.judge.evidence import Evidence, Verdict
+from crossfade.judge.plan import alpha_plan
+from crossfade.spec.model import Better, Canary, Kind, Margin, Metric, Promote, Rollout, Shadow, Source
+from crossfade.state import RULE, Move, Phase, Position, apply, weight
+
+from .rollouts import positions, rollouts
+
+METRICS = (
+    Metric(
+        name="errors",
+        source=Source.RESPONSE,
+        kind=Kind.RATE,
+        better=Better.LOWER,
+        guardrail=Margin(value=0.005, relative=False),
+    ),
+    Metric(
+        name="latency",
+        source=Source.RESPONSE,
+        kind=Kind.QUANTILE,
+        q=0.99,
+        better=Better.LOWER,
+        guardrail=Margin(value=0.2, relative=True),
+    ),
+    Metric(name="purchase", source=Source.OUTCOME, kind=Kind.RATE, better=Better.HIGHER, window=60.0, goal=True),
+)
+LIVE = (Phase.RUNNING, Phase.HELD, Phase.PROMOTED)
+
+counts = st.integers(0, 10_000)
+
+
+@st.composite
+def asked(draw: st.DrawFn) -> Rollout:
+    """Any rollout with the three metrics; promotion, where it has one, is not its only stage."""
+    found = draw(rollouts(challengers=draw(st.integers(1, 2))).filter(lambda r: not isinstance(r.stages[0], Promote)))
+
+    def equip(stage):
+        if isinstance(stage, Canary):
+            return replace(
+                stage, hold_for=draw(st.floats(0, 1e5)), budget=draw(st.sampled_from(((), (("errors", 5.0),))))
+            )
+        if isinstance(stage, Shadow):
+            return replace(stage, gates=draw(st.sampled_from(((), (("disagreement", 0.05),)))))
+        return stage
+
+    return replace(found, metrics=METRICS, stages=tuple(equip(stage) for stage in found.stages))
+
+
+@st.composite
+def standing(draw: st.DrawFn, rollout: Rollout) -> Position:
+    """A position that `apply` can lead to: promoted is in the last stage, running is not in it."""
+    found = draw(positions(rollout))
+    last = len(rollout.stages) - 1
+    if found.phase in (Phase.PROMOTED, Phase.FINISHED):
+        return replace(found, stage=last, step=0)
+    assume(not isinstance(rollout.stages[found.stage], Promote))
+    return replace(found, step_since=max(found.step_since, found.stage_since))
+
+
+@st.composite
+def evidence(draw: st.DrawFn, rollout: Rollout, position: Position) -> list[Evidence]:
+    """Any verdict, or no line at all, for each planned test; and now and then a line nobody asked for."""
+    found = []
+    for test in alpha_plan(rollout).stage(position.stage):
+        if not draw(st.booleans()) and draw(st.booleans()):
+            continue
+        verdict = draw(
+            st.sampled_from((Verdict.SAFE, Verdict.SAFE, Verdict.UNDECIDED, Verdict.UNMEASURED, Verdict.HARMFUL))
+        )
+        n, k = draw(counts), draw(counts)
+        found.append(
+            Evidence(
+                metric=test.metric.name,
+                kind=str(test.metric.kind),
+                arm=test.arm,
+                baseline="v1",
+                stage=test.stage_name,
+                step=None,
+                units={"v1": 5000, test.arm: n},
+                estimate=draw(st.none() | st.floats(-1, 1)),
+                lower=draw(st.none() | st.floats(-1, 0)),
+                upper=draw(st.none() | st.floats(0, 1)),
+                confidence=1.0 - test.alpha_harm,
+                e_value=draw(st.none() | st.floats(0, 1e9)),
+                limit=0.005,
+                better=str(test.metric.better),
+                role=test.role,
+                verdict=verdict,
+                events={"v1": 10, test.arm: k},
+                values=draw(st.none() | st.just({"v1": 0.002, test.arm: 0.01})),
+            )
+        )
+    return found
+
+
+@st.composite
+def cases(draw: st.DrawFn):
+    """Everything that one decision sees."""
+    rollout = draw(asked())
+    position = draw(standing(rollout))
+    arms = [arm.name for arm in rollout.challengers]
+    units = {arm: draw(counts) for arm in arms}
+    progress = Progress(
+        mirrored=draw(counts),
+        requests=draw(counts),
+        units=units,
+        step_units=draw(st.none() | st.fixed_dictionaries(dict.fromkeys(arms, counts))),
+    )
+    now = position.stage_since + draw(st.floats(0, 3e6))
+    return rollout, position, draw(evidence(rollout, position)), max(now, position.step_since), progress
+
+
+def after(rollout: Rollout, position: Position, move: Move | None, now: float) -> Position:
+    return position if move is None else apply(rollout, position, move, now)
+
+
+@given(cases())
+def test_every_decision_is_a_legal_move_with_words(case):
+    rollout, position, found, now, progress = case
+    decision = decide(rollout, position, found, now, progress)
+    after(rollout, position, decision.move, now)
+    assert decision.rule in {"harm", "overdue", "cleared", "unmeasured", "wait"}
+    assert decision.sentence.endswith(".")
+    if decision.move is None and decision.until is not None:
+        assert decision.until >= now
+
+
+@given(cases())
+def test_harm_outranks_everything(case):
+    rollout, position, found, now, progress = case
+    assume(position.phase in LIVE)
+    assume(any(line.verdict is Verdict.HARMFUL for line in found))
+    decision = decide(rollout, position, found, now, progress)
+    assert (decision.move, decision.rule) == (Move.ROLLBACK, "harm")
+
+
+@given(cases())
+def test_without_proven_harm_no_rule_calls_it_harm(case):
+    rollout, position, found, now, progress = case
+    assume(not any(line.verdict is Verdict.HARMFUL for line in found))
+    stage = rollout.stages[position.stage]
+    assume(not (isinstance(stage, Canary) and stage.budget))
+    assert decide(rollout, position, found, now, progress).rule != "harm"
+
+
+@given(cases(), st.data())
+def test_silence_never_raises_exposure(case, data):
+    rollout, position, found, now, progress = case
+    guardrails = [test.metric.name for test in alpha_plan(rollout).stage(position.stage) if test.role != "goal"]
+    assume(guardrails)
+    silent = data.draw(st.sampled_from(sorted(set(guardrails))))
+    arm = data.draw(st.sampled_from([arm.name for arm in rollout.challengers]))
+    rest = [line for line in found if (line.metric, line.arm) != (silent, arm)]
+    if data.draw(st.booleans()):
+        rest += [
+            replace(line, verdict=Verdict.UNMEASURED) for line in found if (line.metric, line.arm) == (silent, arm)
+        ]
+    decision = decide(rollout, position, rest, now, progress)
+    assert decision.move not in (Move.ADVANCE, Move.PROMOTE)
+    held = after(rollout, position, decision.move, now)
+    assert weight(rollout, held) <= weight(rollout, position) or decision.move is Move.FINISH
+
+
+@given(cases())
+def test_without_a_single_unit_nothing_is_raised(case):
+    rollout, position, found, now, _ = case
+    decision = decide(rollout, position, found, now, Progress())
+    assert decision.move not in (Move.ADVANCE, Move.PROMOTE)
+
+
+@given(cases(), st.randoms(use_true_random=False))
+def test_the_order_of_evidence_does_not_matter(case, random):
+    rollout, position, found, now, progress = case
+    shuffled = list(found)
+    random.shuffle(shuffled)
+    assert decide(rollout, position, shuffled, now, progress) == decide(rollout, position, found, now, progress)
+
+
+@given(cases())
+def test_nothing_waits_past_its_time(case):
+    rollout, position, found, _, progress = case
+    by_rule = position.phase is Phase.RUNNING or (position.phase is Phase.HELD and position.held_by == RULE)
+    stage = rollout.stages[position.stage]
+    if by_rule and not isinstance(stage, Promote):
+        late = max(position.stage_since + stage.until.at_most, position.step_since)
+        assert decide(rollout, position, found, late, progress).move is Move.ROLLBACK
+    if position.phase is Phase.PROMOTED:
+        watch = stage.watch if isinstance(stage, Promote) else 0.0
+        assert decide(rollout, position, found, position.stage_since + watch, progress).move in (
+            Move.FINISH,
+            Move.ROLLBACK,
+        )
+
+
+@given(cases())
+def test_a_persons_hold_is_ended_by_harm_alone(case):
+    rollout, position, found, now, progress = case
+    held = replace(position, phase=Phase.HELD, held_by="ada", held_since=now)
+    assume(not isinstance(rollout.stages[held.stage], Promote))
+    decision = decide(rollout, held, found, now, progress)
+    assert decision.move is None or decision.rule == "harm"
+
+
+@given(cases(), st.data())
+def test_a_rollout_left_to_its_rules_comes_to_an_end(case, data):
+    rollout, _, _, now, progress = case
+    position = Position(phase=Phase.RUNNING, stage_since=now, step_since=now)
+    for _ in range(60):
+        decision = decide(rollout, position, data.draw(evidence(rollout, position)), now, progress)
+        if decision.move is not None:
+            position = apply(rollout, position, decision.move, now)
+        if position.phase in (Phase.ROLLED_BACK, Phase.FINISHED):
+            return
+        if decision.move is None:
+            assert decision.until is not None
+            now = max(decision.until, now)
+    raise AssertionError(f"still {position} after 60 decisions")
