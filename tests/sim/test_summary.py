@@ -107,11 +107,18 @@ def _tally() -> dict[str, Any]:
     return {"requests": 1000, "failed": 2, "failures": {"timeout": 2}, "reset_in_flight": 3}
 
 
-def _said(trained: Trained, record: dict[str, Any] | None, counted: Delivered | None) -> dict[str, Any]:
+def _said(
+    trained: Trained,
+    record: dict[str, Any] | None,
+    counted: Delivered | None,
+    expected: Phase = Phase.ROLLED_BACK,
+    deaths: int = 0,
+) -> dict[str, Any]:
     return summary(
         SCENARIOS["bad"],
         record,
-        expected=Phase.ROLLED_BACK,
+        expected=expected,
+        deaths=deaths,
         seconds=31.2,
         trained=trained,
         fault="none",
@@ -149,6 +156,15 @@ def test_a_wrong_end_is_said_and_absence_is_not_zero(trained: dict[str, Trained]
     said = _said(trained["bad"], None, None)
     assert not said["as_expected"]
     assert sentences(said)
+
+
+def test_a_challenger_that_died_may_be_rolled_back_but_never_the_other_way_round(trained: dict[str, Trained]) -> None:
+    data, rolled_back, promoted = trained["bad"], _record("rolled_back"), _record("promoted")
+    assert not _said(data, rolled_back, None, Phase.PROMOTED)["as_expected"]
+    died = _said(data, rolled_back, None, Phase.PROMOTED, deaths=2)
+    assert died["as_expected"]
+    assert "died 2 times" in "\n".join(sentences(died))
+    assert not _said(data, promoted, None, Phase.ROLLED_BACK, deaths=2)["as_expected"]
 
 
 def test_a_ranking_names_the_preferred_ranker_and_what_an_ab_test_would_have_needed(

@@ -107,6 +107,7 @@ class Demo:
                 trained=trained,
                 fault=fault.value,
                 tally=tally,
+                deaths=lab.deaths.get("challenger", 0),
                 counted=None if self.asked.keep else _counted(lab.data, scenario),
                 ranking=self._ranking(lab, record, trained) if scenario.name == "ranking" and record else None,
             )

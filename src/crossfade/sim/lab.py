@@ -52,7 +52,10 @@ class Lab:
     serving: subprocess.Popen[bytes] | None = None
     users: Child | None = None
     ports: dict[str, int] = field(default_factory=dict)
+    deaths: dict[str, int] = field(default_factory=dict)
+    """How often each arm's model server died and was restarted."""
     _store: Store | None = None
+    _began: float = 0.0
 
     # -- beginning -------------------------------------------------------------------------------
 
@@ -70,24 +73,33 @@ class Lab:
         self._send_users(trained)
 
     def _serve_models(self, trained: Trained) -> None:
-        arms = (
-            ("champion", trained.champion, self.scenario.champion_ms, Fault.NONE),
-            ("challenger", trained.challenger, self.scenario.challenger_ms, self.fault),
-        )
-        for index, (arm, model, latency, fault) in enumerate(arms):
-            path = self.data / "demo" / f"{arm}.npz"
-            models.save(model, path)
+        self._began = time.monotonic()
+        for arm, model in (("champion", trained.champion), ("challenger", trained.challenger)):
+            models.save(model, self.data / "demo" / f"{arm}.npz")
             # Fixed here, so that a server that is restarted comes back where its clients look for it.
-            port = self.ports[arm] = _free_port()
-            command = [sys.executable, "-m", "crossfade.sim.model_server", "--model", str(path)]
-            command += ["--name", self.scenario.model, "--port", str(port), "--latency-ms", str(latency)]
-            command += ["--fault", fault.value, "--fault-after", str(self.fault_after)]
-            command += ["--seed", str(self.seed * 2 + index)]
-            self.servers.append(Child(arm, command, log=self.data / "logs" / f"{arm}.log"))
+            self.ports[arm] = _free_port()
+            self.servers.append(Child(arm, self._server_command(arm), log=self.data / "logs" / f"{arm}.log"))
         for server in self.servers:
             server.start()
         for server in self.servers:
             _wait(partial(_listens, self.ports[server.name]), f"the {server.name}'s model server", server.log)
+
+    def _server_command(self, arm: str) -> list[str]:
+        champion = arm == "champion"
+        latency = self.scenario.champion_ms if champion else self.scenario.challenger_ms
+        fault = Fault.NONE if champion else self.fault
+        # The time of good behaviour is the rollout's: a server that comes back does not get it again.
+        after = max(0.0, self.fault_after - (time.monotonic() - self._began))
+        command = [
+            sys.executable,
+            "-m",
+            "crossfade.sim.model_server",
+            "--model",
+            str(self.data / "demo" / f"{arm}.npz"),
+        ]
+        command += ["--name", self.scenario.model, "--port", str(self.ports[arm]), "--latency-ms", str(latency)]
+        command += ["--fault", fault.value, "--fault-after", f"{after:.1f}"]
+        return [*command, "--seed", str(self.seed * 2 + (not champion))]
 
     def _serve(self, spec: Path) -> None:
         command = [sys.executable, "-m", "crossfade.cli.main", "serve", str(spec), "--data", str(self.data)]
@@ -153,7 +165,10 @@ class Lab:
         """Restart a model server that died, as a service manager would; raises LabError when serving itself died."""
         now = time.monotonic()
         for server in self.servers:
-            server.revive(now)
+            if server.pid is None:
+                server.command = self._server_command(server.name)
+            if server.revive(now):
+                self.deaths[server.name] = self.deaths.get(server.name, 0) + 1
         if self.serving is not None and self.serving.poll() is not None:
             raise LabError(f"crossfade serve ended; what it said is in {self.data / 'logs' / 'serve.log'}")
         if self.users is not None and self.users.pid is None:

@@ -28,10 +28,15 @@ def summary(
     tally: Record | None,
     counted: Delivered | None,
     ranking: Record | None = None,
+    deaths: int = 0,
 ) -> dict[str, Any]:
-    """The summary of one scenario. `counted` is None while the facts are still being written."""
+    """The summary of one scenario. `counted` is None while the facts are still being written.
+
+    `deaths` counts how often the challenger's server went away without being told to: after that, rolling back is
+    right even for the better model.
+    """
     phase = record["phase"] if record else None
-    ended = phase == expected
+    ended = phase == expected or (deaths > 0 and phase == Phase.ROLLED_BACK)
     return {
         "scenario": scenario.name,
         "title": scenario.title,
@@ -40,6 +45,7 @@ def summary(
         "expected": str(expected),
         "phase": phase,
         "as_expected": ended,
+        "challenger_deaths": deaths,
         "seconds": round(seconds, 1),
         "sentence": record["sentence"] if record else "The rollout has no record.",
         "held_out": {"champion": trained.champion_score, "challenger": trained.challenger_score},
@@ -111,6 +117,10 @@ def sentences(said: Record) -> list[str]:
     wanted = str(said["expected"]).replace("_", " ")
     first = f"{said['rollout']} ended {ended} after {said['seconds']:.0f} s"
     lines = [f"{first}, as it should." if said["as_expected"] else f"{first}; it should have been {wanted}."]
+    if said["challenger_deaths"]:
+        times = "once" if said["challenger_deaths"] == 1 else f"{whole(said['challenger_deaths'])} times"
+        right = "" if said["expected"] == Phase.ROLLED_BACK else ", so rolling back is right too"
+        lines.append(f"The challenger's server died {times} and was restarted{right}.")
     # The last decision, not the present sentence: that may already speak of what comes next.
     lines.append(f"Why: {said['decisions'][-1]['reason'] if said['decisions'] else said['sentence']}")
     harm = _harm_in_words(said["harmed"]) if said["harmed"] else _harm_so_far(said["harm"])
