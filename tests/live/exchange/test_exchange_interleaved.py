@@ -6,6 +6,7 @@ import json
 
 from crossfade.facts import Shown
 from crossfade.live.exchange.messages import Record, Reply
+from crossfade.spec.model import Protocol, Ranking
 
 from .playbook import JSON, STREAM, Playbook, route
 
@@ -83,6 +84,37 @@ def test_a_stream_cannot_be_merged() -> None:
     play.goes_on(0, "!", "exposed v2 by v1 200 0ms", "more !.", ended=True).is_done()
 
 
+BINARY = (*JSON, (b"Inference-Header-Content-Length", b"12"))
+COLUMNS = {"protocol": Protocol.OPEN_INFERENCE, "ranking": Ranking(items="$.outputs[0].data")}
+
+
+def columns(**outputs: list[object]) -> str:
+    listed = [{"name": name, "datatype": "BYTES", "shape": [len(data)], "data": data} for name, data in outputs.items()]
+    return json.dumps({"outputs": listed})
+
+
+def test_a_list_that_cannot_be_put_in_is_shown_to_nobody() -> None:
+    ours, theirs = columns(ids=["a", "b"], titles=["A", "B"]), columns(ids=["c", "d"])
+    play = Playbook(route("interleave", **COLUMNS)).begins(*ASKED).replies(1, theirs)
+    expected = ("shown a,b but unmergeable", "exposed v2 by v1 200 0ms", f"reply 200 {ours}.")
+    play.replies(0, ours, *expected).is_done()
+    (shown,) = [c.fact for c in play.commands if isinstance(c, Record) and isinstance(c.fact, Shown)]
+    assert shown.owners == ("", "")
+
+
+def test_a_challengers_binary_tensors_are_unread_and_no_failure() -> None:
+    ours = columns(ids=["a", "b"])
+    play = Playbook(route("interleave", **COLUMNS)).begins(*ASKED)
+    play.replies(1, '{"outputs":[', "cancel 1", headers=BINARY, ended=False)
+    play.replies(0, ours, "shown a,b but unreadable", "exposed v2 by v1 200 0ms", f"reply 200 {ours}.").is_done()
+
+
+def test_a_champions_binary_tensors_pass_through() -> None:
+    play = Playbook(route("interleave", **COLUMNS)).begins(*ASKED).replies(1, columns(ids=["a"]))
+    play.replies(0, "raw", "shown  but unreadable", "exposed v2 by v1 200 0ms", "reply 200 raw.", headers=BINARY)
+    play.is_done()
+
+
 def test_units_outside_see_the_champion_alone() -> None:
     Playbook(route("interleave", weight=0.0)).begins("call 0 v1 8s")
     Playbook(route("interleave"), unit="").begins("call 0 v1 8s")
@@ -97,3 +129,14 @@ def _arrived(at: float, call: int, body: str, headers: tuple[tuple[bytes, bytes]
     from crossfade.live.exchange.messages import Arrived, Head
 
     return Arrived(at, call, Head(200, b"OK", headers), body.encode(), True)
+
+
+def test_an_ejected_challenger_is_not_asked_and_the_champions_list_is_no_evidence() -> None:
+    play = Playbook(route("interleave"), ejected=True).begins("call 0 v1 8s")
+    play.at(1).replies(
+        0,
+        '{"items": [{"id": "a"}]}',
+        "shown a but ejected",
+        "exposed v2 by v1 200 failed ejected 1000ms",
+        'reply 200 {"items": [{"id": "a"}]}.',
+    ).is_done()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from crossfade.live.exchange.messages import Head
 from crossfade.live.protocols import document
 from crossfade.live.protocols.base import Invalid, Prediction, Wire
+from crossfade.live.protocols.open_inference import HEADER_LENGTH
 from crossfade.spec.model import Protocol
 
 LIMIT = 1 << 20
 """Bytes of one reply that are held or copied in order to be read; larger replies pass through unread."""
 
+_BINARY = HEADER_LENGTH.encode()
 _CODINGS = frozenset((b"", b"identity", b"gzip", b"x-gzip", b"deflate"))
 
 
@@ -31,6 +33,11 @@ def readable(head: Head) -> bool:
             case _:
                 pass
     return True
+
+
+def listable(head: Head) -> bool:
+    """Whether a reply is readable and its list could be taken apart: not one of raw tensors behind a JSON header."""
+    return readable(head) and not any(len(name) == len(_BINARY) and name.lower() == _BINARY for name, _ in head.headers)
 
 
 def prediction(wire: Wire, head: Head, body: bytes) -> Prediction | Invalid:

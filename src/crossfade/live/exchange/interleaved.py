@@ -6,7 +6,7 @@ from typing import assert_never
 
 from crossfade.facts import Shown
 from crossfade.live import interleave
-from crossfade.live.exchange.examine import decoded, readable
+from crossfade.live.exchange.examine import decoded, listable
 from crossfade.live.exchange.exposure import Asked, Exposure
 from crossfade.live.exchange.gathered import Gathered
 from crossfade.live.exchange.messages import (
@@ -26,12 +26,16 @@ from crossfade.live.exchange.messages import (
     Started,
 )
 from crossfade.live.exchange.served import Served
+from crossfade.live.health import EJECTED
 from crossfade.live.protocols.base import Invalid, Wire
 from crossfade.live.routes import Route
 from crossfade.spec.model import Arm, Ranking
 
 A, B = 0, 1
 """The champion's call, and the challenger's."""
+
+UNREAD = ("large", "unreadable")
+"""A challenger's reply that we cannot merge is no failure of the challenger."""
 
 Listed = list[tuple[str, object]]
 
@@ -54,7 +58,15 @@ class Interleaved:
     )
 
     def __init__(
-        self, route: Route, asked: Asked, *, challenger: Arm, exposure: Exposure, extra: Headers, wire: Wire
+        self,
+        route: Route,
+        asked: Asked,
+        *,
+        challenger: Arm,
+        exposure: Exposure,
+        extra: Headers,
+        wire: Wire,
+        ejected: bool = False,
     ) -> None:
         assert route.ranking is not None
         self._ranking: Ranking = route.ranking
@@ -69,6 +81,8 @@ class Interleaved:
         self._passing: Served | None = None
         """Takes over once it is settled that one arm's reply goes out unmerged."""
         self._done = False
+        if ejected:
+            self._sides[B].end(asked.start, EJECTED)
 
     @property
     def done(self) -> bool:
@@ -85,7 +99,8 @@ class Interleaved:
             case Begun():
                 champion, challenger = self._arms
                 room = min(champion.timeout, self._route.deadline)
-                return [Call(A, champion, room), Call(B, challenger, min(challenger.timeout, room))]
+                ours: list[Command] = [Call(A, champion, room)]
+                return ours if self._sides[B].over else [*ours, Call(B, challenger, min(challenger.timeout, room))]
             case Arrived():
                 return self._arrived(event)
             case Failed() | Late() if self._sides[event.call].over:
@@ -111,7 +126,7 @@ class Interleaved:
         head = side.head
         if head is None:
             return []
-        if side.failure == "large" or (head.status < 300 and not readable(head)):
+        if side.failure == "large" or (head.status < 300 and not listable(head)):
             reason = "large" if side.failure == "large" else "unreadable"
             if event.call == A:
                 return self._pass_unread(event, reason)
@@ -131,7 +146,7 @@ class Interleaved:
             else:
                 self._lists[call] = found
         if call == B:
-            if side.failure:
+            if side.failure and side.failure not in UNREAD:
                 self._exposure.failed(side.failure, at)
             self._exposure.timed(at)
         return self._conclude(at)
@@ -178,6 +193,9 @@ class Interleaved:
         plain = decoded(champion.head, champion.body)
         assert isinstance(plain, bytes)  # its list was read from there
         body = self._wire.merged(plain, self._ranking, objects)
+        if body is plain:
+            # The champion's reply cannot take these items, so nobody would see the list that was drawn.
+            return self._hand_over(A, "unmergeable", at)
         names = {interleave.CHAMPION: self._arms[A].name, interleave.CHALLENGER: self._arms[B].name}
         owners = tuple(names.get(owner, "") for owner in merged.owners)
         both = f"{self._arms[A].name}+{self._arms[B].name}"
@@ -250,6 +268,8 @@ class Interleaved:
 
 
 def _excluded(side: Gathered) -> str:
+    if side.failure in UNREAD or side.failure == EJECTED:
+        return side.failure
     return "late" if side.failure == "timeout" else "one-ranker"
 
 
