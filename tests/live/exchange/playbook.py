@@ -106,9 +106,10 @@ def _fact(fact: Fact) -> str:
 class Playbook:
     """`at(seconds)` sets the clock; each event method takes what is expected to be done, in order."""
 
-    def __init__(self, route: Route, unit: str = "u", **changes: Any) -> None:
+    def __init__(self, route: Route, unit: str = "u", *, ejected: bool = False, **changes: Any) -> None:
         request = asked(unit, **changes)
-        self.exchange: Exchange = exchange(route, request, assign(route, unit) if unit else Assigned("v1", 0.0, True))
+        assigned = assign(route, unit) if unit else Assigned("v1", 0.0, True)
+        self.exchange: Exchange = exchange(route, request, assigned, ejected=ejected)
         self.clock = 0.0
         self.commands: list[Command] = []
 

@@ -178,7 +178,8 @@ def test_every_request_is_answered_and_recorded_exactly_once(mode: str, draw: st
     arms = (CHALLENGER, Arm(name="v3", url="http://three")) if mode == "shadow" else (CHALLENGER,)
     there = route(mode, challengers=arms, noise=draw.draw(st.sampled_from([0.0, 1.0])) if mode == "shadow" else 0.0)
     unit = draw.draw(st.sampled_from(["u", ""]))
-    machine = exchange(there, asked(unit), assign(there, unit))
+    ejected = draw.draw(st.booleans())
+    machine = exchange(there, asked(unit), assign(there, unit), ejected=ejected)
     runner, at = Runner(), 0.0
     event: Event = Begun(at)
     for _ in range(400):
@@ -206,6 +207,9 @@ def test_every_request_is_answered_and_recorded_exactly_once(mode: str, draw: st
     assert len(runner.pairs) <= (2 if mode == "shadow" else 0)
     if fact.served_by and "+" not in fact.served_by and not (runner.left or runner.aborted):
         assert runner.delivered in runner.seen.values(), "the reply is some model's, byte for byte"
+    if ejected and unit and mode not in ("champion", "shadow"):
+        assert (fact.arm, fact.failed, fact.served_by in ("v1", "")) == ("v2", True, True)
+        assert fact.reason == "ejected"
     if mode == "shadow":
         # The user's line is what it would have been without any copy.
         assert fact.served_by in ("v1", "")

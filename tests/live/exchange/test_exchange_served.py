@@ -139,3 +139,18 @@ def test_outside_every_route_nothing_is_added_or_recorded() -> None:
     assert isinstance(reply, Reply)
     assert reply.extra == ()
     assert through.done
+
+
+def test_an_ejected_challengers_unit_gets_the_champion_at_once_and_stays_its_own() -> None:
+    play = Playbook(route("canary"), ejected=True).begins("call 0 v1 8s")
+    play.at(0.5).replies(0, "{}", "exposed v2 by v1 200 failed ejected 500ms", "reply 200 {}.").is_done()
+
+
+def test_behind_an_ejected_challenger_there_is_nobody_but_the_champion() -> None:
+    play = Playbook(route("promote"), ejected=True).begins("call 0 v1 8s")
+    play.at(1).replies(0, "x", "exposed v2 by v1 500 failed ejected 1000ms", "reply 500 x.", status=500).is_done()
+
+
+def test_ejection_is_nothing_to_a_unit_of_the_champion() -> None:
+    play = Playbook(route("canary", weight=0.0), ejected=True).begins("call 0 v1 8s")
+    play.replies(0, "{}", "exposed v1 by v1 200 0ms", "reply 200 {}.").is_done()

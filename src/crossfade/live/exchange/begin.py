@@ -33,8 +33,11 @@ class Exchange(Protocol):
         ...
 
 
-def exchange(route: Route, asked: Asked, assigned: Assigned) -> Exchange:
-    """The exchange of one request on a route. It states exactly one `Exposed` fact."""
+def exchange(route: Route, asked: Asked, assigned: Assigned, *, ejected: bool = False) -> Exchange:
+    """The exchange of one request on a route. It states exactly one `Exposed` fact.
+
+    `ejected`: the assigned challenger is out; the champion serves at once, and the unit stays where it was assigned.
+    """
     exposure = Exposure(route, asked, assigned)
     extra: Headers = ((DECISION, asked.decision_id.encode()),)
     champion = route.champion
@@ -49,16 +52,20 @@ def exchange(route: Route, asked: Asked, assigned: Assigned) -> Exchange:
         return served
     arm = _arm(route, assigned.arm)
     challenged = arm is not champion
+    ejected = ejected and challenged
+    if ejected:
+        exposure.ejected()
     if challenged and route.mode == "interleave" and route.ranking is not None and wire is not None:
-        return Interleaved(route, asked, challenger=arm, exposure=exposure, extra=extra, wire=wire)
+        return Interleaved(route, asked, challenger=arm, exposure=exposure, extra=extra, wire=wire, ejected=ejected)
     return Served(
-        first=arm,
-        behind=champion if challenged else None,
+        first=champion if ejected else arm,
+        behind=champion if challenged and not ejected else None,
         deadline=route.deadline,
         exposure=exposure,
         extra=extra,
         reveal=route.reveal,
-        wire=wire if route.mode in _EXPERIMENTS else None,
+        wire=wire if route.mode in _EXPERIMENTS and not ejected else None,
+        assigned=not ejected,
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from crossfade.facts import Exposed
 from crossfade.live.assign import Assigned
+from crossfade.live.health import EJECTED
 from crossfade.live.routes import Route
 
 CLIENT_LEFT = "client-left"
@@ -27,7 +28,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Exposure:
-    """The assigned arm's fate, set by `failed`, `timed` and `left`, and stated by `fact`."""
+    """The assigned arm's fate, set by `failed`, `ejected`, `timed` and `left`, and stated by `fact`."""
 
     __slots__ = ("_asked", "_assigned", "_latency", "_reason", "_route", "_wrong")
 
@@ -45,6 +46,11 @@ class Exposure:
             self._wrong = True
             self._reason = reason
         self.timed(at)
+
+    def ejected(self) -> None:
+        """The assigned arm is out and was not asked. It failed this unit, in the time that the unit waited."""
+        self._wrong = True
+        self._reason = EJECTED
 
     def timed(self, at: float) -> None:
         """The assigned arm's answer was whole, or lost, at this moment; the first call counts."""
