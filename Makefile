@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-full lint bench clean
+.PHONY: demo test test-full test-servers lint bench clean
 
 demo: $(STAMP)
 	$(BIN)/crossfade demo
@@ -20,6 +20,13 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Real servers that tests compare with; a test whose server is missing is skipped and says so.
+test-servers:
+	@if command -v nginx >/dev/null || test -x /usr/sbin/nginx; then echo "nginx is here"; \
+	elif [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light; \
+	else echo "nginx is missing: install it as root (Debian: apt-get install nginx-light)"; exit 1; fi
 
 # uv where it is present, because it is quick; pip otherwise, because it is everywhere.
 $(STAMP): pyproject.toml

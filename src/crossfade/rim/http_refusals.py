@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+# WSGI servers cannot tell these from the real ones.
+_MISSPELT = (b"content_length", b"transfer_encoding")
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE)
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
+_OTHER_PROTOCOL = re.compile(rb"(?:^|\r\n)[A-Z]+ +[^ \r\n]+ +RTSP/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +70,12 @@ def check(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], mo
         match len(name):
             case 4 if name.lower() == b"host":
                 hosts += 1
+                if not _names_a_host(value):
+                    raise Malformed(400, "the Host header names no host", "send a name or address and perhaps a port")
             case 6 if name.lower() == b"expect":
                 expects = modern and value.lower() == b"100-continue"
             case 14 if name.lower() == b"content-length":
+                # llhttp takes ASCII digits only, and only once.
                 framed = True
                 if int(value) > limits.body_bytes:
                     raise too_large_body(limits)
@@ -70,13 +83,20 @@ def check(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], mo
                 framed = True
                 if not modern or value.lower() != b"chunked":
                     raise Malformed(400, "this Transfer-Encoding cannot be taken apart", "send `chunked` alone")
+            case 14 | 17 if name.lower() in _MISSPELT:
+                raise Malformed(400, "an underscore in a framing header", "write it with a hyphen")
     if size + len(target) > limits.head_bytes:
         raise too_large_head(limits)
     if hosts > 1 or (hosts == 0 and modern):
         raise Malformed(400, f"a request has exactly one Host header, this one has {hosts}", "send one")
-    if method == "CONNECT":
-        raise Malformed(501, "this is no forward proxy", "send requests for the models served here")
+    if method in ("CONNECT", "TRACE"):
+        raise Malformed(501, f"{method} is not served here", "send requests for the models served here")
     return Checked(_origin_form(target), framed, expects)
+
+
+def other_protocol(data: bytes) -> bool:
+    """A request line of RTSP, whose words llhttp takes for HTTP's."""
+    return b" RTSP/" in data and _OTHER_PROTOCOL.search(data) is not None
 
 
 def malformed(error: str) -> Refusal:
@@ -96,10 +116,31 @@ def too_large_body(limits: Limits) -> Malformed:
 
 def _origin_form(target: bytes) -> bytes:
     """Path and query of a request target; the absolute form loses its authority."""
-    if target.startswith(b"/") or target == b"*":
-        return target
-    _, found, rest = target.partition(b"://")
-    if not found:
-        raise Malformed(400, "the request target is neither a path nor a url", "send the path and query")
-    slash = rest.find(b"/")
-    return rest[slash:] if slash >= 0 else b"/"
+    if not target.startswith(b"/"):
+        absolute = _ABSOLUTE.match(target)
+        if absolute is None or not _names_a_host(absolute[1]):
+            raise Malformed(400, "the request target is neither a path nor an http url", "send the path and query")
+        rest = target[absolute.end() :]
+        target = rest if rest.startswith(b"/") else b"/" + rest
+    if b"%" in target or b"/." in target or b"#" in target:
+        _check_path(target)
+    return target
+
+
+def _check_path(target: bytes) -> None:
+    """Refuse what servers behind us would cut off, or resolve to somewhere else than the route that was matched."""
+    path = target.partition(b"?")[0]
+    if b"#" in target:
+        raise Malformed(400, "a fragment in the request target", "send the path and query alone")
+    if _BROKEN_ESCAPE.search(path):
+        raise Malformed(400, "an escape in the path that stands for nothing", "write each as % and two hex digits")
+    depth = 0
+    for segment in unquote_to_bytes(path).split(b"/"):
+        depth += -1 if segment == b".." else 0 if segment in (b"", b".") else 1
+        if depth < 0:
+            raise Malformed(400, "the path leads above its root", "send a path without `..`")
+
+
+@lru_cache(maxsize=1024)
+def _names_a_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None and b".." not in value

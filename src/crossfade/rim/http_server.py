@@ -10,7 +10,16 @@ import httptools
 
 from crossfade.live.exchange.messages import Head, Headers
 from crossfade.live.exchange.problems import problem
-from crossfade.rim.http_refusals import Limits, Malformed, Refusal, check, malformed, too_large_body, too_large_head
+from crossfade.rim.http_refusals import (
+    Limits,
+    Malformed,
+    Refusal,
+    check,
+    malformed,
+    other_protocol,
+    too_large_body,
+    too_large_head,
+)
 from crossfade.rim.http_request import Request
 from crossfade.rim.http_text import CONTINUE, LAST_CHUNK, chunk, reply_lines
 
@@ -87,6 +96,7 @@ class ClientConnection(asyncio.Protocol):
         "_since",
         "_size",
         "_target",
+        "_trailer_bytes",
         "_transport",
         "_turn",
         "_until_close",
@@ -114,7 +124,7 @@ class ClientConnection(asyncio.Protocol):
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._size = self._head_bytes = 0
+        self._size = self._head_bytes = self._trailer_bytes = 0
         self._head_done = self._expects = self._framed = False
         self._modern = True
         self._method = ""
@@ -133,6 +143,9 @@ class ClientConnection(asyncio.Protocol):
             return
         if not self._head_done:
             self._head_bytes += len(data)
+            if other_protocol(data):
+                self._refuse(malformed("the request line is not HTTP's"))
+                return
         try:
             self._feed(data)
             if not self._head_done and self._head_bytes > self._host.limits.head_bytes:
@@ -196,8 +209,16 @@ class ClientConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers are discarded (RFC 9110 §6.5)."""
-        if not self._head_done and not self._replaying:
+        if self._replaying:
+            return
+        if not self._head_done:
             self._headers.append((name, value))
+            return
+        self._trailer_bytes += len(name) + len(value)
+        if self._trailer_bytes > self._host.limits.head_bytes:
+            raise too_large_head(self._host.limits)
+        if name.lower() in _BODIES:
+            raise Malformed(400, "a trailer that speaks of framing", "send it as a header, once")
 
     def on_headers_complete(self) -> None:
         """The head is whole: refuse what is ambiguous before anybody acts on it."""
