@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossfade.judge.plan import alpha_plan
@@ -12,6 +12,7 @@ from judge.decide.rollouts import AB, CANARY, COMPLAINT, ERRORS, LATENCY, PROMOT
 from judge.questions import percent
 
 
+@settings(deadline=None)
 @given(
     metrics=st.sets(st.sampled_from((ERRORS, LATENCY, COMPLAINT, PURCHASE)), min_size=0),
     challengers=st.integers(1, 3),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossfade.judge.evidence import Evidence
@@ -78,12 +78,14 @@ def same(one: Evidence, other: Evidence) -> None:
     assert (one.verdict, one.units, one.events, one.reason) == (other.verdict, other.units, other.events, other.reason)
 
 
+@settings(deadline=None)
 @given(st.lists(bucket, min_size=1, max_size=12))
 def test_first_events_tell_the_same_in_fine_buckets_and_in_coarse_ones(rows):
     moments = rates(rows)
     same(ask(moments), ask(merged(moments)))
 
 
+@settings(deadline=None)
 @given(st.lists(bucket, min_size=1, max_size=12), st.integers(0, 12))
 def test_an_empty_bucket_tells_nothing(rows, where):
     moments = rates(rows)
@@ -100,6 +102,7 @@ def test_an_empty_bucket_tells_nothing(rows, where):
     same(ask(replace(moments, settled=True)), ask(replace(wider, settled=True)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 200)), min_size=1, max_size=10))
 def test_pairs_tell_the_same_in_any_buckets_and_any_order(rows):
     def pairs(found):
@@ -112,6 +115,7 @@ def test_pairs_tell_the_same_in_any_buckets_and_any_order(rows):
         same(ask(pairs(rows), stage), ask(pairs(rows[::-1]), stage))
 
 
+@settings(deadline=None)
 @given(st.integers(2000, 100_000), st.floats(0.01, 0.1))
 def test_a_step_with_another_base_rate_moves_no_estimate(units, rate):
     calm = rates([(0, units, rate, rate), (2, units, rate, rate)])

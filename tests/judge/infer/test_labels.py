@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.special import logit
@@ -22,6 +22,7 @@ lines = st.one_of(
 signs = st.sampled_from((-1, 1))
 
 
+@settings(deadline=None)
 @given(share=shares, base=rates, line=lines, sign=signs, along=st.floats(0, 1), beyond=st.floats(0, 1))
 def test_no_bet_gains_on_average_anywhere_in_the_null(share, base, line, sign, along, beyond):
     a, m = line
@@ -36,6 +37,7 @@ def test_no_bet_gains_on_average_anywhere_in_the_null(share, base, line, sign, a
     assert (gain <= 1.0 + 1e-9).all()
 
 
+@settings(deadline=None)
 @given(share=shares, base=rates, line=lines, sign=signs)
 def test_a_bet_is_the_likelihood_ratio_of_the_odds_ratio_it_stands_for(share, base, line, sign):
     a, m = line
@@ -51,6 +53,7 @@ def test_a_bet_is_the_likelihood_ratio_of_the_odds_ratio_it_stands_for(share, ba
     np.testing.assert_allclose(found, sign * labels.DELTAS, rtol=1e-4, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(share=shares, base=rates, sign=signs)
 def test_a_right_prediction_leaves_each_arm_fair_alone(share, base, sign):
     bet = labels.bets(np.array([share]), np.array([base]), np.ones(1), np.zeros(1), sign)
@@ -58,6 +61,7 @@ def test_a_right_prediction_leaves_each_arm_fair_alone(share, base, sign):
         np.testing.assert_allclose(base * np.exp(hit) + (1 - base) * np.exp(miss), 1.0, rtol=1e-9)
 
 
+@settings(deadline=None)
 @given(n_a=st.integers(1, 3000), n_b=st.integers(1, 3000), rate=st.floats(0, 1), sign=signs, line=lines)
 def test_counts_that_match_the_null_exactly_are_never_evidence_however_uneven_the_arms(n_a, n_b, rate, sign, line):
     a, m = line
@@ -141,6 +145,7 @@ def events_of(share, k_a, k_b, units, *, step=0):
     )
 
 
+@settings(deadline=None)
 @given(k_a=st.integers(0, 200), k_b=st.integers(0, 50), share=shares, line=lines)
 def test_one_more_event_in_b_speaks_for_harm_and_against_safety(k_a, k_b, share, line):
     slope, offset = np.array([line[0]]), np.array([line[1]])
@@ -150,6 +155,7 @@ def test_one_more_event_in_b_speaks_for_harm_and_against_safety(k_a, k_b, share,
     assert labels.events_log_e(more, slope, offset, -1) < labels.events_log_e(fewer, slope, offset, -1)
 
 
+@settings(deadline=None)
 @given(share=shares, line=lines, sign=signs, p_a=st.floats(0, 0.4))
 def test_an_event_bet_with_its_payment_gains_nothing_at_the_margin(share, line, sign, p_a):
     a, m = line

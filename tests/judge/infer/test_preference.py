@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import quad
@@ -35,6 +35,7 @@ def test_the_one_sided_value_is_the_cut_prior_integrated(wins, losses):
     assert math.exp(share_log_e(wins, losses, 0.5, +1)) == pytest.approx(expected, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(share=st.floats(0.05, 0.95), sign=st.sampled_from((-1, 1)), beyond=st.floats(0, 1))
 def test_one_vote_gains_nothing_under_the_null(share, sign, beyond):
     true = share * (1 - beyond) if sign > 0 else share + beyond * (1 - share)

@@ -23,8 +23,8 @@ DELTAS: Floats = np.array([0.06, 0.18, 0.4, 0.7, 1.2, 2.2, 4.5])
 WEIGHTS: Floats = np.array([0.5, 2.0, 1.5, 3.0, 1.5, 1.0, 0.7]) / 10.2
 """The stake on each: most on 20 % more, which tests of conversion look for, and on twice as much, which canaries do."""
 
-FIRST_RATES: Floats = np.array([0.001, 0.01, 0.05, 0.2, 0.5])
-"""Base rates averaged over while no past exists to learn one from."""
+FIRST_RATES: Floats = np.array([0.001, 0.01, 0.06, 0.25, 0.5, 0.75, 0.94, 0.99, 0.999])
+"""Base rates averaged over while no past exists to learn one from; the same for an event as for its opposite."""
 
 EPOCH_GROWTH = 1.4
 """The base rate is learnt anew whenever the units seen have grown by this factor."""
@@ -225,10 +225,10 @@ def log_mean_exp(log_e: Floats, axis: int) -> Floats:
     return cast(Floats, np.log(np.exp(log_e - top).mean(axis=axis)) + top.squeeze(axis))
 
 
-def mixture(log_e: Floats) -> Floats:
-    """The log of the weighted average over `DELTAS`, the last axis."""
+def mixture(log_e: Floats, weights: Floats = WEIGHTS) -> Floats:
+    """The log of the weighted average over the last axis, by default over `DELTAS`."""
     top = log_e.max(axis=-1)
-    return cast(Floats, np.log(np.exp(log_e - top[..., None]) @ WEIGHTS) + top)
+    return cast(Floats, np.log(np.exp(log_e - top[..., None]) @ weights) + top)
 
 
 def _informative(share: Floats) -> np.ndarray:
