@@ -126,15 +126,15 @@ async def test_both_arms_down_is_one_error_and_one_exposure() -> None:
 
 async def test_a_challenger_killed_in_mid_traffic_fails_no_request() -> None:
     async with ToyServer(slow(0.002, echoes)) as one, ToyServer(slow(0.002, echoes)) as two:
-        async with gate(route(one.url, two.url, mode="promote", weight=1.0, protocol=Protocol.OPENAI_CHAT)) as gw:
+        async with gate(route(one.url, two.url, mode="promote", weight=1.0, protocol=Protocol.JSON)) as gw:
             wrong = []
 
             async def traffic(who: int) -> None:
                 client = await Client.to(gw.port)
                 for number in range(60):
-                    client.send(post(b"%d-%d" % (who, number)))
+                    client.send(post(b'"%d-%d"' % (who, number)))
                     answer = await client.answer()
-                    if (answer.status, answer.body) != (200, b"%d-%d" % (who, number)):
+                    if (answer.status, answer.body) != (200, b'"%d-%d"' % (who, number)):
                         wrong.append(answer)
 
             users = [asyncio.ensure_future(traffic(who)) for who in range(8)]

@@ -43,7 +43,7 @@ def test_it_accepts_what_parses(text: str) -> None:
         ("hold_for: 10m", "hold_for: 10 minutes"),
         ("kind: mean", "kind: ratio"),
         ("better: lower, guardrail: {margin: 0.5pp}", "better: less, guardrail: {margin: 0.5pp}"),
-        ("protocol: open-inference ", "protocol: openai-chat "),
+        ("protocol: open-inference ", "protocol: grpc "),
         ("unit: header:x-user-id", "unit: x-user-id"),
         ("route: /v2", "route: v2"),
         ("margin: 0.5pp", "margin: half"),

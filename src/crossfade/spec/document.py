@@ -30,7 +30,7 @@ class ArmDocument(Written):
     url: Annotated[str, words.URL]
     """Where the model server listens, such as http://127.0.0.1:8101; the request's path is added to it."""
     model: Annotated[str, words.text("a model's name, without spaces or '/'", r"[^\s/?#\x00-\x1f\x7f]+")] | None = None
-    """The model's name at this URL, where it differs from the name in the route."""
+    """The model's name at this URL, where it differs from the name that clients use; theirs is put back in replies."""
     timeout: Duration = 30.0
     """How long this arm may take for one request. 30s unless written."""
 
@@ -95,7 +95,7 @@ class Document(Written):
     route: Annotated[str, words.ROUTE]
     """Path prefix of the requests this rollout is about, such as /v2/models/ranker/infer."""
     protocol: Annotated[Protocol, words.PROTOCOL]
-    """The wire protocol of the models: open-inference, json, mlflow or predict-v1."""
+    """The wire protocol of the models: open-inference, json, mlflow, predict-v1 or openai-chat."""
     unit: FieldName
     """Who is randomised: header:NAME, cookie:NAME, json:$.path, or request for each request by itself."""
     champion: ArmDocument

@@ -78,7 +78,7 @@ class Arm:
     name: str
     url: str
     model: str | None = None
-    """The model's name at this URL, where it differs from the public name in the route."""
+    """The model's name at this URL, where it differs from the public name that clients use."""
     timeout: float = 30.0
     """Seconds this arm may take for one request."""
 

@@ -20,12 +20,16 @@ def predicts(protocol: Protocol, method: str) -> bool:
     return method == "POST" or (protocol is Protocol.JSON and method == "GET")
 
 
-def readable(head: Head) -> bool:
-    """Whether a reply is a whole document of bounded size in a coding we know, as far as its head tells."""
+def readable(head: Head, *, streams: bool = False) -> bool:
+    """Whether a reply is a whole document of bounded size in a coding we know, as far as its head tells.
+
+    `streams`: an event stream will do as well, since it is read in a copy once it has passed.
+    """
     for name, value in head.headers:
         match len(name):
             case 12 if name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream"):
-                return False
+                if not streams:
+                    return False
             case 14 if name.lower() == b"content-length" and value.isdigit() and int(value) > LIMIT:
                 return False
             case 16 if name.lower() == b"content-encoding" and value.strip().lower() not in _CODINGS:

@@ -212,7 +212,8 @@ def _read(protocol: Protocol, answer: Answer) -> Prediction | str | None:
     """The prediction; the reason of a failure; None for an answer that cannot be read, which is no failure."""
     if answer.failure or answer.head is None:
         return answer.failure or "broken"
-    if not readable(answer.head):
+    reader = wire(protocol)
+    if not readable(answer.head, streams=reader.streams):
         return None
-    found = prediction(wire(protocol), answer.head, answer.body)
+    found = prediction(reader, answer.head, answer.body)
     return found.reason if isinstance(found, Invalid) else found

@@ -185,7 +185,9 @@ class Served:
         self._size = len(body)
         out: list[Command] = []
         if self._copy is not None:
-            observed = self._behind is None and 200 <= head.status < 300 and readable(head) and len(body) <= LIMIT
+            # A challenger's that could be held was weighed before; what is left to be read is a stream, as it passes.
+            streams = self._wire is not None and self._wire.streams
+            observed = 200 <= head.status < 300 and readable(head, streams=streams) and len(body) <= LIMIT
             self._copy = [body] if observed else None
         self._behind = None
         if event.ended:

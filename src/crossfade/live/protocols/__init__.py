@@ -8,6 +8,7 @@ from crossfade.live.protocols.base import Headers, Invalid, Prediction, Tensor, 
 from crossfade.live.protocols.json import Json
 from crossfade.live.protocols.mlflow import Mlflow
 from crossfade.live.protocols.open_inference import OpenInference
+from crossfade.live.protocols.openai_chat import OpenaiChat
 from crossfade.live.protocols.predict_v1 import PredictV1
 from crossfade.spec.model import Protocol
 
@@ -17,14 +18,12 @@ WIRES: Mapping[Protocol, Wire] = {
     Protocol.OPEN_INFERENCE: OpenInference(),
     Protocol.MLFLOW: Mlflow(),
     Protocol.PREDICT_V1: PredictV1(),
+    Protocol.OPENAI_CHAT: OpenaiChat(),
     Protocol.JSON: Json(),
 }
-"""The protocols that can be read, one stateless object each."""
+"""Every protocol's reader, one stateless object each."""
 
 
 def wire(protocol: Protocol) -> Wire:
-    """The reader of a protocol. Raises ValueError for one that cannot be read yet."""
-    found = WIRES.get(protocol)
-    if found is None:
-        raise ValueError(f"protocol {str(protocol)!r} cannot be read yet; allowed: {', '.join(WIRES)}")
-    return found
+    """The reader of a protocol."""
+    return WIRES[protocol]

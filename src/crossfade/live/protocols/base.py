@@ -39,6 +39,8 @@ class Wire(Protocol):
     """One wire protocol. Implementations are stateless."""
 
     name: str
+    streams: bool
+    """Whether a reply may come as server-sent events, to be read as a whole after they have passed."""
 
     def prediction(self, headers: Headers, body: bytes) -> Prediction | Invalid:
         """What a 2xx reply predicts, or why it is unusable. Never raises."""

@@ -15,6 +15,7 @@ class Json:
     """Replies whose meaning only their owner knows."""
 
     name = "json"
+    streams = False
 
     def prediction(self, headers: Headers, body: bytes) -> Prediction | Invalid:
         """One field a member of the top-level object, by path; `$` for any other document. Never raises."""

@@ -20,6 +20,7 @@ class OpenInference:
     """Outputs are compared by name; ids, versions, parameters and timings are not part of the prediction."""
 
     name = "open-inference"
+    streams = False
 
     def prediction(self, headers: Headers, body: bytes) -> Prediction | Invalid:
         """Each output as a tensor under its name. Never raises."""
