@@ -18,6 +18,7 @@ from crossfade.spec.model import (
     Kind,
     Margin,
     Metric,
+    Probe,
     Promote,
     Protocol,
     Ranking,
@@ -102,6 +103,7 @@ def test_every_key_that_is_accepted_reaches_the_rollout() -> None:
         DESIGN,
         ("unit: header:x-user-id", "unit: cookie:SID"),
         ("{name: v1, url: http://127.0.0.1:8101}", "{name: v1, url: https://a/b, model: m-1, timeout: 500ms}"),
+        ("url: http://127.0.0.1:8102}", "url: http://b, probe: {path: /ready, every: 2s, body: '[1]'}}"),
         ("alpha: 5%", "alpha: 0.01\nsalt: pepper\nreveal: true\nlease: 3s\ndeadline: 1m"),
         ("window: 24h, better: higher, goal: true", "window: 1w, outcome: sale, better: higher, goal: true"),
         ("hold_for: 10m", "hold_for: 90s, until: {at_most: 8d}"),
@@ -109,6 +111,7 @@ def test_every_key_that_is_accepted_reaches_the_rollout() -> None:
     rollout = parse(text)
     assert rollout.unit == Field(source=From.COOKIE, name="SID")
     assert rollout.champion == Arm(name="v1", url="https://a/b", model="m-1", timeout=0.5)
+    assert rollout.challenger.probe == Probe(path="/ready", every=2.0, body="[1]")
     assert (rollout.alpha, rollout.salt, rollout.reveal) == (0.01, "pepper", True)
     assert (rollout.lease, rollout.deadline) == (3.0, 60.0)
     assert rollout.metric("purchase").outcome == "sale"
@@ -267,6 +270,8 @@ MISTAKES: list[Mistake] = [
     ),
     one("name: v2,", "name: v1,", "challenger.name", "taken on line 6"),
     one("url: http://127.0.0.1:8102}", "url: http://a, timeout: 31s}", "challenger.timeout", "longer than the 30s"),
+    one("url: http://127.0.0.1:8101}", "url: http://a, probe: {path: /r}}", "champion.probe", "never left out"),
+    one("url: http://127.0.0.1:8102}", "url: http://a, probe: {path: r}}", "challenger.probe.path", "a path prefix"),
     one("json:$.platform]", "request]", "segments[1]", "a segment of its own"),
     one("ranking: {items: $.items, id: $.id}", "", "stages[2].interleave", "add the key 'ranking'"),
     one("{items: $.items,", "{items: '$.outputs[0].data',", "ranking.id", "the ids themselves", "$"),

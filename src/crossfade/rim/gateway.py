@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-from crossfade.facts import Compared, Dropped, Fact, Fault, Lease
+from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
 from crossfade.live import units
 from crossfade.live.assign import assign
 from crossfade.live.exchange import Asked, exchange, passing
@@ -19,6 +20,7 @@ from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
 from crossfade.live.routes import RouteTable
 from crossfade.rim import telemetry
+from crossfade.rim.health import Health
 from crossfade.rim.http_refusals import Limits
 from crossfade.rim.http_request import Request
 from crossfade.rim.http_server import ClientConnection
@@ -74,6 +76,7 @@ class Gateway:
         self.timers = Timers(loop, self.now)
         self.pool = Pool(loop)
         self.shadows = Shadows(loop)
+        self.health = Health(loop, self.now)
         self.telemetry = Telemetry(worker)
         self._recorder = recorder
         self._loop = loop
@@ -106,12 +109,17 @@ class Gateway:
             digest=request.digest() if route.mode == "interleave" else "",
             segments=tuple(_read(field, request) for field in route.segments) if route.segments else (),
         )
-        return Turn(self, connection, request, exchange(route, asked, assign(route, unit)), route.rollout)
+        assigned = assign(route, unit)
+        ejected = assigned.arm != route.champion.name and not self.health.admits(route.rollout, assigned.arm)
+        served = exchange(route, asked, assigned, ejected=ejected)
+        return Turn(self, connection, request, served, route.rollout)
 
     def note(self, fact: Fact) -> None:
         """Keep a fact and count it."""
         self._recorder.record(fact)
         self.telemetry.count(fact)
+        if type(fact) is Exposed:
+            self.health.told(fact)
 
     def compare(self, pair: Compare) -> None:
         """Set answers side by side; large ones off the loop, so that nobody waits for it."""
@@ -157,6 +165,7 @@ class Gateway:
         """Act on new routes; requests in flight end as they began."""
         if update.table is not None:
             self.table = update.table
+            self.health.adopt(update.table)
         if update.lease is not None:
             self.telemetry.figures.gauges["lease_held"] = float(update.lease)
             self.note(Lease(at=time.time(), worker=self.worker, held=update.lease))
@@ -176,6 +185,7 @@ class Gateway:
         gauges["client_connections"] = len(self._connections)
         gauges["upstream_connections"] = self.pool.open_connections
         gauges["copies_waiting"] = self.shadows.queued
+        gauges["arms_left_out"] = self.health.out
         gauges["recorder_healthy"] = float(self._recorder.healthy)
         self.pool.sweep()
         self.shadows.pool.sweep()
@@ -193,6 +203,7 @@ class Gateway:
             await asyncio.sleep(0.02)
         for connection in list(self._connections):
             connection.drop()
+        self.health.close()
         self.shadows.close()
         self.pool.close()
         await asyncio.sleep(0)
@@ -272,6 +283,10 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1) -> None
     sock.setblocking(False)
     recorder = JournalRecorder(Journal(data, worker))
     feed = RoutesFeed(Store(data), lambda: recorder.healthy)
+    # What was imported lives as long as the process: walking over it again and again would only make users wait.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -48,6 +48,10 @@ def _arms(document: Document) -> None:
                     "every arm needs a name of its own"
                 )
             seen.setdefault(arm.name, node)
+        if arm is document.champion and arm.wrote("probe"):
+            arm.at("probe").report_key(
+                "the champion is never left out, so that a probe of it would change nothing; remove it"
+            )
         if arm.wrote("timeout") and known(arm.timeout, document.deadline) and arm.timeout > document.deadline:
             arm.at("timeout").report(
                 f"the arm's timeout is longer than the {said(document.deadline)} that a whole request may take, "

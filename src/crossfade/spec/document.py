@@ -20,6 +20,19 @@ from crossfade.spec.words import FieldName, JsonPath, Name
 from crossfade.spec.written import Written
 
 
+class ProbeDocument(Written):
+    """How gateways ask an arm whether it is well, apart from users' requests."""
+
+    what: ClassVar[str] = "a probe such as {path: /v2/health/ready, every: 5s}"
+
+    path: Annotated[str, words.ROUTE]
+    """What is asked for below the arm's url, such as /v2/health/ready; a reply of status 2xx is good."""
+    every: Duration = 5.0
+    """The time between two probes, which is also how long one may take. 5s unless written."""
+    body: Annotated[str, words.text("a JSON text of at most 10000 characters", most=10_000)] | None = None
+    """A JSON body, posted to the path: a real inference, whose reply has to be a usable prediction."""
+
+
 class ArmDocument(Written):
     """One model behind one URL."""
 
@@ -33,6 +46,9 @@ class ArmDocument(Written):
     """The model's name at this URL, where it differs from the name that clients use; theirs is put back in replies."""
     timeout: Duration = 30.0
     """How long this arm may take for one request. 30s unless written."""
+    probe: ProbeDocument | None = None
+    """How to ask whether it is well, such as {path: /v2/health/ready, every: 5s}; without it only users' requests
+    tell. An arm that is not well is left out for a while, its users served by the champion. Never the champion."""
 
 
 class GuardrailDocument(Written):

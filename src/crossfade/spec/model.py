@@ -72,6 +72,18 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """How gateways ask an arm whether it is well, apart from users' requests."""
+
+    path: str
+    """Added to the arm's URL; any 2xx reply is good."""
+    every: float = 5.0
+    """Seconds between two probes of one gateway; also the time a probe may take."""
+    body: str = ""
+    """A JSON body makes the probe a real inference: it is posted, and its reply has to be a usable prediction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
     """One model behind one URL."""
 
@@ -81,6 +93,8 @@ class Arm:
     """The model's name at this URL, where it differs from the public name that clients use."""
     timeout: float = 30.0
     """Seconds this arm may take for one request."""
+    probe: Probe | None = None
+    """None: only users' requests tell how it fares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from crossfade.spec.model import (
     Canary,
     Interleave,
     Metric,
+    Probe,
     Promote,
     Ranking,
     Rollout,
@@ -61,7 +62,9 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
 
 
 def _arm(arm: written.ArmDocument) -> Arm:
-    return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout)
+    asked = arm.probe
+    probe = Probe(path=asked.path, every=asked.every, body=asked.body or "") if asked else None
+    return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe)
 
 
 def _metric(name: str, metric: written.MetricDocument) -> Metric:

@@ -86,6 +86,7 @@ champion:
 challenger:
   name: v2
   url: <challenger>
+  # probe: {path: /v2/health/ready, every: 5s}   # asks it whether it is well, apart from users' requests
 
 # How often, at most, a wrong decision may be taken over the rollout's whole life, however often it is looked at.
 alpha: 5%
