@@ -14,6 +14,9 @@ LIMIT = 1 << 20
 _BINARY = HEADER_LENGTH.encode()
 _CODINGS = frozenset((b"", b"identity", b"gzip", b"x-gzip", b"deflate"))
 
+_ABOUT_BODY = frozenset((b"content-encoding", _BINARY))
+_LENGTHS = frozenset(map(len, _ABOUT_BODY))
+
 
 def predicts(protocol: Protocol, method: str) -> bool:
     """Whether a request of this method asks for a prediction; health checks and preflights do not."""
@@ -46,9 +49,18 @@ def listable(head: Head) -> bool:
 
 def prediction(wire: Wire, head: Head, body: bytes) -> Prediction | Invalid:
     """What a whole, readable 2xx reply predicts."""
-    return wire.prediction(head.lowered(), body)
+    return wire.prediction(_about_body(head), body)
+
+
+def _about_body(head: Head) -> dict[str, str]:
+    """The headers that say how to read a body; the others are not worth decoding."""
+    found = {}
+    for name, value in head.headers:
+        if len(name) in _LENGTHS and (lower := name.lower()) in _ABOUT_BODY:
+            found[lower.decode()] = value.decode("latin-1")
+    return found
 
 
 def decoded(head: Head, body: bytes) -> bytes | Invalid:
     """The body without its content coding."""
-    return document.plain(head.lowered(), body)
+    return document.plain(_about_body(head), body)

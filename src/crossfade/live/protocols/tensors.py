@@ -25,15 +25,22 @@ _CODES = {
 }
 """struct's letter for each datatype of fixed size."""
 
-_FLOATS = frozenset(("FP16", "FP32", "FP64", "BF16"))
+FLOATS = frozenset(("FP16", "FP32", "FP64", "BF16"))
 _NUMBERS = frozenset((int, float))
 
 
 def shape_of(output: dict[str, Any]) -> tuple[int, ...] | None:
     """The declared shape, or None when it is not a list of sizes."""
-    shape = output.get("shape")
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+    return sizes(output.get("shape"))
+
+
+def sizes(shape: Any) -> tuple[int, ...] | None:
+    """The shape as a tuple, or None when it is not a list of sizes."""
+    if not isinstance(shape, list):
         return None
+    for size in shape:
+        if type(size) is not int or size < 0:
+            return None
     return tuple(shape)
 
 
@@ -109,7 +116,7 @@ def _checked(name: str, datatype: str, shape: tuple[int, ...], values: list[Any]
     if prod(shape) != len(values):
         return Invalid("shape", f"output {name!r} declares shape {list(shape)} and carries {len(values)} values")
     kinds = set(map(type, values))
-    if datatype in _FLOATS:
+    if datatype in FLOATS:
         if not kinds <= _NUMBERS:
             # Encoders that cannot write NaN write null or the word.
             odd = next(value for value in values if type(value) not in _NUMBERS)
