@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+
 from guarantees.worlds import Plan, latencies, returning, settled
 from judge.questions import ERRORS, LATENCY, PURCHASE, REVENUE, ask, means, percent, pp
 

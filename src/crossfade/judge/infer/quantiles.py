@@ -29,7 +29,8 @@ EPOCH_GROWTH = 1.25
 
 ASSUMPTIONS = (
     "label betting on exceedances of the champion's running quantile, learnt from earlier buckets",
-    "observations independent given the time: at most one request per unit and bucket",
+    "observations independent given the time, at most one request per unit and bucket: few units that return often and "
+    "differ much among themselves make it too sure",
 )
 
 EDGES: Floats = FIRST_EDGE * np.exp(math.log(GROWTH) * np.arange(BINS, dtype=np.float64))
