@@ -14,7 +14,7 @@ LIMIT = 1 << 20
 _BINARY = HEADER_LENGTH.encode()
 _CODINGS = frozenset((b"", b"identity", b"gzip", b"x-gzip", b"deflate"))
 
-_ABOUT_BODY = frozenset((b"content-encoding", _BINARY))
+_ABOUT_BODY = frozenset((b"content-type", b"content-encoding", _BINARY))
 _LENGTHS = frozenset(map(len, _ABOUT_BODY))
 
 

@@ -6,7 +6,10 @@ Also its binary tensor extension, where a JSON header is followed by raw little-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
+
+import msgspec
 
 from crossfade.live import paths
 from crossfade.live.protocols import columns, document, tensors
@@ -33,6 +36,9 @@ class OpenInference:
             if not (cut.isascii() and cut.isdigit() and len(cut) < 12 and int(cut) <= len(data)):
                 return Invalid("broken", f"{HEADER_LENGTH} is {cut[:40]!r} on a body of {len(data)} bytes")
             data, tail = data[: int(cut)], data[int(cut) :]
+        plain = None if tail else _plain(data)
+        if plain is not None:
+            return plain
         doc = document.load(data)
         if isinstance(doc, Invalid):
             return doc
@@ -60,6 +66,49 @@ class OpenInference:
         except paths.PathError:
             return body
         return document.merged(body, ranking, items) if place is None else columns.merged(body, place, items)
+
+
+class _Output(msgspec.Struct, gc=False):
+    name: str
+    shape: list[Any]
+    datatype: str
+    data: list[float]
+    parameters: Any = None
+
+
+class _Reply(msgspec.Struct, gc=False):
+    outputs: list[_Output]
+    error: Any = None
+    error_code: Any = None
+
+
+_reply = msgspec.json.Decoder(_Reply)
+
+
+def _plain(data: bytes) -> Prediction | None:
+    """What most replies are, flat floating-point tensors, decoded and checked in one go; None for all others.
+
+    JSON has no NaN and the decoder refuses numbers out of range, so what was decoded is finite.
+    """
+    try:
+        reply = _reply.decode(data)
+    except (ValueError, RecursionError):
+        return None
+    if reply.error or reply.error_code or not reply.outputs:
+        return None
+    fields: dict[str, Tensor] = {}
+    for output in reply.outputs:
+        shape = tensors.sizes(output.shape)
+        if (
+            shape is None
+            or prod(shape) != len(output.data)
+            or output.datatype not in tensors.FLOATS
+            or output.parameters is not None
+            or output.name in fields
+        ):
+            return None
+        fields[output.name] = Tensor(shape, output.data)
+    return Prediction(fields)
 
 
 def _outputs(doc: Any, tail: bytes) -> Prediction | Invalid:
