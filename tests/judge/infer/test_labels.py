@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -171,16 +173,24 @@ def test_an_event_bet_with_its_payment_gains_nothing_at_the_margin(share, line, 
     assert mean <= 1.0 + 1e-9
 
 
-def test_units_of_earlier_steps_are_paid_for_and_not_earned_from():
-    two = RateMoments(
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("offset", [-0.01, 0.01])
+def test_units_of_earlier_steps_are_paid_for_and_not_earned_from(sign, offset):
+    """Not knowing who returned, a claim is never stronger than if all of them, or none, were known to have."""
+    uncounted = RateMoments(
         step=np.array([0, 1]),
         bucket=np.array([0, 1]),
         share=np.array([0.1, 0.5]),
         n_a=np.array([900, 10]),
-        k_a=np.array([0, 0]),
+        k_a=np.array([9, 5]),
         n_b=np.array([100, 10]),
-        k_b=np.array([0, 0]),
+        k_b=np.array([1, 5]),
     )
-    found = labels.events(two)
-    assert found.at_least.tolist() == [1000.0, 20.0]
-    assert found.at_most.tolist() == [1000.0, 1020.0]
+    none = replace(uncounted, seen_a=np.array([900, 10]), seen_b=np.array([100, 10]))
+    every = replace(uncounted, seen_a=np.array([900, 510]), seen_b=np.array([100, 510]))
+
+    def log_e(moments):
+        return labels.events_log_e(labels.events(moments), np.ones(1), np.array([offset]), sign)[0]
+
+    assert log_e(uncounted) == pytest.approx(min(log_e(none), log_e(every)))
+    assert log_e(none) != pytest.approx(log_e(every))
