@@ -50,6 +50,8 @@ async def test_a_request_reaches_the_model_as_it_was_sent() -> None:
             (b"x-weird", b"\xff\xfe"),
             (b"Accept", b"a"),
             (b"Accept", b"b"),
+            (b"Connection", b"TE"),
+            (b"TE", b"trailers"),
             (b"Content-Length", b"256"),
         ]
 

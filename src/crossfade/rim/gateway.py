@@ -18,18 +18,18 @@ from crossfade.live.assign import assign
 from crossfade.live.exchange import Asked, exchange, passing
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
-from crossfade.live.routes import RouteTable
+from crossfade.live.routes import Route, RouteTable, champion_only
 from crossfade.rim import telemetry
 from crossfade.rim.health import Health
-from crossfade.rim.http_refusals import Limits
-from crossfade.rim.http_request import Request
+from crossfade.rim.http_refusals import Limits, Refusal
+from crossfade.rim.http_request import Request, path_of
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.identity import decision_id
 from crossfade.rim.routes_feed import Feed, RoutesFeed, Update
 from crossfade.rim.shadows import Shadows
 from crossfade.rim.telemetry import Telemetry
 from crossfade.rim.timers import Timers
-from crossfade.rim.turn import Turn, Unroutable
+from crossfade.rim.turn import Refused, Turn
 from crossfade.rim.upstream import Pool
 from crossfade.spec.model import Field, From
 
@@ -48,6 +48,10 @@ MOST_COMPARES = 64
 """Large comparisons waiting for that thread."""
 
 BACKLOG = 2048
+
+NOBODY = Refusal(503, "no rollout is served here yet", "start `crossfade serve` with a spec")
+BUSY = Refusal(503, "too many requests are being answered", "retry later; --max-in-flight sets how many may be")
+CROWDED = Refusal(503, "too many connections", "retry later; --max-connections sets how many may be")
 
 
 class Recorder(Protocol):
@@ -83,20 +87,29 @@ class Gateway:
         self._connections: set[ClientConnection] = set()
         self._drops: dict[tuple[str, str], int] = {}
         self._faults: dict[tuple[str, str, str], int] = {}
+        self.held = 0
+        """Bytes of large bodies in memory."""
+        self.in_flight = 0
+        """Requests being answered."""
         self._comparing = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
 
     # -- a request ---------------------------------------------------------------------------------------------------
 
-    def turn(self, connection: ClientConnection, request: Request) -> Turn | Unroutable:
+    def turn(self, connection: ClientConnection, request: Request) -> Turn | Refused:
         """Route, unit, arm: everything that is decided before the request is sent on."""
+        if self.in_flight > self.limits.in_flight:
+            self.telemetry.refused("in-flight")
+            return Refused(connection, BUSY)
         table = self.table
         route = table.match(request.path)
         if route is None:
             if table.default is None:
-                return Unroutable(connection)
+                return Refused(connection, NOBODY)
             self.telemetry.figures.passed += 1
             return Turn(self, connection, request, passing(table.default, PASSING_DEADLINE), "")
+        if request.upload is not None:
+            route = self._without_body(route)
         now = time.time()
         decision = decision_id(now)
         unit = decision if route.unit.source is From.REQUEST else _read(route.unit, request)
@@ -113,6 +126,27 @@ class Gateway:
         ejected = assigned.arm != route.champion.name and not self.health.admits(route.rollout, assigned.arm)
         served = exchange(route, asked, assigned, ejected=ejected)
         return Turn(self, connection, request, served, route.rollout)
+
+    def room(self, target: bytes, size: int) -> bool:
+        """Whether a body of so many bytes should be held whole: where it may be compared or sent a second time, and
+        while there is memory for it. Otherwise it is passed on as it comes."""
+        limits = self.limits
+        if size <= limits.stream_bytes:
+            return self.held <= limits.memory_bytes
+        if size > limits.hold_bytes or self.held > limits.memory_bytes:
+            return False
+        route = self.table.match(path_of(target))
+        return route is not None and route.mode != "champion"
+
+    def _without_body(self, route: Route) -> Route:
+        """A body that is not held can be neither compared nor sent twice, so its unit stays out of the experiment,
+        whatever arm is its own: which bodies are that large does not depend on the arm."""
+        self.telemetry.figures.streamed += 1
+        if route.mode == "champion":
+            return route
+        if route.mode == "shadow":
+            self.count_drop(route.rollout, "large-body", 1)
+        return champion_only(route)
 
     def note(self, fact: Fact) -> None:
         """Keep a fact and count it."""
@@ -153,9 +187,13 @@ class Gateway:
 
     # -- connections and routes --------------------------------------------------------------------------------------
 
-    def joined(self, connection: ClientConnection) -> None:
+    def joined(self, connection: ClientConnection) -> Refusal | None:
         """A client connected."""
         self._connections.add(connection)
+        if len(self._connections) <= self.limits.connections:
+            return None
+        self.telemetry.refused("connections")
+        return CROWDED
 
     def parted(self, connection: ClientConnection) -> None:
         """A client's connection is gone."""
@@ -184,6 +222,7 @@ class Gateway:
         gauges = self.telemetry.figures.gauges
         gauges["client_connections"] = len(self._connections)
         gauges["upstream_connections"] = self.pool.open_connections
+        gauges["body_bytes_held"] = self.held
         gauges["copies_waiting"] = self.shadows.queued
         gauges["arms_left_out"] = self.health.out
         gauges["recorder_healthy"] = float(self._recorder.healthy)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import msgspec
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
@@ -21,13 +23,25 @@ class Limits:
     """What one client may take up."""
 
     head_bytes: int = 64 * 1024
-    body_bytes: int = 32 * 1024 * 1024
+    body_bytes: int = 1024 * 1024 * 1024
+    """The largest body at all."""
+    stream_bytes: int = 1024 * 1024
+    """Larger bodies are passed on as they arrive where nobody needs them whole."""
+    hold_bytes: int = 32 * 1024 * 1024
+    """Larger bodies are passed on as they arrive even where somebody would have needed them whole."""
+    memory_bytes: int = 256 * 1024 * 1024
+    """Once the held bodies of all clients take up this much, no further one is held."""
+    connections: int = 10_000
+    in_flight: int = 10_000
+    """Requests being answered at one time."""
     pipelined: int = 16
     """Requests waiting behind the one being answered before reading pauses."""
     idle_seconds: float = 75.0
     """How long a connection may wait for its next request."""
     request_seconds: float = 60.0
-    """How long a request may take to arrive."""
+    """How long a head may take to arrive, and how long a body may pause."""
+    slowest_upload: int = 4096
+    """Bytes a second below which a large body takes too long."""
     linger_seconds: float = 1.0
     """How long to read on after an error was answered, so that the client gets to see it."""
 
@@ -41,6 +55,9 @@ class Refusal:
     what_to_do: str
 
 
+TOO_SLOW = Refusal(408, "the request took too long to arrive", "send it in one go")
+
+
 class Malformed(Exception):
     """Raised out of the parser's callbacks."""
 
@@ -49,8 +66,7 @@ class Malformed(Exception):
         self.refusal = Refusal(status, error, what_to_do)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True, gc=False):
     """A head that can be read in one way only."""
 
     target: bytes
@@ -59,12 +75,15 @@ class Checked:
     """It says that there is a body, be it empty."""
     expects: bool
     """The client waits for `100 Continue`."""
+    length: int | None
+    """The body's length, where it is said beforehand."""
 
 
 def check(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], modern: bool, limits: Limits) -> Checked:
     """The framing of a head that llhttp has parsed strictly. Raises Malformed for what it leaves to us."""
     hosts = size = 0
     framed = expects = False
+    length = None
     for name, value in headers:
         size += len(name) + len(value) + 4
         match len(name):
@@ -77,7 +96,8 @@ def check(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], mo
             case 14 if name.lower() == b"content-length":
                 # llhttp takes ASCII digits only, and only once.
                 framed = True
-                if int(value) > limits.body_bytes:
+                length = int(value)
+                if length > limits.body_bytes:
                     raise too_large_body(limits)
             case 17 if name.lower() == b"transfer-encoding":
                 framed = True
@@ -91,7 +111,7 @@ def check(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], mo
         raise Malformed(400, f"a request has exactly one Host header, this one has {hosts}", "send one")
     if method in ("CONNECT", "TRACE"):
         raise Malformed(501, f"{method} is not served here", "send requests for the models served here")
-    return Checked(_origin_form(target), framed, expects)
+    return Checked(_origin_form(target), framed, expects, length)
 
 
 def other_protocol(data: bytes) -> bool:

@@ -9,7 +9,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 import xxhash
 
-from crossfade.rim.http_text import endpoint, request_head, request_headers, target_for
+from crossfade.rim.http_text import CHUNKED, endpoint, request_head, request_headers, target_for
+from crossfade.rim.upload import Upload
 from crossfade.spec.model import Arm
 
 _json = msgspec.json.Decoder()
@@ -20,6 +21,7 @@ class Request:
 
     __slots__ = (
         "_document",
+        "_held",
         "_lines",
         "_lower",
         "_parsed",
@@ -30,6 +32,7 @@ class Request:
         "method",
         "modern",
         "target",
+        "upload",
     )
 
     def __init__(
@@ -42,6 +45,8 @@ class Request:
         framed: bool,
         modern: bool,
         keep_alive: bool,
+        upload: Upload | None = None,
+        held: object = None,
     ) -> None:
         self.method = method
         self.target = target
@@ -53,6 +58,9 @@ class Request:
         self.modern = modern
         """HTTP/1.1, so that the reply may be chunked."""
         self.keep_alive = keep_alive
+        self.upload = upload
+        """The body where it is still arriving; `body` is empty then."""
+        self._held = held
         self._lines: bytes | None = None
         self._lower: dict[str, str] | None = None
         self._document: Any = None
@@ -61,8 +69,7 @@ class Request:
     @property
     def path(self) -> str:
         """The path as routes are matched: no query, percent-escapes undone, so that no spelling evades its route."""
-        path = self.target.partition(b"?")[0]
-        return _text(unquote_to_bytes(path)) if b"%" in path else path.decode("latin-1")
+        return path_of(self.target)
 
     def lowered(self) -> Mapping[str, str]:
         """Lower-case header names to values; of a repeated header the last."""
@@ -99,11 +106,21 @@ class Request:
         """The request as this arm gets it, in one piece where it is small."""
         if self._lines is None:
             self._lines = request_headers(self.headers)
-        length = len(self.body) if self.framed else None
+        length: int | None
+        if self.upload is not None:
+            length = CHUNKED if self.upload.length is None else self.upload.length
+        else:
+            length = len(self.body) if self.framed else None
         head = request_head(self.method, target_for(self.target, arm.model), endpoint(arm.url), self._lines, length)
         if not self.body:
             return (head,)
         return (head + self.body,) if len(self.body) < 65536 else (head, self.body)
+
+
+def path_of(target: bytes) -> str:
+    """The path of a request target, escapes undone."""
+    path = target.partition(b"?")[0]
+    return _text(unquote_to_bytes(path)) if b"%" in path else path.decode("latin-1")
 
 
 def _text(value: bytes) -> str:

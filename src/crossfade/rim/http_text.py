@@ -17,13 +17,18 @@ HOP_BY_HOP = frozenset(
 
 _OURS = frozenset((b"x-crossfade-decision", b"x-crossfade-arm"))
 _NOT_FORWARDED = HOP_BY_HOP | _OURS | {b"host", b"content-length", b"expect", b"http2-settings"}
-_NOT_RETURNED = HOP_BY_HOP | _OURS
+_NOT_RETURNED = (HOP_BY_HOP - {b"trailer"}) | _OURS
+_NO_TRAILERS = HOP_BY_HOP | _OURS | {b"host", b"content-length", b"content-type", b"content-encoding", b"set-cookie"}
 
+CHUNKED = -1
+"""A length that is not known beforehand."""
+
+_CHUNKED = b"Transfer-Encoding: chunked\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class Endpoint(msgspec.Struct, frozen=True, cache_hash=True):
     """An arm's url taken apart."""
 
     host: str
@@ -56,16 +61,20 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         if lower in _NOT_FORWARDED or lower.startswith(b"x-crossfade-"):
             if lower == b"connection" and value.lower() not in (b"keep-alive", b"close"):
                 named = (named or frozenset()) | _tokens(value)
+            elif lower == b"te" and b"trailers" in _tokens(value):
+                # Said for ourselves: we do pass them on.
+                lines.append(b"Connection: TE\r\nTE: trailers\r\n")
             continue
         lines.append(b"%b: %b\r\n" % (name, value))
-    if named:
-        return request_headers((name, value) for name, value in headers if name.lower() not in named | {b"connection"})
+    if named and named != {b"te"}:
+        gone = (named - {b"te"}) | {b"connection"}
+        return request_headers((name, value) for name, value in headers if name.lower() not in gone)
     return b"".join(lines)
 
 
 def request_head(method: str, target: bytes, where: Endpoint, lines: bytes, length: int | None) -> bytes:
-    """The head of a request to a model. `length` None means that it has no body at all."""
-    framing = b"" if length is None else b"Content-Length: %d\r\n" % length
+    """The head of a request to a model. `length` None means that it has no body, `CHUNKED` that it is not known."""
+    framing = b"" if length is None else _CHUNKED if length == CHUNKED else b"Content-Length: %d\r\n" % length
     return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
         method.encode(),
         where.base,
@@ -97,6 +106,11 @@ def reply_lines(head: Head, extra: Headers) -> tuple[list[bytes], bool]:
 def chunk(body: bytes) -> bytes:
     """One chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+def trailer_lines(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Trailers that may travel on: none that a reader would have needed before the body."""
+    return b"".join(b"%b: %b\r\n" % pair for pair in pairs if pair[0].lower() not in _NO_TRAILERS)
 
 
 def target_for(target: bytes, model: str | None) -> bytes:

@@ -57,8 +57,9 @@ class Copy:
         """Nobody wants it any more."""
         if not self._over:
             self._over = True
-            if self._asking is not None:
-                self._asking.cancel()
+            asking, self._asking = self._asking, None
+            if asking is not None:
+                asking.cancel()
                 self._lane.freed()
             else:
                 self._lane.withdrawn(self)
@@ -67,6 +68,7 @@ class Copy:
         """Pass on what came."""
         if ended and not self._over:
             self._over = True
+            self._asking = None
             self._lane.freed()
         self.sink.arrived(call, head, body, ended)
 
@@ -74,6 +76,7 @@ class Copy:
         """Pass on that nothing will."""
         if not self._over:
             self._over = True
+            self._asking = None
             self._lane.freed()
         self.sink.failed(call, kind)
 

@@ -42,6 +42,9 @@ class Figures(msgspec.Struct):
     faults: dict[str, int] = {}
     """what."""
     passed: int = 0
+    streamed: int = 0
+    refused: dict[str, int] = {}
+    """limit."""
     gauges: dict[str, float] = {}
 
 
@@ -81,6 +84,10 @@ class Telemetry:
         seconds = fact.latency_ms / 1000.0
         histogram.counts[bisect_left(BOUNDS, seconds)] += 1
         histogram.total += seconds
+
+    def refused(self, limit: str) -> None:
+        """A client was turned away."""
+        _add(self.figures.refused, limit, 1)
 
     def encoded(self) -> bytes:
         """The figures now."""
@@ -134,6 +141,8 @@ class _Collected:
         )
         faults = CounterMetricFamily("crossfade_faults", "Faults of ours.", labels=("what", "worker"))
         passed = CounterMetricFamily("crossfade_passed", "Requests outside every route.", labels=("worker",))
+        streamed = CounterMetricFamily("crossfade_streamed", "Bodies passed on as they came.", labels=("worker",))
+        refused = CounterMetricFamily("crossfade_refused", "Clients turned away.", labels=("limit", "worker"))
         gauges: dict[str, GaugeMetricFamily] = {}
         for one in self._figures:
             for family, values in (
@@ -141,16 +150,18 @@ class _Collected:
                 (compared, one.compared),
                 (dropped, one.dropped),
                 (faults, one.faults),
+                (refused, one.refused),
             ):
                 for key, value in values.items():
                     family.add_metric((*key.split("\n"), one.worker), value)
             for key, histogram in one.seconds.items():
                 seconds.add_metric((*key.split("\n"), one.worker), _cumulative(histogram), histogram.total)
             passed.add_metric((one.worker,), one.passed)
+            streamed.add_metric((one.worker,), one.streamed)
             for name, number in one.gauges.items():
                 gauge = gauges.setdefault(name, GaugeMetricFamily(f"crossfade_{name}", name, labels=("worker",)))
                 gauge.add_metric((one.worker,), number)
-        yield from (requests, seconds, compared, dropped, faults, passed, *gauges.values())
+        yield from (requests, seconds, compared, dropped, faults, passed, streamed, refused, *gauges.values())
 
 
 def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:

@@ -28,9 +28,10 @@ from crossfade.live.exchange.messages import (
     Watch,
 )
 from crossfade.live.exchange.problems import problem
+from crossfade.rim.http_refusals import Refusal
 from crossfade.rim.http_request import Request
 from crossfade.rim.http_server import ClientConnection
-from crossfade.rim.http_text import endpoint
+from crossfade.rim.http_text import endpoint, trailer_lines
 from crossfade.rim.shadows import Copy
 from crossfade.rim.timers import Timer
 from crossfade.rim.upstream import Asking
@@ -45,7 +46,17 @@ log = logging.getLogger("crossfade.gateway")
 class Turn:
     """Runs one exchange. It outlives the client's reply only for as long as copies are under way."""
 
-    __slots__ = ("_calls", "_connection", "_exchange", "_gateway", "_held", "_request", "_rollout", "_timers")
+    __slots__ = (
+        "_calls",
+        "_connection",
+        "_exchange",
+        "_gateway",
+        "_held",
+        "_request",
+        "_rollout",
+        "_timeout",
+        "_timers",
+    )
 
     def __init__(
         self, gateway: Gateway, connection: ClientConnection, request: Request, exchange: Exchange, rollout: str
@@ -58,6 +69,7 @@ class Turn:
         self._calls: dict[int, Asking | Copy] = {}
         self._timers: dict[int, Timer] = {}
         self._held = False
+        self._timeout = 0.0
 
     # -- what the client does ----------------------------------------------------------------------------------------
 
@@ -94,6 +106,9 @@ class Turn:
     def arrived(self, call: int, head: Head | None, body: bytes, ended: bool) -> None:
         """Some of a reply."""
         if ended:
+            asking = self._calls.get(call)
+            if self._connection is not None and isinstance(asking, Asking) and asking.trailers:
+                self._connection.trailers = trailer_lines(asking.trailers)
             self._forget(call)
         self._feed(Arrived(self._gateway.now(), call, head, body, ended))
 
@@ -105,6 +120,13 @@ class Turn:
     def late(self, call: int) -> None:
         """A call's time has run out."""
         self._timers.pop(call, None)
+        upload = self._request.upload
+        if upload is not None and call in self._calls:
+            # The time begins when the model has the whole request.
+            left = upload.patience(self._timeout, self._gateway.now())
+            if left > 0.001:
+                self._timers[call] = self._gateway.timers.start(left, self, call)
+                return
         if call in self._calls:
             self._feed(Late(self._gateway.now(), call))
 
@@ -153,10 +175,16 @@ class Turn:
                 assert_never(command)
 
     def _call(self, call: int, arm: Arm, timeout: float) -> None:
-        gateway = self._gateway
+        gateway, request = self._gateway, self._request
+        self._timeout = timeout
         self._timers[call] = gateway.timers.start(timeout, self, call)
         self._calls[call] = asking = gateway.pool.ask(
-            self, call, endpoint(arm.url), self._request.bytes_for(arm), bodyless=self._request.method == "HEAD"
+            self,
+            call,
+            endpoint(arm.url),
+            request.bytes_for(arm),
+            bodyless=request.method == "HEAD",
+            upload=request.upload,
         )
         if self._held:
             asking.pause()
@@ -192,17 +220,18 @@ class Turn:
             connection.fail(*problem(500, "the gateway made a mistake", "report it with the gateway's log"))
 
 
-class Unroutable:
-    """Answers when there is nobody to ask."""
+class Refused:
+    """Answers with an error of ours where nobody is asked."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_refusal")
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, refusal: Refusal) -> None:
         self._connection = connection
+        self._refusal = refusal
 
     def begin(self) -> None:
         """Say so."""
-        head, body = problem(503, "no rollout is served here yet", "start `crossfade serve` with a spec")
+        head, body = problem(self._refusal.status, self._refusal.error, self._refusal.what_to_do)
         self._connection.reply(head, (), body, True)
 
     def gone(self) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 from crossfade.rim.http_text import Endpoint
+from crossfade.rim.upload import Upload
 from crossfade.rim.upstream_connection import Asking, Connection, Sink
 
 __all__ = ["Asking", "Pool", "Sink"]
@@ -20,6 +22,15 @@ MOST_IDLE = 128
 IDLE_SECONDS = 60.0
 """How long an unused connection is kept."""
 
+_trusted: ssl.SSLContext | None = None
+
+
+def trust(ca: Path) -> None:
+    """Believe https model servers whose certificates this file vouches for, instead of those the system trusts. For the
+    whole process, before it serves. Raises OSError or ssl.SSLError for a file that holds no certificates."""
+    global _trusted
+    _trusted = ssl.create_default_context(cafile=str(ca))
+
 
 class Pool:
     """The connections of one purpose (users' calls, or copies), by address."""
@@ -32,10 +43,20 @@ class Pool:
         self._closed = False
         self._tls: ssl.SSLContext | None = None
 
-    def ask(self, sink: Sink, call: int, where: Endpoint, data: Sequence[bytes], *, bodyless: bool = False) -> Asking:
+    def ask(
+        self,
+        sink: Sink,
+        call: int,
+        where: Endpoint,
+        data: Sequence[bytes],
+        *,
+        bodyless: bool = False,
+        upload: Upload | None = None,
+    ) -> Asking:
         """Send a request. The sink hears of it later, never from within this call."""
-        asking = Asking(sink, call, where, data, bodyless)
-        idle = self._idle.get(where)
+        asking = Asking(sink, call, where, data, bodyless, upload)
+        # A kept connection may turn out stale, and what is passed on as it comes cannot be sent again.
+        idle = self._idle.get(where) if upload is None else None
         while idle:
             connection = idle.pop()
             if connection.usable:
@@ -114,5 +135,5 @@ class Pool:
 
     def _context(self, where: Endpoint) -> ssl.SSLContext | None:
         if where.tls and self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = _trusted or ssl.create_default_context()
         return self._tls if where.tls else None

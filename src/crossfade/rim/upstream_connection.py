@@ -10,9 +10,12 @@ import httptools
 
 from crossfade.live.exchange.messages import Head
 from crossfade.rim.http_text import Endpoint
+from crossfade.rim.upload import Upload
 
 MOST_HEAD = 128 * 1024
 """Bytes of a reply's head; a longer one is broken."""
+
+MOST_TRAILERS = 64
 
 
 class Sink(Protocol):
@@ -30,13 +33,31 @@ class Sink(Protocol):
 class Asking:
     """One call in progress."""
 
-    __slots__ = ("bodyless", "call", "cancelled", "connection", "data", "retried", "sink", "task", "where")
+    __slots__ = (
+        "bodyless",
+        "call",
+        "cancelled",
+        "connection",
+        "data",
+        "retried",
+        "sink",
+        "task",
+        "trailers",
+        "upload",
+        "where",
+    )
 
-    def __init__(self, sink: Sink, call: int, where: Endpoint, data: Sequence[bytes], bodyless: bool) -> None:
+    def __init__(
+        self, sink: Sink, call: int, where: Endpoint, data: Sequence[bytes], bodyless: bool, upload: Upload | None
+    ) -> None:
         self.sink = sink
         self.call = call
         self.where = where
         self.data = data
+        self.upload = upload
+        """What follows `data`, as it comes."""
+        self.trailers: list[tuple[bytes, bytes]] | None = None
+        """Behind the reply's body, known when it has ended."""
         self.bodyless = bodyless
         """The reply has no body whatever its head says (HEAD)."""
         self.connection: Connection | None = None
@@ -113,7 +134,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._pool = pool
         self._transport: Any = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._asking: Asking | None = None
         self._used = False
         self._paused = False
@@ -141,9 +162,12 @@ class Connection(asyncio.Protocol):
             self._transport.write(asking.data[0])
         else:
             self._transport.writelines(asking.data)
+        if asking.upload is not None:
+            asking.upload.attach(self._transport.write)
 
     def abandon(self) -> None:
         """Nobody wants this reply any more; without it the connection is worth nothing."""
+        self._stop_upload(self._asking)
         self._asking = None
         self._transport.abort()
 
@@ -199,6 +223,16 @@ class Connection(asyncio.Protocol):
         elif head is not None or body:
             asking.sink.arrived(asking.call, head, body, False)
 
+    def pause_writing(self) -> None:
+        """The server does not keep up with a body."""
+        if self._asking is not None and self._asking.upload is not None:
+            self._asking.upload.hold()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        if self._asking is not None and self._asking.upload is not None:
+            self._asking.upload.unhold()
+
     def eof_received(self) -> bool:
         """The server closes; that ends a reply which never said its length."""
         asking = self._asking
@@ -209,11 +243,13 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
+        self._parser = None
         self._pool.lost(self)
         asking, self._asking = self._asking, None
         if asking is None:
             return
         asking.connection = None
+        self._stop_upload(asking)
         if self._used and not self._received and not asking.retried:
             self._pool.retry(asking)
         else:
@@ -225,13 +261,23 @@ class Connection(asyncio.Protocol):
         self._used = True
         if self._paused:
             self.resume()
-        if self._reusable and not self._surplus and not self._transport.is_closing():
+        if self._stop_upload(asking):
+            self._transport.abort()
+        elif self._reusable and not self._surplus and not self._transport.is_closing():
             self._pool.keep(self)
         else:
             self._transport.close()
         asking.sink.arrived(asking.call, head, body, True)
 
+    def _stop_upload(self, asking: Asking | None) -> bool:
+        """Whether the reply came, or was lost, with a part of the body still to come."""
+        if asking is None or asking.upload is None:
+            return False
+        asking.upload.detach()
+        return asking.upload.ended_at is None
+
     def _fail(self, asking: Asking) -> None:
+        self._stop_upload(asking)
         self._asking = None
         asking.connection = None
         self._transport.abort()
@@ -251,9 +297,14 @@ class Connection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which ends here: recipients may discard trailers (RFC 9110 §6.5)."""
+        """A header, or a trailer."""
         if self._head is None:
             self._headers.append((name, value))
+        elif self._asking is not None and not self._ended:
+            if self._asking.trailers is None:
+                self._asking.trailers = []
+            if len(self._asking.trailers) < MOST_TRAILERS:
+                self._asking.trailers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -272,9 +323,10 @@ class Connection(asyncio.Protocol):
             self._reusable = self._parser.should_keep_alive()
             self._parser = httptools.HttpResponseParser(self)
             return
-        self._until_eof = status not in (204, 304) and not any(
-            len(name) in (14, 17) and name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers
-        )
+        self._until_eof = status not in (204, 304)
+        for name, _ in headers:
+            if len(name) in (14, 17) and name.lower() in (b"content-length", b"transfer-encoding"):
+                self._until_eof = False
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body, free of chunk framing."""

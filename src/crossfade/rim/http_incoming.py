@@ -1,0 +1,320 @@
+"""Bytes from a client, parsed strictly into requests. A body too large to hold becomes an upload while it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from typing import Any, Protocol
+
+import httptools
+
+from crossfade.rim.http_refusals import (
+    Limits,
+    Malformed,
+    Refusal,
+    check,
+    malformed,
+    other_protocol,
+    too_large_body,
+    too_large_head,
+)
+from crossfade.rim.http_request import Request
+from crossfade.rim.http_text import CONTINUE, trailer_lines
+from crossfade.rim.upload import Upload
+
+
+class Room(Protocol):
+    """What parsing needs of the gateway."""
+
+    limits: Limits
+    held: int
+    """Bytes of large bodies in memory."""
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        ...
+
+    def room(self, target: bytes, size: int) -> bool:
+        """Whether a body of so many bytes should be held whole."""
+        ...
+
+
+class Held:
+    """Memory that a large body takes up, given back when nobody refers to the body any more."""
+
+    __slots__ = ("_room", "_size")
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._size = 0
+
+    def set(self, size: int) -> None:
+        """It is that large by now."""
+        self._room.held += size - self._size
+        self._size = size
+
+    def __del__(self) -> None:
+        self._room.held -= self._size
+
+
+_UPGRADED = b"POST / HTTP/1.1\r\nHost: -\r\n"
+_BODIES = (b"content-length", b"transfer-encoding")
+
+SMALL = 64 * 1024
+"""Bodies up to here are not worth counting."""
+
+
+class Incoming(asyncio.Protocol):
+    """The reading half of a client's connection. What is read goes to `_take`, `_take_upload` and `_refuse`."""
+
+    __slots__ = (
+        "_body",
+        "_closing",
+        "_expects",
+        "_framed",
+        "_head_bytes",
+        "_head_done",
+        "_headers",
+        "_held",
+        "_length",
+        "_letting_go",
+        "_method",
+        "_modern",
+        "_parser",
+        "_read_at",
+        "_replaying",
+        "_room",
+        "_since",
+        "_size",
+        "_target",
+        "_trailers",
+        "_transport",
+        "_upload",
+        "_waiting",
+    )
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._transport: Any = None
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._closing = False
+        """No further request is read."""
+        self._replaying = False
+        self._waiting = True
+        """Between requests."""
+        self._since = self._read_at = 0.0
+        self._upload: Upload | None = None
+        self._begin_request()
+
+    def _begin_request(self) -> None:
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._trailers: list[tuple[bytes, bytes]] | None = None
+        self._size = self._head_bytes = 0
+        self._head_done = self._expects = self._framed = self._letting_go = False
+        self._modern = True
+        self._method = ""
+        self._length: int | None = None
+        self._held: Held | None = None
+
+    # -- what becomes of it ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _take(self, request: Request) -> None:
+        """A request is whole."""
+
+    @abstractmethod
+    def _take_upload(self, request: Request) -> None:
+        """A request is being passed on while it arrives. Called only when `_free`."""
+
+    @abstractmethod
+    def _refuse(self, refusal: Refusal) -> None:
+        """Nothing more can be read; say why, in turn."""
+
+    @property
+    @abstractmethod
+    def _free(self) -> bool:
+        """Whether no earlier request is being answered or waits to be."""
+
+    @abstractmethod
+    def _wait_until_free(self) -> None:
+        """Stop reading, and call `_let_go` when the earlier requests are answered."""
+
+    # -- from the transport ------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Parse one read; complete requests start or queue up."""
+        if self._closing:
+            return
+        if not self._head_done:
+            self._head_bytes += len(data)
+            if other_protocol(data):
+                self._refuse(malformed("the request line is not HTTP's"))
+                return
+        else:
+            self._read_at = self._room.now()
+        try:
+            self._feed(data)
+            if not self._head_done and self._head_bytes > self._room.limits.head_bytes:
+                raise too_large_head(self._room.limits)
+        except Malformed as error:
+            self._refuse(error.refusal)
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._refuse(cause.refusal if isinstance(cause, Malformed) else malformed(str(error)))
+        except httptools.HttpParserError as error:
+            if not self._closing:
+                self._refuse(malformed(str(error)))
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # We decline upgrades by answering the request itself. llhttp has skipped its body, which is parsed here.
+            rest = data[upgrade.args[0] :]
+            framing = b"".join(b"%b: %b\r\n" % pair for pair in self._headers if pair[0].lower() in _BODIES)
+            self._parser = httptools.HttpRequestParser(self)
+            self._replaying = True
+            self._parser.feed_data(_UPGRADED + framing + b"\r\n")
+            if rest and not self._closing:
+                self._feed(rest)
+
+    # -- from the parser ---------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """A request line begins."""
+        self._waiting = False
+        if not self._replaying:
+            self._since = self._read_at = self._room.now()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        if not self._replaying:
+            self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer: that goes on only behind a body that is passed on in chunks (RFC 9110 §6.5)."""
+        if not self._head_done:
+            self._headers.append((name, value))
+            return
+        if self._trailers is None:
+            if self._replaying and not self._size:
+                return
+            self._trailers = []
+        self._trailers.append((name, value))
+        if name.lower() in _BODIES:
+            raise Malformed(400, "a trailer that speaks of framing", "send it as a header, once")
+        if sum(len(key) + len(text) for key, text in self._trailers) > self._room.limits.head_bytes:
+            raise too_large_head(self._room.limits)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: refuse what is ambiguous before anybody acts on it."""
+        if self._replaying:
+            return
+        parser = self._parser
+        self._method = parser.get_method().decode()
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise Malformed(400, f"HTTP/{version} is not spoken here", "send HTTP/1.1")
+        self._modern = version == "1.1"
+        checked = check(self._method, self._target, self._headers, self._modern, self._room.limits)
+        self._target, self._framed, self._expects = checked.target, checked.framed, checked.expects
+        self._length = checked.length
+        if self._expects and self._free:
+            self._transport.write(CONTINUE)
+            self._expects = False
+        self._head_done = True
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body, free of chunk framing."""
+        self._size += len(body)
+        if self._size > SMALL or self._size > self._room.limits.body_bytes:
+            self._large(body)
+        else:
+            self._body.append(body)
+
+    def _large(self, body: bytes) -> None:
+        room = self._room
+        if self._size > room.limits.body_bytes:
+            raise too_large_body(room.limits)
+        if self._upload is not None:
+            self._upload.feed(body)
+            return
+        self._body.append(body)
+        if self._held is None:
+            self._held = Held(room)
+        self._held.set(self._size)
+        if not self._letting_go and not room.room(self._target, max(self._size, self._length or 0)):
+            self._letting_go = True
+            if self._free:
+                self._let_go()
+            else:
+                self._wait_until_free()
+
+    def _let_go(self) -> None:
+        """From now on the body is passed on as it arrives."""
+        self._expects = False
+        self._upload = upload = Upload(self, self._length, self._room.now)
+        upload.feed(b"".join(self._body))
+        self._body = []
+        self._held = None
+        self._take_upload(self._request_now(b"", upload))
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        parser = self._parser
+        if not self._replaying and parser.should_upgrade():
+            return
+        upload = self._upload
+        if upload is not None:
+            self._upload = None
+            upload.end(trailer_lines(self._trailers) if self._trailers else b"")
+            request = None
+        else:
+            body = self._body
+            request = self._request_now(body[0] if len(body) == 1 else b"".join(body), None)
+        keep_alive = parser.should_keep_alive() or self._replaying
+        self._replaying = False
+        self._begin_request()
+        self._waiting = True
+        self._since = self._room.now()
+        if not keep_alive:
+            self._closing = True
+        if request is not None:
+            self._take(request)
+
+    def _request_now(self, body: bytes, upload: Upload | None) -> Request:
+        return Request(
+            method=self._method,
+            target=self._target,
+            headers=self._headers,
+            body=body,
+            framed=self._framed,
+            modern=self._modern,
+            keep_alive=self._parser.should_keep_alive() or self._replaying,
+            upload=upload,
+            held=self._held,
+        )
+
+    # -- from the upload ---------------------------------------------------------------------------------------------
+
+    def pause_upload(self) -> None:
+        """The model does not keep up."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_upload(self) -> None:
+        """It does again."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._read_at = self._room.now()
+
+    def _overdue(self, now: float) -> bool:
+        """Whether a request has been arriving for too long, or has stopped arriving. A large body may take its time:
+        a second more for each few kilobytes that came."""
+        if self._upload is not None and self._upload.held_at is not None:
+            return False
+        limits = self._room.limits
+        late = now - self._since > limits.request_seconds + self._size / limits.slowest_upload
+        return late or now - self._read_at > limits.request_seconds
