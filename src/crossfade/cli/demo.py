@@ -117,14 +117,20 @@ def _complain(error: str, what_to_do: str, *, as_json: bool) -> None:
 
 
 def _finish(running: Demo, screen: Console, *, as_json: bool) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
     from crossfade.sim.summary import sentences
 
     for said in running.summaries:
         screen.print(f"\n{said['title']}", style="bold", soft_wrap=True)
+        rows = Table.grid(padding=(0, 1))
         for entry in said["decisions"]:
-            screen.print(f"  {entry['n']:>3}  {entry['move']:<9} {entry['rule']:<10} {entry['reason']}", soft_wrap=True)
+            rows.add_row(f"  {entry['n']:>3}", entry["move"], entry["rule"], Text(entry["reason"]))
+        screen.print(rows)
         for line in sentences(said):
-            screen.print(f"  {line}", soft_wrap=True)
+            screen.print(Padding(Text(line), (0, 0, 0, 2)))
     if as_json:
         print_json(running.record())
 
