@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
+
+import pytest
 
 from view.sample import SPEC
 
@@ -43,3 +46,26 @@ def test_nothing_to_serve(crossfade: Crossfade, tmp_path: Path) -> None:
     ran = crossfade("serve", "--data", str(tmp_path / "data"))
     assert ran.code == 2
     assert "no rollout to serve" in ran.err
+
+
+def test_what_cannot_be_served_is_not_started(crossfade: Crossfade, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        crossfade("serve", str(spec), "--data", str(tmp_path / "data"), "--port", "0", "--control-port", port)
+    ran = crossfade("status", "--data", str(tmp_path / "data"))
+    assert ran.code == 2
+    assert "no rollouts" in ran.err
+
+
+@pytest.mark.parametrize("inside", ["", "run"])
+def test_a_folder_that_cannot_be_written(crossfade: Crossfade, tmp_path: Path, inside: str) -> None:
+    data = tmp_path / "data"
+    (data / inside).parent.mkdir(exist_ok=True)
+    (data / inside).write_text("a file where a folder should be")
+    ran = crossfade("serve", "--data", str(data), "--json")
+    assert ran.code == 2
+    assert "cannot write to the data folder" in json.loads(ran.out)["error"]

@@ -6,6 +6,7 @@ in the kernel's queue instead of being refused.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ import secrets
 import signal
 import socket
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -152,6 +154,20 @@ def listen(host: str, port: int, what: str) -> socket.socket:
     return sock
 
 
+def prepare(data: Path) -> None:
+    """Make the folders that the processes write to; raises ServeError where that cannot be."""
+    try:
+        for place in ("run", "logs", "journal", "lake"):
+            (data / place).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data / "run"):
+            pass
+    except OSError as error:
+        raise ServeError(
+            f"cannot write to the data folder {data}: {error.strerror or error}; make it writable, or choose another "
+            "folder with --data"
+        ) from error
+
+
 def lock(data: Path) -> IO[str]:
     """Hold the data folder for this process until the returned file is closed; raises ServeError when it is taken."""
     handle = (data / "run" / "lock").open("a+")
@@ -218,22 +234,22 @@ def serve(
 ) -> None:
     """Serve the specs until SIGTERM or SIGINT. `tick` is the controller's period in seconds.
 
-    Raises ServeError when it cannot start, SpecProblems when a spec does not hold.
+    Raises ServeError when it cannot start, SpecProblems when a spec does not hold. The ports come before
+    the start: a rollout's clocks must not run where nobody can be served.
     """
-    for place in ("run", "logs", "journal", "lake"):
-        (data / place).mkdir(parents=True, exist_ok=True)
+    prepare(data)
     held = lock(data)
-    store = Store(data)
-    admit(store, texts, start=start, actor=actor, at=time.time())
-    if not store.rollouts():
-        raise ServeError("there is no rollout to serve; name a spec file, or run `crossfade init` to write one")
-    write_token(data)
-    data_socket = listen(host, port, "data port")
-    try:
-        control_socket = listen(control_host, control_port, "control port")
-    except ServeError:
-        data_socket.close()
-        raise
+    with contextlib.ExitStack() as unserved:
+        unserved.callback(held.close)
+        store = Store(data)
+        unserved.callback(store.close)
+        if not texts and not store.rollouts():
+            raise ServeError("there is no rollout to serve; name a spec file, or run `crossfade init` to write one")
+        data_socket = unserved.enter_context(listen(host, port, "data port"))
+        control_socket = unserved.enter_context(listen(control_host, control_port, "control port"))
+        admit(store, texts, start=start, actor=actor, at=time.time())
+        write_token(data)
+        unserved.pop_all()
     supervisor = Supervisor(data, data_socket, control_socket)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, supervisor.ask_stop)
@@ -245,4 +261,5 @@ def serve(
         supervisor.run()
     finally:
         supervisor.stop()
+        store.close()
         held.close()
