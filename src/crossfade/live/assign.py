@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import xxhash
 
 from crossfade.live.routes import Route
@@ -11,8 +10,7 @@ from crossfade.live.routes import Route
 _SCALE = 1.0 / 2.0**64
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(msgspec.Struct, frozen=True, gc=False):
     """The arm of one unit. `arm` is a challenger's name, or the champion's."""
 
     arm: str

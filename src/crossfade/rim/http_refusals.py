@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import msgspec
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 # WSGI servers cannot tell these from the real ones.
 _MISSPELT = (b"content_length", b"transfer_encoding")
@@ -122,6 +122,9 @@ def other_protocol(data: bytes) -> bool:
 def malformed(error: str) -> Refusal:
     """The refusal of what llhttp could not parse."""
     return Refusal(400, f"not a well-formed HTTP request: {error}", "send HTTP/1.1 as RFC 9112 has it")
+
+
+NOT_HTTP = malformed("the request line is not HTTP's")
 
 
 def too_large_head(limits: Limits) -> Malformed:

@@ -6,6 +6,13 @@ import random
 
 _bits = random.SystemRandom()
 _random = random.Random(_bits.getrandbits(128))
+_draw = _random.getrandbits
+
+_FIXED = 0x7000_8000_0000_0000_0000
+"""Version 7 and the variant of RFC 9562, in the lower 80 bits."""
+
+_DRAWN = 0x0FFF_3FFF_FFFF_FFFF_FFFF
+"""The bits beside them."""
 
 
 def reseed() -> None:
@@ -15,7 +22,6 @@ def reseed() -> None:
 
 def decision_id(now: float) -> str:
     """A UUIDv7 for this moment (seconds since the epoch)."""
-    bits = _random.getrandbits(74)
-    tail = f"{0x8000000000000000 | (bits & 0x3FFFFFFFFFFFFFFF):016x}"
-    stamp = f"{int(now * 1000.0):012x}"
-    return f"{stamp[:8]}-{stamp[8:]}-7{bits >> 62:03x}-{tail[:4]}-{tail[4:]}"
+    # One number, printed once: piece by piece takes twice as long.
+    digits = f"{int(now * 1000.0) << 80 | _FIXED | _draw(80) & _DRAWN:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -49,10 +49,10 @@ def listable(head: Head) -> bool:
 
 def prediction(wire: Wire, head: Head, body: bytes) -> Prediction | Invalid:
     """What a whole, readable 2xx reply predicts."""
-    return wire.prediction(_about_body(head), body)
+    return wire.prediction(about_body(head), body)
 
 
-def _about_body(head: Head) -> dict[str, str]:
+def about_body(head: Head) -> dict[str, str]:
     """The headers that say how to read a body; the others are not worth decoding."""
     found = {}
     for name, value in head.headers:
@@ -63,4 +63,4 @@ def _about_body(head: Head) -> dict[str, str]:
 
 def decoded(head: Head, body: bytes) -> bytes | Invalid:
     """The body without its content coding."""
-    return document.plain(_about_body(head), body)
+    return document.plain(about_body(head), body)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from crossfade.spec.model import Ranking
 
 Headers = Mapping[str, str]
@@ -28,8 +30,7 @@ class Tensor(NamedTuple):
     values: Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True):
     """The comparable part of a reply: named fields, numbers as numbers, tensors as (shape, flat values)."""
 
     fields: Mapping[str, Any]
