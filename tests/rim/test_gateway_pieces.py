@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crossfade.facts import Dropped
 from crossfade.rim import telemetry
-from crossfade.rim.http_text import endpoint, target_for
+from crossfade.rim.http_text import endpoint
 from crossfade.rim.identity import decision_id
 from crossfade.rim.telemetry import Telemetry, read_metrics
 from crossfade.rim.timers import TICK, Timers
@@ -70,24 +70,6 @@ def test_decision_ids_are_uuid7_of_their_moment(now: float) -> None:
 
 def test_decision_ids_differ() -> None:
     assert len({decision_id(1.0) for _ in range(10_000)}) == 10_000
-
-
-@pytest.mark.parametrize(
-    ("target", "sent"),
-    [
-        (b"/v2/models/a/infer", b"/v2/models/b/infer"),
-        (b"/v2/models/a", b"/v2/models/b"),
-        (b"/v2/models/a?x=/a", b"/v2/models/b?x=/a"),
-        (b"/v1/models/a:predict", b"/v1/models/b:predict"),
-        (b"/v1/models/a/versions/1:predict", b"/v1/models/b/versions/1:predict"),
-        (b"/v2/models/", b"/v2/models/"),
-        (b"/v2/models", b"/v2/models"),
-        (b"/other/a", b"/other/a"),
-    ],
-)
-def test_the_models_name_in_a_path(target: bytes, sent: bytes) -> None:
-    assert target_for(target, "b") == sent
-    assert target_for(target, None) == target
 
 
 def test_urls_are_taken_apart() -> None:

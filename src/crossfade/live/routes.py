@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from crossfade.live.model_paths import model_of
 from crossfade.spec.model import (
     Arm,
     Field,
@@ -100,6 +101,19 @@ class RouteTable:
             if _under(path, route.prefix):
                 return route
         return None
+
+    def upstream(self, path: str) -> Arm | None:
+        """Who answers a request outside every route: the champion of the model that the path names, else the default.
+
+        So is the readiness of a model its own, also where several rollouts share the port.
+        """
+        named = model_of(path)
+        if named:
+            for route in self.routes:
+                if model_of(route.prefix) == named:
+                    return route.champion
+        # No route knows this name, so it is none of ours to change.
+        return self.default if self.default is None or self.default.model is None else replace(self.default, model=None)
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
-from crossfade.live import units
+from crossfade.live import model_names, units
 from crossfade.live.assign import assign
 from crossfade.live.exchange import Asked, exchange, passing
 from crossfade.live.exchange.messages import Compare
@@ -104,10 +104,12 @@ class Gateway:
         table = self.table
         route = table.match(request.path)
         if route is None:
-            if table.default is None:
+            upstream = table.upstream(request.path)
+            if upstream is None:
                 return Refused(connection, NOBODY)
             self.telemetry.figures.passed += 1
-            return Turn(self, connection, request, passing(table.default, PASSING_DEADLINE), "")
+            return Turn(self, connection, request, passing(upstream, PASSING_DEADLINE), "")
+        request.protocol = route.protocol
         if request.upload is not None:
             route = self._without_body(route)
         now = time.time()
@@ -136,7 +138,7 @@ class Gateway:
         if size > limits.hold_bytes or self.held > limits.memory_bytes:
             return False
         route = self.table.match(path_of(target))
-        return route is not None and route.mode != "champion"
+        return route is not None and (route.mode != "champion" or model_names.in_body(route))
 
     def _without_body(self, route: Route) -> Route:
         """A body that is not held can be neither compared nor sent twice, so its unit stays out of the experiment,

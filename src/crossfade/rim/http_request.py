@@ -9,11 +9,19 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 import xxhash
 
-from crossfade.rim.http_text import CHUNKED, endpoint, request_head, request_headers, target_for
+from crossfade.live import model_names, readiness
+from crossfade.live.protocols.open_inference import HEADER_LENGTH
+from crossfade.rim.http_text import CHUNKED, endpoint, request_head, request_headers
 from crossfade.rim.upload import Upload
-from crossfade.spec.model import Arm
+from crossfade.spec.model import Arm, Protocol
 
 _json = msgspec.json.Decoder()
+_syntax = msgspec.json.Decoder(msgspec.Raw)
+_TELLS_TYPE = frozenset((b"content-type", HEADER_LENGTH.encode()))
+_TELLS_LENGTHS = frozenset(map(len, _TELLS_TYPE))
+_JSON_TYPE = b"Content-Type: application/json\r\n"
+
+Edit = readiness.Affirming | model_names.Restoring
 
 
 class Request:
@@ -25,12 +33,14 @@ class Request:
         "_lines",
         "_lower",
         "_parsed",
+        "_renamed",
         "body",
         "framed",
         "headers",
         "keep_alive",
         "method",
         "modern",
+        "protocol",
         "target",
         "upload",
     )
@@ -61,7 +71,10 @@ class Request:
         self.upload = upload
         """The body where it is still arriving; `body` is empty then."""
         self._held = held
+        self.protocol: Protocol | None = None
+        """What its route says the body is written in; None outside every route."""
         self._lines: bytes | None = None
+        self._renamed: dict[str, model_names.Renamed | None] = {}
         self._lower: dict[str, str] | None = None
         self._document: Any = None
         self._parsed = False
@@ -104,17 +117,59 @@ class Request:
 
     def bytes_for(self, arm: Arm) -> tuple[bytes, ...]:
         """The request as this arm gets it, in one piece where it is small."""
-        if self._lines is None:
-            self._lines = request_headers(self.headers)
+        lines = self._lines
+        if lines is None:
+            lines = self._lines = request_headers(self.headers) + (b"" if self._typed() else _JSON_TYPE)
+        target, body = self.target, self.body
+        sent = self._named_for(arm)
+        if sent is not None:
+            target, body = sent.target, sent.body
+            if sent.key:
+                # The name is put back in the reply, which therefore must come in a form that can be read as it passes.
+                plain = ((name, value) for name, value in self.headers if name.lower() != b"accept-encoding")
+                lines = request_headers(plain) + (b"" if self._typed() else _JSON_TYPE)
         length: int | None
         if self.upload is not None:
             length = CHUNKED if self.upload.length is None else self.upload.length
         else:
-            length = len(self.body) if self.framed else None
-        head = request_head(self.method, target_for(self.target, arm.model), endpoint(arm.url), self._lines, length)
-        if not self.body:
+            length = len(body) if self.framed else None
+        head = request_head(self.method, target, endpoint(arm.url), lines, length)
+        if not body:
             return (head,)
-        return (head + self.body,) if len(self.body) < 65536 else (head, self.body)
+        return (head + body,) if len(body) < 65536 else (head, body)
+
+    def edits_for(self, arm: Arm) -> tuple[Edit, ...]:
+        """What is to be put right in this arm's reply; nothing for most."""
+        edits: list[Edit] = []
+        if self.method == "GET":
+            said = readiness.affirmation(self.method, self.path)
+            if said:
+                edits.append(readiness.Affirming(said))
+        sent = self._named_for(arm)
+        if sent is not None and sent.key:
+            edits.append(model_names.Restoring(sent.key, sent.public))
+        return tuple(edits)
+
+    def _named_for(self, arm: Arm) -> model_names.Renamed | None:
+        model = arm.model
+        if model is None:
+            return None
+        if model not in self._renamed:
+            self._renamed[model] = model_names.renamed(self.protocol, self.method, self.target, self.body, model)
+        return self._renamed[model]
+
+    def _typed(self) -> bool:
+        """Whether the request says what its body is. Some clients say nothing of JSON, which some servers refuse."""
+        if not self.body:
+            return True
+        for name, _ in self.headers:
+            if len(name) in _TELLS_LENGTHS and name.lower() in _TELLS_TYPE:
+                return True
+        try:
+            _syntax.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return True
+        return False
 
 
 def path_of(target: bytes) -> str:

@@ -113,18 +113,6 @@ def trailer_lines(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(b"%b: %b\r\n" % pair for pair in pairs if pair[0].lower() not in _NO_TRAILERS)
 
 
-def target_for(target: bytes, model: str | None) -> bytes:
-    """The request target with the model's name at this arm, where the path is one that carries a name."""
-    if model is None:
-        return target
-    for prefix in (b"/v2/models/", b"/v1/models/"):
-        if target.startswith(prefix):
-            rest = target[len(prefix) :]
-            end = min((at for at in map(rest.find, (b"/", b":", b"?")) if at >= 0), default=len(rest))
-            return prefix + model.encode() + rest[end:] if end else target
-    return target
-
-
 def _tokens(value: bytes) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for token in value.split(b","))
 

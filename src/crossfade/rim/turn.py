@@ -29,7 +29,7 @@ from crossfade.live.exchange.messages import (
 )
 from crossfade.live.exchange.problems import problem
 from crossfade.rim.http_refusals import Refusal
-from crossfade.rim.http_request import Request
+from crossfade.rim.http_request import Edit, Request
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.http_text import endpoint, trailer_lines
 from crossfade.rim.shadows import Copy
@@ -49,6 +49,7 @@ class Turn:
     __slots__ = (
         "_calls",
         "_connection",
+        "_edits",
         "_exchange",
         "_gateway",
         "_held",
@@ -68,6 +69,7 @@ class Turn:
         self._rollout = rollout
         self._calls: dict[int, Asking | Copy] = {}
         self._timers: dict[int, Timer] = {}
+        self._edits: dict[int, tuple[Edit, ...]] | None = None
         self._held = False
         self._timeout = 0.0
 
@@ -110,6 +112,12 @@ class Turn:
             if self._connection is not None and isinstance(asking, Asking) and asking.trailers:
                 self._connection.trailers = trailer_lines(asking.trailers)
             self._forget(call)
+        if self._edits is not None:
+            for edit in self._edits.get(call, ()):
+                edited = edit.take(head, body, ended)
+                if edited is None:
+                    return
+                head, body = edited
         self._feed(Arrived(self._gateway.now(), call, head, body, ended))
 
     def failed(self, call: int, kind: str) -> None:
@@ -178,6 +186,9 @@ class Turn:
         gateway, request = self._gateway, self._request
         self._timeout = timeout
         self._timers[call] = gateway.timers.start(timeout, self, call)
+        edits = self._request.edits_for(arm)
+        if edits:
+            self._edits = {**(self._edits or {}), call: edits}
         self._calls[call] = asking = gateway.pool.ask(
             self,
             call,
