@@ -78,6 +78,8 @@ class Position:
     held_by: str | None = None
     """`rule` when evidence was missing (it resumes by itself), else the person who held it."""
     held_since: float | None = None
+    paused: float = 0.0
+    """Seconds a person has held this stage; its patience is extended by them."""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form: a flat object of JSON scalars."""
@@ -89,6 +91,7 @@ class Position:
             "step_since": self.step_since,
             "held_by": self.held_by,
             "held_since": self.held_since,
+            "paused": self.paused,
         }
 
     @classmethod
@@ -102,6 +105,7 @@ class Position:
             step_since=float(data["step_since"]),
             held_by=data["held_by"],
             held_since=data["held_since"],
+            paused=float(data.get("paused", 0.0)),
         )
 
 
@@ -127,7 +131,9 @@ def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor:
         case Move.HOLD:
             return replace(position, phase=phase, held_by=actor, held_since=at)
         case Move.RESUME:
-            return replace(position, phase=phase, step_since=at, held_by=None, held_since=None)
+            return replace(
+                position, phase=phase, step_since=at, held_by=None, held_since=None, paused=_paused(position, at)
+            )
         case Move.PROMOTE:
             if len(rollout.challengers) > 1:
                 raise IllegalMove(
@@ -144,6 +150,13 @@ def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor:
             return replace(position, phase=phase, held_by=None, held_since=None, step_since=at)
 
 
+def _paused(position: Position, at: float) -> float:
+    """Only a person's hold stops the stage's clock: evidence that stays away must not buy itself time."""
+    if position.held_by in (None, RULE) or position.held_since is None:
+        return position.paused
+    return position.paused + max(0.0, at - position.held_since)
+
+
 def _advance(rollout: Rollout, position: Position, at: float) -> Position:
     stage = rollout.stages[position.stage]
     if isinstance(stage, Canary) and position.step + 1 < len(stage.steps):
@@ -151,7 +164,7 @@ def _advance(rollout: Rollout, position: Position, at: float) -> Position:
     following = position.stage + 1
     if following >= len(rollout.stages) or isinstance(rollout.stages[following], Promote):
         raise IllegalMove(position.phase, Move.ADVANCE)
-    return replace(position, stage=following, step=0, stage_since=at, step_since=at)
+    return replace(position, stage=following, step=0, stage_since=at, step_since=at, paused=0.0)
 
 
 def last_before_promotion(rollout: Rollout, position: Position) -> bool:

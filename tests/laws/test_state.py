@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from crossfade.spec.model import Ab, Canary, Interleave, Promote, Shadow, stage_name
 from crossfade.state import (
+    RULE,
     TRANSITIONS,
     IllegalMove,
     Move,
@@ -156,6 +157,7 @@ def test_holding_changes_nothing_but_who_holds_and_resuming_restarts_the_step(ca
     resumed = apply(rollout, held, Move.RESUME, at + 1.0)
     assert (resumed.stage, resumed.step, resumed.stage_since) == (position.stage, position.step, position.stage_since)
     assert resumed.step_since == at + 1.0
+    assert resumed.paused - position.paused == (0.0 if actor == RULE else pytest.approx(1.0))
 
 
 @given(standing())

@@ -106,7 +106,9 @@ class Look:
     @property
     def deadline(self) -> float | None:
         """When the stage is given up; None where it has no end of its own."""
-        return None if isinstance(self.stage, Promote) else self.position.stage_since + self.stage.until.at_most
+        if isinstance(self.stage, Promote):
+            return None
+        return self.position.stage_since + self.stage.until.at_most + self.position.paused
 
     @property
     def due(self) -> float:
