@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossfade.ledger import GENESIS, Body, Entry, append, canonical, plain, verify
+from crossfade.ledger import GENESIS, Body, Entry, Head, append, canonical, plain, verify
 
 HERE = {"phase": "running", "stage": 0, "step": 0}
 
@@ -51,6 +51,18 @@ def test_entries_are_numbered_and_linked() -> None:
 def test_an_empty_ledger_is_intact() -> None:
     assert verify([]) == verify(iter(()))
     assert verify([]).intact
+
+
+def test_entries_cut_off_at_the_end_are_found_by_who_knows_where_it_ends() -> None:
+    entries = chain(4)
+    head = Head(4, entries[-1].to_position)
+    assert verify(entries, head).intact
+    assert verify([], Head(0, None)).intact
+    for kept in (3, 0):
+        found = verify(entries[:kept], head)
+        assert (found.intact, found.first_broken) == (False, kept + 1)
+    assert not verify(entries[:2], Head(2, {"phase": "promoted"})).intact
+    assert verify(entries, Head(3, entries[2].to_position)).first_broken == 4
 
 
 def test_records_come_back_from_json_unchanged() -> None:

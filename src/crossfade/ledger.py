@@ -133,8 +133,19 @@ def append(previous: Entry | None, body: Body) -> Entry:
     return Entry(**said, **link, hash=digest(draft.to_json()))
 
 
-def verify(entries: Iterable[Entry]) -> Verified:
-    """Whether a whole chain holds: every hash, every link, numbers without a gap, one rollout, positions that join."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a store says that a chain ends: how many entries it has, and the position the last one left."""
+
+    entries: int
+    position: Mapping[str, Any] | None
+
+
+def verify(entries: Iterable[Entry], head: Head | None = None) -> Verified:
+    """Whether a whole chain holds: every hash, every link, numbers without a gap, one rollout, positions that join.
+
+    A chain that was cut off is whole in itself: only with `head` are entries missed that lay at its end.
+    """
     last: Entry | None = None
     count = 0
     for count, entry in enumerate(entries, start=1):
@@ -142,6 +153,12 @@ def verify(entries: Iterable[Entry]) -> Verified:
         if reason:
             return Verified(intact=False, entries=count, first_broken=count, reason=reason)
         last = entry
+    if head is not None and count != head.entries:
+        reason = f"the rollout has come to entry {head.entries}, and the ledger ends at {count}"
+        return Verified(intact=False, entries=count, first_broken=min(count, head.entries) + 1, reason=reason)
+    if head is not None and last is not None and last.to_position != head.position:
+        reason = f"the rollout does not stand where entry {count}, its last, left it"
+        return Verified(intact=False, entries=count, first_broken=count, reason=reason)
     return Verified(intact=True, entries=count)
 
 

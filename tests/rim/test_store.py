@@ -171,6 +171,34 @@ def test_an_entry_changed_on_disk_is_found(store: Store, tmp_path: Path) -> None
     assert ledger.verify(store.entries("r1")).first_broken == 2
 
 
+def test_a_ledger_cut_short_on_disk_is_found(store: Store, tmp_path: Path) -> None:
+    move(store, Move.START)
+    move(store, Move.ROLLBACK, 300.0)
+    assert ledger.verify(store.entries("r1"), store.head("r1")).intact
+    with sqlite3.connect(tmp_path / "state.db") as raw:
+        raw.execute("DELETE FROM ledger WHERE n = 3")
+    raw.close()
+    found = ledger.verify(store.entries("r1"), store.head("r1"))
+    assert (found.intact, found.first_broken) == (False, 3)
+
+
+@pytest.mark.parametrize("broken", ["{}", "not json", "[]"])
+def test_a_row_that_cannot_be_read_is_said_plainly(store: Store, tmp_path: Path, broken: str) -> None:
+    move(store, Move.START)
+    with sqlite3.connect(tmp_path / "state.db") as raw:
+        raw.execute("UPDATE ledger SET entry = ? WHERE n = 2", (broken,))
+        raw.execute("INSERT INTO views VALUES ('r1', 'not json')")
+    with pytest.raises(StoreError, match="entry of r1"):
+        move(store, Move.HOLD, 300.0)
+    assert store.view("r1") is None
+    with sqlite3.connect(tmp_path / "state.db") as raw:
+        raw.execute("UPDATE rollouts SET position = ?", (broken,))
+    raw.close()
+    for ask in (store.get, store.head, lambda name: move(store, Move.HOLD, 300.0)):
+        with pytest.raises(StoreError, match="position of r1"):
+            ask("r1")
+
+
 MOVER = """
 import sys
 from pathlib import Path

@@ -15,11 +15,12 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(name: Name, data: DataDir = DATA, json: AsJson = False) -> None:
-    """Check a rollout's ledger: every entry's content, its link to the one before, and that none is missing."""
+    """Check a rollout's ledger: every entry's content, its link to the one before, that none is missing, and that the
+    rollout stands where the last one left it."""
     from crossfade import ledger
 
     with opened(data, as_json=json) as store:
-        found = ledger.verify(store.entries(name))
+        found = ledger.verify(store.entries(name), store.head(name))
     record: dict[str, Any] = {
         "entries": found.entries,
         "facts": None,

@@ -92,7 +92,7 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
     def entries(name: Name) -> JSONResponse:
         """Every entry in full, with the evidence as it stood, and whether the chain holds."""
         found = store.entries(name)
-        checked = ledger.verify(found)
+        checked = ledger.verify(found, store.head(name))
         return JSONResponse(
             {
                 "name": name,

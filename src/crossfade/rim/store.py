@@ -100,7 +100,7 @@ class Store:
             row = connection.execute(sa.select(tables.rollouts).where(tables.rollouts.c.name == name)).one_or_none()
             if row is not None and row.revision == rollout.revision:
                 return self._stored(connection, row)
-            position = Position() if row is None else Position.from_json(json.loads(row.position))
+            position = Position() if row is None else self._position(row)
             if row is not None:
                 check_revision(self._rollout(connection, name, row.revision), rollout, position)
             last = self._last(connection, name)
@@ -170,7 +170,7 @@ class Store:
             row = self._row(connection, name)
             if expect_seq is not None and expect_seq != row.seq:
                 raise StaleDecision(name, expect_seq, row.seq)
-            before = Position.from_json(json.loads(row.position))
+            before = self._position(row)
             rollout = self._rollout(connection, name, row.revision)
             after = state.apply(rollout, before, move, at, actor=actor)
             last = self._last(connection, name)
@@ -203,10 +203,16 @@ class Store:
             ).scalars()
             try:
                 return [Entry.from_json(json.loads(text)) for text in rows]
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise StoreError(
                     f"the ledger of {name} in {self.path} holds an entry that cannot be read: {error}"
                 ) from error
+
+    def head(self, name: str) -> ledger.Head:
+        """Where the rollout's ledger should end, by what is kept outside it. Raises UnknownRollout, StoreError."""
+        with self._reading() as connection:
+            row = self._row(connection, name)
+            return ledger.Head(row.seq, self._position(row).to_json())
 
     # -- what people look at ---------------------------------------------------------------------
 
@@ -228,7 +234,11 @@ class Store:
             text = connection.execute(
                 sa.select(tables.views.c.record).where(tables.views.c.name == name)
             ).scalar_one_or_none()
+        try:
             return None if text is None else dict(json.loads(text))
+        except (ValueError, TypeError):
+            # It is made anew at the controller's next look; the ledger and the position say the rest.
+            return None
 
     # -- counters that are polled ----------------------------------------------------------------
 
@@ -294,10 +304,16 @@ class Store:
             name=row.name,
             text=self._text(connection, row.name, row.revision),
             revision=row.revision,
-            position=Position.from_json(json.loads(row.position)),
+            position=self._position(row),
             seq=row.seq,
             rollout=self._rollout(connection, row.name, row.revision),
         )
+
+    def _position(self, row: sa.Row[Any]) -> Position:
+        try:
+            return Position.from_json(json.loads(row.position))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"the position of {row.name} in {self.path} cannot be read: {error!r}") from error
 
     def _text(self, connection: Connection, name: str, revision: str) -> str:
         wanted = sa.select(tables.specs.c.text).where(
@@ -324,7 +340,10 @@ class Store:
             .limit(1)
         )
         text = connection.execute(wanted).scalar_one_or_none()
-        return None if text is None else Entry.from_json(json.loads(text))
+        try:
+            return None if text is None else Entry.from_json(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"the last ledger entry of {name} in {self.path} cannot be read: {error!r}") from error
 
     def _put(self, connection: Connection, entry: Entry, position: Position, *, new: bool) -> None:
         values = {
