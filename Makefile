@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-full test-servers lint bench clean
+.PHONY: demo test test-full test-servers fuzz lint bench clean
 
 demo: $(STAMP)
 	$(BIN)/crossfade demo
@@ -20,6 +20,13 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The parser boundary under libFuzzer. A finding is left as crash-… and may be tried again: make fuzz FUZZ=crash-…
+FUZZ ?= -max_total_time=300
+fuzz: $(STAMP)
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --group fuzz \
+	  || uv pip install --quiet --python $(BIN)/python --group fuzz
+	$(BIN)/python -m tests.fuzz.run -rss_limit_mb=1024 -print_final_stats=1 $(FUZZ)
 
 # Real servers that tests compare with; a test whose server is missing is skipped and says so.
 test-servers:

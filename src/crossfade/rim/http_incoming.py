@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import httptools
 
 from crossfade.rim.http_refusals import (
+    NOT_HTTP,
     Limits,
     Malformed,
     Refusal,
@@ -71,6 +72,7 @@ class Incoming(asyncio.Protocol):
         "_body",
         "_closing",
         "_expects",
+        "_fragments",
         "_framed",
         "_head_bytes",
         "_head_done",
@@ -116,6 +118,8 @@ class Incoming(asyncio.Protocol):
         self._modern = True
         self._method = ""
         self._length: int | None = None
+        self._fragments: list[bytes] = []
+        """The reads of a head that came in several."""
         self._held: Held | None = None
 
     # -- what becomes of it ------------------------------------------------------------------------------------------
@@ -150,14 +154,19 @@ class Incoming(asyncio.Protocol):
         if not self._head_done:
             self._head_bytes += len(data)
             if other_protocol(data):
-                self._refuse(malformed("the request line is not HTTP's"))
+                self._refuse(NOT_HTTP)
                 return
+            if self._fragments:
+                self._fragments.append(data)
         else:
             self._read_at = self._room.now()
         try:
             self._feed(data)
-            if not self._head_done and self._head_bytes > self._room.limits.head_bytes:
-                raise too_large_head(self._room.limits)
+            if not self._head_done and not self._waiting:
+                if self._head_bytes > self._room.limits.head_bytes:
+                    raise too_large_head(self._room.limits)
+                if not self._fragments:
+                    self._fragments.append(data)
         except Malformed as error:
             self._refuse(error.refusal)
         except httptools.HttpParserCallbackError as error:
@@ -212,6 +221,8 @@ class Incoming(asyncio.Protocol):
         """The head is whole: refuse what is ambiguous before anybody acts on it."""
         if self._replaying:
             return
+        if self._fragments and other_protocol(b"".join(self._fragments)):
+            raise Malformed(NOT_HTTP.status, NOT_HTTP.error, NOT_HTTP.what_to_do)
         parser = self._parser
         self._method = parser.get_method().decode()
         version = parser.get_http_version()

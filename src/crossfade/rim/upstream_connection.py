@@ -332,6 +332,8 @@ class Connection(asyncio.Protocol):
         """A piece of the body, free of chunk framing."""
         if self._ended:
             self._surplus = True
+        elif self._head is None:
+            raise ValueError("an interim reply has no body")
         else:
             self._parts.append(body)
 
