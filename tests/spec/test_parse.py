@@ -272,6 +272,7 @@ MISTAKES: list[Mistake] = [
     one("url: http://127.0.0.1:8102}", "url: http://a, timeout: 31s}", "challenger.timeout", "longer than the 30s"),
     one("url: http://127.0.0.1:8101}", "url: http://a, probe: {path: /r}}", "champion.probe", "never left out"),
     one("url: http://127.0.0.1:8102}", "url: http://a, probe: {path: r}}", "challenger.probe.path", "a path prefix"),
+    one("url: http://127.0.0.1:8102}", "url: 'python:'}", "challenger.url", "some in process"),
     one("json:$.platform]", "request]", "segments[1]", "a segment of its own"),
     one("ranking: {items: $.items, id: $.id}", "", "stages[2].interleave", "add the key 'ranking'"),
     one("{items: $.items,", "{items: '$.outputs[0].data',", "ranking.id", "the ids themselves", "$"),

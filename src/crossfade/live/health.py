@@ -6,6 +6,8 @@ a broken model was randomised to it. Time is an argument.
 
 from __future__ import annotations
 
+from crossfade.facts import Exposed
+
 FAILURES = 5
 """Failures in a row after which an arm is out."""
 
@@ -16,6 +18,22 @@ LONGEST_PAUSE = 30.0
 
 EJECTED = "ejected"
 """The reason that facts give while an arm is out."""
+
+
+EXPOSING = frozenset(("canary", "ab", "interleave", "promote"))
+"""Modes in which users meet a challenger. Copies for hidden arms hurt nobody, and their failures are the evidence."""
+
+
+def told(fact: Exposed) -> bool | None:
+    """What a challenger's request tells of it: well, failing, or nothing (None).
+
+    A failure that the champion shares is the request's own and says nothing of the arm.
+    """
+    if fact.mode not in EXPOSING or fact.reason == EJECTED:
+        return None
+    if not fact.failed:
+        return True if fact.served_by and not fact.reason else None
+    return False if fact.served_by not in ("", fact.arm) and 0 < fact.status < 500 else None
 
 
 class Outlier:

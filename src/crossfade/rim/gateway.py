@@ -206,9 +206,20 @@ class Gateway:
         if update.table is not None:
             self.table = update.table
             self.health.adopt(update.table)
+        if update.recording is not None:
+            self._recording(update.recording)
         if update.lease is not None:
             self.telemetry.figures.gauges["lease_held"] = float(update.lease)
             self.note(Lease(at=time.time(), worker=self.worker, held=update.lease))
+
+    def _recording(self, again: bool) -> None:
+        if again:
+            log.warning("facts reach the disk again; exposure goes on")
+            return
+        log.error("facts cannot be written: only the champion serves until they can")
+        # It is kept in memory with the facts that wait, and is on the record as soon as anything is.
+        detail = "facts could not be written; meanwhile only the champion served"
+        self.note(Fault(at=time.time(), worker=self.worker, rollout="", what="journal", detail=detail))
 
     # -- every second ------------------------------------------------------------------------------------------------
 

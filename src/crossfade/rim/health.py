@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from crossfade.facts import Exposed
 from crossfade.live.exchange.examine import LIMIT, prediction
 from crossfade.live.exchange.messages import Head
-from crossfade.live.health import EJECTED, Outlier
+from crossfade.live.health import EXPOSING, Outlier, told
 from crossfade.live.protocols import WIRES
 from crossfade.live.protocols.base import Invalid
 from crossfade.live.routes import RouteTable
@@ -20,9 +20,6 @@ from crossfade.rim.upstream import Pool
 from crossfade.spec.model import Arm, Protocol
 
 log = logging.getLogger("crossfade.gateway")
-
-EXPOSING = frozenset(("canary", "ab", "interleave", "promote"))
-"""Modes in which users meet a challenger. Copies for hidden arms hurt nobody, and their failures are the evidence."""
 
 _LINES = b"User-Agent: crossfade-probe\r\nAccept: application/json\r\n"
 
@@ -74,15 +71,12 @@ class Health:
         return one is None or not one.outlier.out or one.outlier.admits(self._now())
 
     def told(self, fact: Exposed) -> None:
-        """Learn from a request. A failure that the champion shares is the request's own and says nothing."""
+        """Learn from a request."""
         one = self._watched.get((fact.rollout, fact.arm))
-        if one is None or fact.mode not in EXPOSING or fact.reason == EJECTED:
-            return
-        if not fact.failed:
-            if fact.served_by and not fact.reason:
-                self._note(fact.rollout, one, "")
-        elif fact.served_by not in ("", fact.arm) and 0 < fact.status < 500:
-            self._note(fact.rollout, one, fact.reason)
+        if one is not None:
+            well = told(fact)
+            if well is not None:
+                self._note(fact.rollout, one, "" if well else fact.reason)
 
     def close(self) -> None:
         """Probe no more."""

@@ -57,6 +57,11 @@ class Update:
     """New routes; None when they are as before."""
     lease: bool | None
     """The lease was regained (True) or has run out (False); None when it is as before."""
+    recording: bool | None = None
+    """Facts reach the disk again (True) or do not any more (False); None when it is as before."""
+
+
+NOTHING_NEW = Update(None, None)
 
 
 class Feed(Protocol):
@@ -88,9 +93,11 @@ class FixedRoutes:
 class StoreWatch:
     """One look at a time: what a store says, turned into routes that may be acted on. Time is an argument."""
 
-    def __init__(self, store: Store, healthy: Callable[[], bool]) -> None:
+    def __init__(self, store: Store, healthy: Callable[[], bool], only: str = "") -> None:
         self._store = store
         self._healthy = healthy
+        self._was_healthy = True
+        self._only = only
         self._version: int | None = None
         self._beat: int | None = None
         self._moved = float("-inf")
@@ -113,7 +120,9 @@ class StoreWatch:
             self._beat = beat
             version = self._store.version()
             if version != self._version:
-                self._routes = tuple(routes(one.rollout, one.position) for one in self._store.rollouts())
+                self._routes = tuple(
+                    routes(one.rollout, one.position) for one in self._store.rollouts() if self._ours(one.rollout)
+                )
                 self._version = version
                 fresh = True
             self._complaint = ""
@@ -121,15 +130,21 @@ class StoreWatch:
             # Locked, missing, half-written: the champion's users do not care, and the lease guards the others.
             self._complain(f"{type(error).__name__}: {error}")
         healthy = self._healthy()
+        recording = healthy if healthy is not self._was_healthy else None
+        self._was_healthy = healthy
         allowed = tuple(healthy and now - self._moved <= route.lease for route in self._routes)
         held = now - self._moved <= min((route.lease for route in self._routes), default=10.0)
         lease = held if held is not self._held else None
         self._held = held
         if not fresh and allowed == self._allowed:
-            return Update(None, lease)
+            return Update(None, lease, recording)
         self._allowed = allowed
         acted = (route if may else champion_only(route) for route, may in zip(self._routes, allowed, strict=True))
-        return Update(RouteTable.of(acted), lease)
+        return Update(RouteTable.of(acted), lease, recording)
+
+    def _ours(self, rollout: Rollout) -> bool:
+        """A gateway serves what can be called over HTTP; a program serves the one rollout it has opened."""
+        return rollout.name == self._only if self._only else not rollout.in_process
 
     def _complain(self, error: str) -> None:
         if error != self._complaint:
@@ -138,10 +153,12 @@ class StoreWatch:
 
 
 class RoutesFeed:
-    """A thread that looks at the store every 100 ms."""
+    """A thread that looks at the store every 100 ms; `only` names the one rollout of a program."""
 
-    def __init__(self, store: Store, healthy: Callable[[], bool], *, interval: float = INTERVAL) -> None:
-        self._watch = StoreWatch(store, healthy)
+    def __init__(
+        self, store: Store, healthy: Callable[[], bool], *, only: str = "", interval: float = INTERVAL
+    ) -> None:
+        self._watch = StoreWatch(store, healthy, only)
         self._interval = interval
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -161,5 +178,5 @@ class RoutesFeed:
     def _run(self, adopt: Callable[[Update], None]) -> None:
         while not self._stop.wait(self._interval):
             update = self._watch.look(time.monotonic())
-            if (update.table is not None or update.lease is not None) and not self._stop.is_set():
+            if update != NOTHING_NEW and not self._stop.is_set():
                 adopt(update)

@@ -48,6 +48,15 @@ def _arms(document: Document) -> None:
                     "every arm needs a name of its own"
                 )
             seen.setdefault(arm.name, node)
+        if known(arm.url, document.champion) and known(document.champion.url):
+            inside = arm.url.startswith("python:")
+            if inside is not document.champion.url.startswith("python:"):
+                arm.at("url").report(
+                    "some arms are called over http and some in process; expected all of them one way",
+                    allowed="http:// or https:// for every arm, or python: for every arm",
+                )
+            if inside and arm.wrote("probe"):
+                arm.at("probe").report_key("a model in your own program needs no probe; remove it")
         if arm is document.champion and arm.wrote("probe"):
             arm.at("probe").report_key(
                 "the champion is never left out, so that a probe of it would change nothing; remove it"

@@ -41,7 +41,8 @@ class ArmDocument(Written):
     name: Name
     """The arm's name in records and pages, such as v1."""
     url: Annotated[str, words.URL]
-    """Where the model server listens, such as http://127.0.0.1:8101; the request's path is added to it."""
+    """Where the model server listens, such as http://127.0.0.1:8101; the request's path is added to it. python: stands
+    for a callable of your own program, which `crossfade.client` calls and no gateway can."""
     model: Annotated[str, words.text("a model's name, without spaces or '/'", r"[^\s/?#\x00-\x1f\x7f]+")] | None = None
     """The model's name at this URL, where it differs from the name that clients use; theirs is put back in replies."""
     timeout: Duration = 30.0

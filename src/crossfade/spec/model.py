@@ -243,6 +243,11 @@ class Rollout:
     """Digest of the spec this was parsed from."""
 
     @property
+    def in_process(self) -> bool:
+        """Whether the arms are callables of a program (`python:` URLs) and no gateway can ask them."""
+        return self.champion.url.startswith("python:")
+
+    @property
     def challenger(self) -> Arm:
         """The first challenger; most rollouts have one."""
         return self.challengers[0]

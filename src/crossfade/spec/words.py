@@ -209,9 +209,14 @@ FIELD = Word(
 )
 
 
+_IN_PROCESS = re.compile(r"python:[\w.:-]{0,200}")
+
+
 def _read_url(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 1000 or re.search(r"[\s\x00-\x1f\x7f]", value):
         raise Wrong
+    if _IN_PROCESS.fullmatch(value):
+        return value
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -230,9 +235,13 @@ def _read_url(value: Any) -> str:
 
 
 URL = Word(
-    "an http:// or https:// URL such as http://127.0.0.1:8101",
+    "an http:// or https:// URL such as http://127.0.0.1:8101, or python: for a model inside your program",
     _read_url,
-    {"type": "string", "pattern": r"^https?://[^\s?#@]+$", "examples": ["http://127.0.0.1:8101"]},
+    {
+        "type": "string",
+        "pattern": rf"^(?:https?://[^\s?#@]+|{_IN_PROCESS.pattern})$",
+        "examples": ["http://127.0.0.1:8101"],
+    },
 )
 
 Name = Annotated[str, NAME]

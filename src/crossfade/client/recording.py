@@ -1,0 +1,78 @@
+"""Opens what a rollout in a program needs of the rim: a journal of its own and the store. Loaded only when one is."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from crossfade.rim.journal import Journal, Recorder
+from crossfade.rim.routes_feed import RoutesFeed
+from crossfade.rim.store import Store, UnknownRollout
+from crossfade.spec.model import Rollout
+from crossfade.spec.parse import parse
+
+log = logging.getLogger("crossfade.client")
+
+MOST_PROCESSES = 1000
+
+
+@dataclass(slots=True)
+class Opened:
+    """What is open; `close` lets go of it."""
+
+    rollout: Rollout
+    worker: str
+    recorder: Recorder
+    feed: RoutesFeed
+    store: Store
+    claim: IO[str]
+
+    def close(self) -> None:
+        """Write what is left and let go of the files."""
+        self.feed.stop()
+        self.recorder.close()
+        self.store.close()
+        self.claim.close()
+
+
+def open_all(text: str, data: Path, now: float) -> Opened:
+    """Everything for one rollout. Raises SpecProblems, StoreError or OSError.
+
+    An unknown rollout is recorded and stays pending until somebody starts it. A known one keeps the spec it has:
+    programs of two versions side by side must not take turns in changing it.
+    """
+    wanted = parse(text)
+    store = Store(data)
+    try:
+        stored = store.get(wanted.name)
+    except UnknownRollout:
+        stored = store.add(text, wanted, now)
+    if stored.revision != wanted.revision:
+        log.warning(
+            "%s runs by revision %s and not by the given spec (%s); `crossfade reload` records a changed one",
+            wanted.name,
+            stored.revision,
+            wanted.revision,
+        )
+    worker, claim = _claim(data)
+    recorder = Recorder(Journal(data, worker))
+    feed = RoutesFeed(store, lambda: recorder.healthy, only=wanted.name)
+    return Opened(stored.rollout, worker, recorder, feed, store, claim)
+
+
+def _claim(data: Path) -> tuple[str, IO[str]]:
+    """A worker's name that no other process on this machine holds, the lowest: journals are found again and emptied."""
+    run = data / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    for number in range(MOST_PROCESSES):
+        handle = (run / f"client-{number}.lock").open("a")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            continue
+        return f"client-{number}", handle
+    raise OSError(f"{MOST_PROCESSES} programs already record into {data}; close some of them")
