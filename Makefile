@@ -9,8 +9,10 @@ STAMP  := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/crossfade demo
 
+# The demos of tests/e2e fill a machine by themselves, so they run one at a time, after everything else.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/pytest tests/e2e
 
 test-full: lint
 	$(BIN)/pytest -m "full or not full" --timeout 3600
