@@ -75,6 +75,8 @@ async def test_lines_are_taken_and_a_bad_line_costs_only_itself(client: httpx.As
         ({"decision_id": "d", "name": "click", "at": "yesterday"}, "seconds since the epoch or a time"),
         ({"decision_id": "d", "name": "click", "at": "2026-01-01T00:00:00"}, "no offset"),
         ({"decision_id": "d", "name": "click", "at": -5}, "seconds since the epoch"),
+        ({"decision_id": "d", "name": "click", "at": time.time() + 1e6}, "more than a day in the future"),
+        ({"decision_id": "d", "name": "click", "value": -1e200}, "between -1e15 and 1e15"),
         ({"decision_id": "d", "name": "x" * 600}, "longer than 512"),
         ("click", "expected"),
     ],
@@ -101,6 +103,31 @@ async def test_a_body_that_cannot_be_read_is_refused_as_a_whole(client: httpx.As
     answer = await post(client, body.encode("latin-1"))
     assert answer.status_code == 422
     assert set(answer.json()) == {"error", "what_to_do"}
+
+
+async def test_a_date_at_the_edge_of_the_calendar_costs_only_itself(client: httpx.AsyncClient) -> None:
+    first = {"decision_id": "d", "name": "click", "at": "0001-01-01T00:00:00+14:00"}
+    answer = await client.post(PATH, json=[first, {"decision_id": "d", "name": "click"}])
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'[{"name":' + b"[" * 5000 + b"]" * 5000 + b"}]"])
+async def test_a_body_nested_deeply_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    assert (await client.post(PATH, content=body, headers={"content-type": "application/json"})).status_code == 422
+    lines = await client.post(PATH, content=body, headers={"content-type": "application/x-ndjson"})
+    assert (lines.status_code, len(lines.json()["rejected"])) == (202, 1)
+
+
+@pytest.mark.parametrize(("kind", "separator"), [("application/json", b","), ("application/x-ndjson", b"\n")])
+async def test_more_items_than_can_be_taken_at_once_are_refused(
+    client: httpx.AsyncClient, kind: str, separator: bytes
+) -> None:
+    body = separator.join([b"1"] * (outcomes.MOST_ITEMS + 1))
+    answer = await client.post(
+        PATH, content=body if separator == b"\n" else b"[" + body + b"]", headers={"content-type": kind}
+    )
+    assert answer.status_code == 413
+    assert "smaller batches" in answer.json()["what_to_do"]
 
 
 async def test_an_empty_array_and_a_single_object_are_fine(client: httpx.AsyncClient) -> None:

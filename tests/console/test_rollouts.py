@@ -87,6 +87,14 @@ async def test_without_the_token_nothing_moves(
     assert store.get("ranker-v2").position.phase == "running"
 
 
+@pytest.mark.parametrize("body", [{"reason": ""}, {"reason": "  "}])
+async def test_an_empty_reason_is_called_empty(
+    client: httpx.AsyncClient, store: Store, body: dict[str, object]
+) -> None:
+    answer = await client.post(f"{ONE}/hold", json=body, headers=AUTH)
+    assert "reason: must not be empty" in answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": 3}, {"reason": "x", "actor": "rule"}]
 )

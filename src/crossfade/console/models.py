@@ -58,7 +58,7 @@ class OutcomeIn(BaseModel):
     decision_id: str = Field("", max_length=512, description="The reply's x-crossfade-decision header.")
     rollout: str = Field("", max_length=512)
     unit: str = Field("", max_length=512)
-    value: float = 1.0
+    value: float = Field(1.0, ge=-1e15, le=1e15)
     item: str = Field("", max_length=512, description="For ranked lists: the item it is about.")
     at: float | str | None = Field(None, description="Seconds since the epoch, or RFC 3339; now if left out.")
 

@@ -7,12 +7,12 @@ events that are alike in every field, `at` included, therefore need ids of their
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import xxhash
@@ -24,6 +24,16 @@ LONGEST_TEXT = 512
 
 FUTURE = 86_400.0
 """Seconds by which a reporter's clock may be ahead of ours."""
+
+
+LARGEST_VALUE = 1e15
+"""Either way from 0. Beyond it sums lose whole units, and one slip of a reporter would blind its metric for good."""
+
+MOST_ITEMS = 100_000
+"""Items in one body, so that none holds up the others for long."""
+
+MILLISECONDS = 1e11
+"""Seconds from which a time is more likely meant as milliseconds: the year 5138."""
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,13 +62,19 @@ class Unreadable(ValueError):
     """The body as a whole is neither a JSON array nor lines of JSON."""
 
 
+class TooMany(ValueError):
+    """The body has more items than are taken at once."""
+
+
+Found = TypeVar("Found")
+
 _whole = msgspec.json.Decoder(list[Item])
 _parts = msgspec.json.Decoder(list[msgspec.Raw])
 _one = msgspec.json.Decoder(Item)
 
 
 def read(body: bytes, *, lines: bool, now: float, known: Collection[str]) -> Read:
-    """Take a body apart. `lines`: it is NDJSON; `known`: names of the rollouts. Raises Unreadable."""
+    """Take a body apart. `lines`: it is NDJSON; `known`: names of the rollouts. Raises Unreadable, TooMany."""
     items = _items_of_lines(body) if lines else _items_of_array(body)
     outcomes, rejected = [], []
     for index, item in items:
@@ -73,17 +89,19 @@ def read(body: bytes, *, lines: bool, now: float, known: Collection[str]) -> Rea
 def _items_of_array(body: bytes) -> list[tuple[int, Item | str]]:
     try:
         # One pass when all is well, which is nearly always.
-        return list(enumerate(_whole.decode(body)))
-    except (msgspec.ValidationError, UnicodeDecodeError):
+        return list(enumerate(_bounded(_whole.decode(body))))
+    except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         pass
     except msgspec.DecodeError as error:
         raise Unreadable(f"the body is not JSON: {error}") from error
     try:
-        return [(index, _item(bytes(raw))) for index, raw in enumerate(_parts.decode(body))]
+        return [(index, _item(bytes(raw))) for index, raw in enumerate(_bounded(_parts.decode(body)))]
     except msgspec.ValidationError as error:
         if body.lstrip()[:1] == b"{":
             return [(0, _item(body))]
         raise Unreadable("the body is JSON, but not an array of outcomes") from error
+    except RecursionError as error:
+        raise Unreadable("the body is nested too deeply; an outcome is a flat object") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unreadable(f"the body is not JSON: {error}") from error
 
@@ -92,7 +110,13 @@ def _items_of_lines(body: bytes) -> list[tuple[int, Item | str]]:
     filled = [line for line in body.splitlines() if line.strip()]
     if not filled and body:
         raise Unreadable("the body has no line with JSON in it")
-    return [(index, _item(line)) for index, line in enumerate(filled)]
+    return [(index, _item(line)) for index, line in enumerate(_bounded(filled))]
+
+
+def _bounded(found: Sequence[Found]) -> Sequence[Found]:
+    if len(found) > MOST_ITEMS:
+        raise TooMany(f"the body has {len(found):,} items; at most {MOST_ITEMS:,} are taken at once")
+    return found
 
 
 def _item(raw: bytes) -> Item | str:
@@ -102,6 +126,8 @@ def _item(raw: bytes) -> Item | str:
         return _problem(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"this is not a JSON object: {error}"
+    except RecursionError:
+        return "this is nested too deeply; an outcome is a flat object"
 
 
 _AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$")
@@ -158,6 +184,8 @@ def _wrong(item: Item, known: Collection[str]) -> str:
             return f"{field} is longer than {LONGEST_TEXT} characters"
     if not isfinite(item.value):
         return f"value is {item.value}; it must be a finite number"
+    if abs(item.value) > LARGEST_VALUE:
+        return f"value is {item.value:g}; it must lie between -1e15 and 1e15"
     if item.decision_id:
         return ""
     if not (item.rollout and item.unit):
@@ -176,11 +204,11 @@ def _seconds(at: float | str, now: float) -> float | str:
             return f"at is {at[:40]!r}; give seconds since the epoch or a time such as 2026-03-01T12:00:00Z"
         if found.tzinfo is None:
             return f"at is {at!r}, which has no offset; add Z or +01:00"
-        at = found.astimezone(UTC).timestamp()
+        at = found.timestamp()
     if not isfinite(at) or at < 0.0:
         return f"at is {at}; give seconds since the epoch"
     if at > now + FUTURE:
-        if at / 1000.0 <= now + FUTURE:
+        if at >= MILLISECONDS and at / 1000.0 <= now + FUTURE:
             return f"at is {at:.0f}, which looks like milliseconds; give seconds since the epoch"
         return f"at is {at:.0f}, more than a day in the future; check the reporter's clock"
     return at

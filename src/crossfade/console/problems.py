@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -49,7 +50,7 @@ def install(app: FastAPI, store: Store) -> None:
 
     def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        told = [f"{_place(found['loc'])}: {found['msg'].lower()}" for found in error.errors()]
+        told = [f"{_place(found['loc'])}: {_complaint(found)}" for found in error.errors()]
         return problem(422, "; ".join(told), 'send a JSON object such as {"reason": "why"}')
 
     def unknown(_: Request, error: Exception) -> JSONResponse:
@@ -72,6 +73,11 @@ def install(app: FastAPI, store: Store) -> None:
     app.add_exception_handler(StaleDecision, illegal)
     app.add_exception_handler(StoreError, broken)
     app.add_exception_handler(JournalError, broken)
+
+
+def _complaint(found: Mapping[str, Any]) -> str:
+    # The one pattern asked for is that something is there.
+    return "must not be empty" if found["type"] == "string_pattern_mismatch" else str(found["msg"]).lower()
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -76,7 +76,10 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
         openapi_extra=BODY,
         responses={
             400: {"model": Problem, "description": "The body broke off."},
-            413: {"model": Problem, "description": f"The body is larger than {LARGEST_BODY} bytes."},
+            413: {
+                "model": Problem,
+                "description": f"More than {LARGEST_BODY} bytes, or than {outcomes.MOST_ITEMS} items.",
+            },
             415: {"model": Problem, "description": "The content type is neither JSON nor NDJSON."},
             422: {"model": Problem, "description": "The body as a whole cannot be read."},
             503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
@@ -90,7 +93,9 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
         body = await _body(request)
         known = await run_in_threadpool(lambda: {stored.name for stored in store.rollouts()})
         try:
-            found = outcomes.read(body, lines=lines, now=time.time(), known=known)
+            found = await run_in_threadpool(outcomes.read, body, lines=lines, now=time.time(), known=known)
+        except outcomes.TooMany as error:
+            raise Refused(413, str(error), "send it in smaller batches") from error
         except outcomes.Unreadable as error:
             raise Refused(422, str(error), "send a JSON array of outcomes, or one a line as NDJSON") from error
         taken = await run_in_threadpool(inbox.accept, found.outcomes)
