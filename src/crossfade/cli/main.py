@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "check": "check",
     "demo": "demo",
     "serve": "serve",
+    "reload": "reload",
     "status": "status",
     "explain": "explain",
     **dict.fromkeys(MOVES, "act"),

@@ -27,17 +27,17 @@ def serve(
     port: Annotated[int, typer.Option(help="What models' clients call.", min=0, max=65535)] = 8080,
     control_host: Annotated[str, typer.Option(help="Address of the control port; keep it private.")] = "127.0.0.1",
     control_port: Annotated[int, typer.Option(help="Outcomes, rollouts, pages.", min=0, max=65535)] = 8090,
-    workers: Annotated[int, typer.Option(help="Gateway processes.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Gateway processes; 0 where programs call models.", min=0)] = 1,
     tick: Annotated[float, typer.Option(help="Seconds between looks at the evidence.", min=0.05)] = 1.0,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start rollouts that are pending.")] = True,
     json: AsJson = False,
 ) -> None:
-    """Serve rollouts until interrupted; whatever dies is restarted."""
+    """Serve rollouts until interrupted; whatever dies is restarted. SIGHUP reads the specs again."""
     from crossfade.cli.act import _user
     from crossfade.rim import supervisor
     from crossfade.rim.store import StoreError
 
-    texts = _texts(specs or [], as_json=json)
+    texts = texts_of(specs or [], as_json=json)
     try:
         supervisor.serve(
             texts,
@@ -51,6 +51,7 @@ def serve(
             start=start,
             actor=_user(),
             on_ready=lambda running: _announce(running, host, control_host, data, as_json=json),
+            reread=lambda: _reread(specs or []),
         )
     except supervisor.ServeError as error:
         fail(str(error), code=WRONG_USE, as_json=json)
@@ -58,8 +59,8 @@ def serve(
         fail(str(error), "serve into another folder with --data", code=PROBLEM, as_json=json)
 
 
-def _texts(paths: list[Path], *, as_json: bool) -> list[str]:
-    """The text of every spec, once all of them hold, alone and side by side."""
+def texts_of(paths: list[Path], *, as_json: bool, so: str = "nothing was started") -> list[str]:
+    """The text of every spec, once all of them hold, alone and side by side; else ends the command."""
     from crossfade.cli.check import Unreadable, problems_of, read, told
 
     try:
@@ -73,7 +74,7 @@ def _texts(paths: list[Path], *, as_json: bool) -> list[str]:
                 typer.echo(told(checked.file, checked.text, problem), err=True)
         found = f"{len(problems)} problem{'s' * (len(problems) > 1)} in the spec"
         fail(
-            f"{found}; nothing was started",
+            f"{found}; {so}",
             "mend it; `crossfade check SPEC` looks again",
             code=PROBLEM,
             as_json=as_json,
@@ -81,11 +82,21 @@ def _texts(paths: list[Path], *, as_json: bool) -> list[str]:
     return [checked.text for checked in files]
 
 
+def _reread(paths: list[Path]) -> list[str]:
+    """The texts as they are now; none, and a word on standard error, where one of them does not hold."""
+    try:
+        return texts_of(paths, as_json=False, so="what is served goes on as it was")
+    except typer.Exit:
+        return []
+
+
 def _announce(running: Supervisor, host: str, control_host: str, data: Path, *, as_json: bool) -> None:
-    data_url, control_url = f"http://{host}:{running.data_port}", f"http://{control_host}:{running.control_port}"
+    data_url = None if running.data_port is None else f"http://{host}:{running.data_port}"
+    control_url = f"http://{control_host}:{running.control_port}"
     if as_json:
         print_json({"data": data_url, "control": control_url, "folder": str(data)})
         return
-    typer.echo(f"models    {data_url}    point models' clients here")
+    if data_url is not None:
+        typer.echo(f"models    {data_url}    point models' clients here")
     typer.echo(f"control   {control_url}    pages, outcomes, rollouts")
     typer.echo(f"folder    {data}    watch it with `crossfade status -w --data {data}`")

@@ -24,8 +24,8 @@ from types import FrameType
 from typing import IO
 
 from crossfade.rim.processes import Child, stop_all
-from crossfade.rim.store import Store
-from crossfade.spec.parse import parse
+from crossfade.rim.store import Store, StoreError
+from crossfade.spec.parse import SpecProblems, parse
 from crossfade.state import Move, Phase
 
 READY_WITHIN = 30.0
@@ -41,15 +41,17 @@ class Supervisor:
     """The processes of one `crossfade serve`."""
 
     data: Path
-    data_socket: socket.socket
+    data_socket: socket.socket | None
+    """None where no gateway is wanted, because the models are called inside programs."""
     control_socket: socket.socket
     children: list[Child] = field(default_factory=list)
     stopping: bool = False
+    rereading: bool = False
 
     @property
-    def data_port(self) -> int:
+    def data_port(self) -> int | None:
         """The port that models' clients use."""
-        return int(self.data_socket.getsockname()[1])
+        return None if self.data_socket is None else int(self.data_socket.getsockname()[1])
 
     @property
     def control_port(self) -> int:
@@ -62,8 +64,10 @@ class Supervisor:
         logs.mkdir(parents=True, exist_ok=True)
         base = [sys.executable, "-m", "crossfade.rim.worker"]
         common = ["--data", str(self.data)]
-        data_fd, control_fd = self.data_socket.fileno(), self.control_socket.fileno()
-        for index in range(workers):
+        control_fd = self.control_socket.fileno()
+        for index in range(workers if self.data_socket is not None else 0):
+            assert self.data_socket is not None
+            data_fd = self.data_socket.fileno()
             name = f"gateway-{index}"
             command = [*base, "gateway", *common, "--fd", str(data_fd), "--worker", name, "--workers", str(workers)]
             self.children.append(Child(name, command, (data_fd,), logs / f"{name}.log"))
@@ -103,11 +107,18 @@ class Supervisor:
         if revived:
             self._write_state()
 
-    def run(self) -> None:
-        """Tend the processes until `stop` is asked for."""
+    def run(self, reread: Callable[[], None]) -> None:
+        """Tend the processes until `stop` is asked for; `reread` is called when a reload is."""
         while not self.stopping:
             self.tend()
+            if self.rereading:
+                self.rereading = False
+                reread()
             time.sleep(0.1)
+
+    def ask_reread(self, signum: int = 0, frame: FrameType | None = None) -> None:
+        """Signal handler: read the specs again at the next turn."""
+        self.rereading = True
 
     def ask_stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
         """Signal handler: leave `run` at the next turn."""
@@ -116,9 +127,11 @@ class Supervisor:
     def stop(self) -> None:
         """End every process: gateways first, so that nothing is exposed while nobody judges."""
         self.stopping = True
+        if self.data_socket is not None:
+            # With the last gateway's copy it is gone, and new clients are refused at once instead of left waiting.
+            self.data_socket.close()
         stop_all(self.children)
         (self.data / "run" / "serve.json").unlink(missing_ok=True)
-        self.data_socket.close()
         self.control_socket.close()
 
     def _write_state(self) -> None:
@@ -206,6 +219,27 @@ def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: fl
     return names
 
 
+def _readmit(store: Store, reread: Callable[[], Sequence[str]], *, start: bool, actor: str) -> None:
+    """Record what has changed. Whatever is wrong with it, what is served goes on as it was."""
+    _, refused = admit_each(store, reread(), start=start, actor=actor, at=time.time())
+    for why in refused:
+        sys.stderr.write(f"crossfade: {why}; it goes on as it was\n")
+
+
+def admit_each(
+    store: Store, texts: Sequence[str], *, start: bool, actor: str, at: float
+) -> tuple[list[str], list[str]]:
+    """The same, one by one: the names that were admitted, and why others were not."""
+    names: list[str] = []
+    refused: list[str] = []
+    for text in texts:
+        try:
+            names += admit(store, [text], start=start, actor=actor, at=at)
+        except (StoreError, SpecProblems) as error:
+            refused.append(str(error))
+    return names, refused
+
+
 def write_token(data: Path) -> str:
     """The bearer token for moves through the control port: made once, readable by its owner alone."""
     target = data / "run" / "token"
@@ -231,8 +265,12 @@ def serve(
     start: bool = True,
     actor: str = "operator",
     on_ready: Callable[[Supervisor], None] | None = None,
+    reread: Callable[[], Sequence[str]] = tuple,
 ) -> None:
     """Serve the specs until SIGTERM or SIGINT. `tick` is the controller's period in seconds.
+
+    With no `workers` there is no data port: the models are called inside programs. On SIGHUP the texts that `reread`
+    gives are recorded, none where it has found a problem and said so.
 
     Raises ServeError when it cannot start, SpecProblems when a spec does not hold. The ports come before
     the start: a rollout's clocks must not run where nobody can be served.
@@ -245,12 +283,13 @@ def serve(
         unserved.callback(store.close)
         if not texts and not store.rollouts():
             raise ServeError("there is no rollout to serve; name a spec file, or run `crossfade init` to write one")
-        data_socket = unserved.enter_context(listen(host, port, "data port"))
+        data_socket = unserved.enter_context(listen(host, port, "data port")) if workers else None
         control_socket = unserved.enter_context(listen(control_host, control_port, "control port"))
         admit(store, texts, start=start, actor=actor, at=time.time())
         write_token(data)
         unserved.pop_all()
     supervisor = Supervisor(data, data_socket, control_socket)
+    signal.signal(signal.SIGHUP, supervisor.ask_reread)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, supervisor.ask_stop)
     try:
@@ -258,7 +297,7 @@ def serve(
         supervisor.wait_ready(store)
         if on_ready is not None and not supervisor.stopping:
             on_ready(supervisor)
-        supervisor.run()
+        supervisor.run(lambda: _readmit(store, reread, start=start, actor=actor))
     finally:
         supervisor.stop()
         store.close()
