@@ -202,8 +202,10 @@ class Naive:
             key=lambda f: (f.at, f.decision_id),
         )
         self.entered: dict[str, Exposed] = {}
+        self.arrived: dict[tuple[str, int], Exposed] = {}
         for fact in self.scope:
             self.entered.setdefault(fact.unit, fact)
+            self.arrived.setdefault((fact.unit, fact.step), fact)
         unique = {report.outcome_id: report for report in world.outcomes}
         self.reports = [report for report in unique.values() if report.received_at <= now]
         self.by_id = {fact.decision_id: fact for fact in self.scope}
@@ -215,10 +217,13 @@ class Naive:
         return sorted(found, key=lambda f: (f.at, f.decision_id))
 
     def rate(self, arm: str) -> dict[tuple[int, int, float], list[int]]:
-        cells: dict[tuple[int, int, float], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        """Per arm of the pair: units, units with a failure, units seen in the step."""
+        cells: dict[tuple[int, int, float], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0, 0])
         fallen: set[str] = set()
         for fact in self.entered.values():
             self._count(cells, fact, arm, 0)
+        for fact in self.arrived.values():
+            self._count(cells, fact, arm, 2)
         for fact in self.scope:
             if fact.failed and fact.unit not in fallen:
                 fallen.add(fact.unit)
@@ -228,7 +233,7 @@ class Naive:
     def _count(self, cells: dict[Any, list[int]], fact: Exposed, arm: str, which: int) -> None:
         if fact.arm in ("v1", arm):
             key = (bucket(fact.at - START), fact.step, fact.weight)
-            cells[key][which + (2 if fact.arm == arm else 0)] += 1
+            cells[key][which + (3 if fact.arm == arm else 0)] += 1
 
     def values(self, name: str, window: float) -> dict[str, list[float]]:
         found: dict[str, list[float]] = defaultdict(list)

@@ -59,16 +59,10 @@ def rates_of(moments: Moments | Absent) -> dict[tuple[int, int, float], list[int
     assert isinstance(moments, RateMoments)
     order = list(zip(moments.bucket, moments.step, strict=True))
     assert order == sorted(order)
-    rows = zip(
-        moments.bucket,
-        moments.step,
-        moments.share,
-        moments.n_a,
-        moments.k_a,
-        moments.n_b,
-        moments.k_b,
-        strict=True,
-    )
+    columns = [moments.n_a, moments.k_a, moments.seen_a, moments.n_b, moments.k_b, moments.seen_b]
+    counted = [column for column in columns if column is not None]
+    assert len(counted) == (4 if moments.settled else 6)
+    rows = zip(moments.bucket, moments.step, moments.share, *counted, strict=True)
     return {(int(b), int(s), float(w)): [int(x) for x in cells] for b, s, w, *cells in rows}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from crossfade.judge.measure import Absent, Measured, Progress, Question, Reach, answer, ask, counts, gates
 from crossfade.judge.measure.assemble import PREFERENCE, Rows
-from crossfade.judge.measure.tables import FACTS, LOOK, Expr, exposures, units
+from crossfade.judge.measure.tables import FACTS, LOOK, Expr, arrivals, exposures, units
 from crossfade.judge.moments import MeanMoments, PairedMoments, RateMoments
 from crossfade.rim.lake import Lake
 from crossfade.spec.model import Kind, Promote, Rollout, Source, stage_name
@@ -166,6 +166,7 @@ class _Look:
             [self._rollout.name, position.stage, self._mode, position.stage_since, self._now],
         )
         session.table("exposures", self._engine.sql(("exposures",), exposures))
+        session.table("arrivals", self._engine.sql(("arrivals",), arrivals))
         session.table("units", self._engine.sql(("units",), units))
         session.table("touched", self._engine.sql(("touched",), counts.touched))
         metrics: dict[tuple[str, str], Any] = {}
@@ -216,6 +217,8 @@ class _Look:
                 if arm == self._challengers[0] and isinstance(moments, RateMoments | MeanMoments)
             },
             orphans=self._engine.orphans(self._session, self._now),
+            faults=int(self._rows("faults", counts.faults)["faults"][0]),
+            lease_held=bool(held.all()) if len(held := self._rows("leases", counts.leases)["held"]) else None,
         )
 
     def _reach(self) -> Reach:

@@ -52,6 +52,21 @@ def test_rows_may_come_in_any_order(table: list[tuple[str, int, int, float, int,
         assert np.array_equal(getattr(forth, name), getattr(back, name))
 
 
+@given(rows)
+def test_units_seen_in_a_step_land_in_their_cell_where_they_were_counted(
+    table: list[tuple[str, int, int, float, int, int]],
+) -> None:
+    uncounted = assemble.rate(columns(table), "v1", "v2", 2, settled=False)
+    assert uncounted.seen_a is None
+    assert uncounted.seen_b is None
+    told = columns(table)
+    counted = assemble.rate({**told, "seen": told["n"] + told["k"]}, "v1", "v2", 2, settled=False)
+    assert counted.seen_a is not None
+    assert counted.seen_b is not None
+    assert np.array_equal(counted.seen_a, uncounted.n_a + uncounted.k_a)
+    assert np.array_equal(counted.seen_b, uncounted.n_b + uncounted.k_b)
+
+
 @pytest.mark.parametrize(
     ("weight", "challengers", "expected"),
     [(0.2, 1, 0.2), (0.5, 1, 0.5), (1.0, 1, 1.0), (0.2, 2, 0.25), (0.5, 2, 1.0), (0.0, 1, 0.0)],

@@ -66,4 +66,5 @@ def test_questions_ask_only_for_columns_that_facts_have() -> None:
     for name, table in FACTS.items():
         assert set(table.columns) <= fields[name]
     assert tables.exposures().columns == tables.EXPOSURES.columns
+    assert tables.arrivals().columns == tables.ARRIVALS.columns
     assert tables.units().columns == tables.UNITS.columns

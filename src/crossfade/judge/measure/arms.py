@@ -11,6 +11,7 @@ from __future__ import annotations
 import ibis
 
 from crossfade.judge.measure.tables import (
+    ARRIVALS,
     EXPOSURES,
     FACTS,
     LOOK,
@@ -26,14 +27,23 @@ OPEN = -1
 """The bucket of units whose window is still open."""
 
 
-def response_rate(exposed: Expr = EXPOSURES, entered: Expr = UNITS) -> Expr:
-    """Units (`n`) at their first exposure, units with a failure (`k`) at their first failure."""
-    zero = ibis.literal(0, "int64")
-    came = entered.select("arm", "step", "weight", bucket=bucket_of(entered["entered"]), n=zero + 1, k=zero)
+def response_rate(exposed: Expr = EXPOSURES, entered: Expr = UNITS, arrived: Expr = ARRIVALS) -> Expr:
+    """Units at their first exposure of the stage (`n`) and of each step (`seen`), and at their first failure (`k`)."""
     failed = first(exposed.filter(exposed["failed"]), by=["unit"], order=["elapsed", "decision_id"])
-    fell = failed.select("arm", "step", "weight", bucket=bucket_of(failed["elapsed"]), n=zero, k=zero + 1)
-    both = came.union(fell)
-    return both.group_by("arm", "step", "weight", "bucket").agg(n=both["n"].sum(), k=both["k"].sum())
+    times = ((entered, "entered", "n"), (arrived, "elapsed", "seen"), (failed, "elapsed", "k"))
+    told = [
+        rows.select(
+            "arm",
+            "step",
+            "weight",
+            bucket=bucket_of(rows[at]),
+            **{name: ibis.literal(int(name == counted), "int64") for name in ("n", "seen", "k")},
+        )
+        for rows, at, counted in times
+    ]
+    all_ = told[0].union(told[1], told[2])
+    counts = {name: all_[name].sum() for name in ("n", "seen", "k")}
+    return all_.group_by("arm", "step", "weight", "bucket").agg(**counts)
 
 
 def response_mean(exposed: Expr = EXPOSURES, entered: Expr = UNITS, *, failures: bool = False) -> Expr:

@@ -68,6 +68,7 @@ def rate(rows: Rows, champion: str, arm: str, challengers: int, *, settled: bool
     pair, is_b = {name: column[~open_] for name, column in pair.items()}, is_b[~open_]
     (bucket, step, weight), cell = _cells(pair, ("bucket", "step", "weight"))
     count = len(bucket)
+    seen = pair.get("seen")
     return RateMoments(
         step=step.astype(np.int64),
         bucket=bucket.astype(np.int64),
@@ -78,6 +79,8 @@ def rate(rows: Rows, champion: str, arm: str, challengers: int, *, settled: bool
         k_b=_into(cell, count, pair["k"], is_b),
         settled=settled,
         immature=immature,
+        seen_a=None if seen is None else _into(cell, count, seen, ~is_b),
+        seen_b=None if seen is None else _into(cell, count, seen, is_b),
     )
 
 
