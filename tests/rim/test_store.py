@@ -80,6 +80,7 @@ def test_a_changed_spec_that_does_not_fit_is_refused(store: Store) -> None:
     move(store, Move.ADVANCE, 300.0)
     for old, new, words in (
         ("[1%, 5%, 20%]", "[1%]", "step 2"),
+        ("[1%, 5%, 20%]", "[1%, 2%, 20%]", "move back"),
         ("x-user-id", "x-session", "unit"),
         ("{name: v2", "{name: v3", "challengers"),
     ):

@@ -50,7 +50,7 @@ def serve(
             tick=tick,
             start=start,
             actor=_user(),
-            on_ready=lambda running: _announce(running, host, control_host, data, as_json=json),
+            on_ready=lambda running: _announce(running, data, as_json=json),
             reread=lambda: _reread(specs or []),
         )
     except supervisor.ServeError as error:
@@ -90,9 +90,8 @@ def _reread(paths: list[Path]) -> list[str]:
         return []
 
 
-def _announce(running: Supervisor, host: str, control_host: str, data: Path, *, as_json: bool) -> None:
-    data_url = None if running.data_port is None else f"http://{host}:{running.data_port}"
-    control_url = f"http://{control_host}:{running.control_port}"
+def _announce(running: Supervisor, data: Path, *, as_json: bool) -> None:
+    data_url, control_url = running.data_url, running.control_url
     if as_json:
         print_json({"data": data_url, "control": control_url, "folder": str(data)})
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossfade.spec.model import Canary, Promote, Rollout, stage_name
-from crossfade.state import Phase, Position
+from crossfade.state import Phase, Position, weight
 
 
 class StoreError(Exception):
@@ -40,6 +40,12 @@ def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
         raise StoreError(
             f"{new.name} is at step {position.step + 1} and the changed spec has {len(stage.steps)}; keep the steps"
             f" already reached, or {advice}"
+        )
+    was_share, now_share = weight(old, position), weight(new, position)
+    if now_share < was_share:
+        raise StoreError(
+            f"{new.name} stands at {was_share:.4g} of its units and the changed spec has {now_share:.4g} there: units"
+            f" would move back to {new.champion.name} unasked; keep the share, roll back, or {advice}"
         )
     was_last, now_last = isinstance(old.stages[-1], Promote), isinstance(new.stages[-1], Promote)
     if position.phase is Phase.PROMOTED and was_last != now_last:

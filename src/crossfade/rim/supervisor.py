@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -30,6 +31,10 @@ from crossfade.state import Move, Phase
 
 READY_WITHIN = 30.0
 """Seconds the processes may take to come up."""
+
+
+MOST_FILES = 65_536
+"""Open files a process asks for."""
 
 
 class ServeError(RuntimeError):
@@ -57,6 +62,16 @@ class Supervisor:
     def control_port(self) -> int:
         """The port for outcomes, rollouts and pages."""
         return int(self.control_socket.getsockname()[1])
+
+    @property
+    def data_url(self) -> str | None:
+        """Where models' clients on this host reach the data port; None where nothing is served."""
+        return None if self.data_socket is None else _url(self.data_socket)
+
+    @property
+    def control_url(self) -> str:
+        """Where this host reaches the control port."""
+        return _url(self.control_socket)
 
     def start(self, *, workers: int, tick: float) -> None:
         """Start every process; returns at once."""
@@ -95,7 +110,7 @@ class Supervisor:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.control_port}/healthz", timeout=1.0) as reply:
+            with urllib.request.urlopen(f"{self.control_url}/healthz", timeout=1.0) as reply:
                 return bool(reply.status == 200)
         except OSError:
             return False
@@ -146,6 +161,24 @@ class Supervisor:
         draft = target.with_suffix(".tmp")
         draft.write_text(json.dumps(state))
         draft.replace(target)
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    # A socket that listens everywhere is reached here by the loopback of its family.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def more_files() -> None:
+    """Raise this process's limit on open files, for its children too, as far as it may: each client holds one or two.
+
+    The usual 1,024 would be used up by a few hundred clients, and the champion's users refused for it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(host: str, port: int, what: str) -> socket.socket:
@@ -288,6 +321,7 @@ def serve(
         admit(store, texts, start=start, actor=actor, at=time.time())
         write_token(data)
         unserved.pop_all()
+    more_files()
     supervisor = Supervisor(data, data_socket, control_socket)
     signal.signal(signal.SIGHUP, supervisor.ask_reread)
     for signum in (signal.SIGTERM, signal.SIGINT):
