@@ -115,6 +115,24 @@ def test_a_full_disk_turns_the_recorder_unhealthy_and_back(
     assert fault.count == recorder.dropped
 
 
+def test_an_outage_is_told_even_when_nothing_was_lost(tmp_path: Path, small_disk: Callable[[int | None], None]) -> None:
+    recorder = Recorder(Journal(tmp_path, "w0"))
+    recorder.record(exposed(0))
+    assert recorder.flush()
+    small_disk(100_000)
+    for n in range(1, 401):
+        recorder.record(exposed(n, reason=os.urandom(500).hex()))
+    assert _until(lambda: not recorder.healthy)
+    small_disk(None)
+    assert _until(lambda: recorder.healthy)
+    recorder.close()
+    found = read(tmp_path / "journal/w0.db")
+    assert len(ids(found)) == 401
+    (fault,) = [fact for fact in found if isinstance(fact, Fault)]
+    assert (fault.what, fault.count) == ("journal", 1)
+    assert "no fact was lost" in fault.detail
+
+
 def test_a_journal_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("a file where the folder should be")
     with pytest.raises(JournalError, match=r"w0\.db"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -15,6 +16,8 @@ from crossfade.rim.batches import FOLDER, JournalError
 from crossfade.rim.tail import Tail, TailError
 
 __all__ = ["Journal", "JournalError", "Recorder"]
+
+log = logging.getLogger("crossfade.journal")
 
 LINGER = 0.05
 """Seconds a group waits for company; with the flush itself a fact is on disk within about 60 ms. A killed process
@@ -116,6 +119,9 @@ class Recorder:
         self._full = threading.Event()
         self._closing = False
         self._failure = ""
+        self._outage = ""
+        """What the outage that lasts was first put down to."""
+        self._failed_at = 0.0
         self._dropped = 0
         self._reported = 0
         self.recovered = 0
@@ -186,14 +192,14 @@ class Recorder:
         try:
             tail = Tail(self._journal.path.with_suffix(".tail"), after=self._journal.marked())
         except (JournalError, TailError) as error:
-            self._failure = str(error)
+            self._fail(error)
             return False
         try:
             for generation, left in tail.left:
                 self._journal.append_encoded(codec.join(left), len(left), mark=generation)
                 self.recovered += len(left)
         except JournalError as error:
-            self._failure = str(error)
+            self._fail(error)
             tail.close()
             return False
         with self._lock:
@@ -230,7 +236,7 @@ class Recorder:
             try:
                 self._journal.append_encoded(codec.join(self._held), len(self._held), mark=self._mark)
             except JournalError as error:
-                self._failure = str(error)
+                self._fail(error)
                 return False
             self._tail.clear()
             self._written += len(self._held)
@@ -240,16 +246,25 @@ class Recorder:
             self._report()
         return True
 
+    def _fail(self, error: Exception) -> None:
+        if not self._failure:
+            self._outage = str(error)
+            self._failed_at = time.monotonic()
+            log.error("facts do not reach the disk, so nobody new is exposed: %s", error)
+        self._failure = str(error)
+
     def _report(self) -> None:
-        lost = self._dropped - self._reported
-        if lost:
-            self._reported = self._dropped
-            fault = Fault(
-                at=time.time(),
-                worker=self._journal.worker,
-                rollout="",
-                what="journal",
-                detail="facts dropped while the journal could not be written",
-                count=lost,
-            )
-            self._take(codec.encode_one(fault))
+        """An outage is a fact, whether facts were lost in it or not: it took exposure away."""
+        lost, self._reported = self._dropped - self._reported, self._dropped
+        cost = f"{lost:,} facts were lost" if lost else "no fact was lost"
+        detail = f"not written for {time.monotonic() - self._failed_at:.1f} s ({self._outage}); {cost}"
+        log.warning("facts reach the disk again: %s", detail)
+        fault = Fault(
+            at=time.time(),
+            worker=self._journal.worker,
+            rollout="",
+            what="journal",
+            detail=detail,
+            count=max(lost, 1),
+        )
+        self._take(codec.encode_one(fault))
