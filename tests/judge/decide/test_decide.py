@@ -56,6 +56,14 @@ def test_a_canary_step_needs_its_time_and_its_measurements_but_no_proof():
     assert due.sentence.startswith("Advanced to 5 %")
 
 
+def test_harm_that_was_not_looked_for_is_not_called_absent():
+    found = decide(WHOLE, at(1), lines(WHOLE, 1, {"errors": U}, default=D), NOON + 60, SEEN)
+    assert found.sentence == "Watching at 1 % until 12:10 UTC; no harm found, errors not measured yet."
+    blind = decide(WHOLE, at(1), lines(WHOLE, 1, default=U), NOON + 60, SEEN)
+    assert blind.sentence == "Watching at 1 % until 12:10 UTC; nothing measured yet."
+    assert decide(WHOLE, at(1), [], NOON + 60, Progress()).sentence == blind.sentence
+
+
 def test_a_silent_metric_holds_the_canary_and_says_when_that_ends():
     found = decide(WHOLE, at(1, 1), lines(WHOLE, 1, {"complaint": U}), NOON + 700, SEEN)
     assert (found.move, found.rule, found.until) == (Move.HOLD, "unmeasured", NOON + 7200)

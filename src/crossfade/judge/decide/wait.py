@@ -42,7 +42,7 @@ def _running(look: Look) -> tuple[str, float | None]:
         wanted = look.stage.until.requests or 1
         return f"Watching {here}: {look.progress.mirrored:,} of {wanted:,} requests compared.", look.deadline
     if not look.enough:
-        return f"Watching {here} until {say.clock(look.due, look.now)}; no harm found.", look.due
+        return f"Watching {here} until {say.clock(look.due, look.now)}; {_so_far(look)}.", look.due
     spent = budget.over(look)
     if spent:
         line, much, most = spent[0]
@@ -56,3 +56,13 @@ def _running(look: Look) -> tuple[str, float | None]:
     if not unmet and look.silent_arms:
         return f"Watching {here}: no unit exposed to {', '.join(look.silent_arms)} yet{end}.", look.deadline
     return f"Watching {here}, not decided: {say.several(unmet)}{end}.", look.deadline
+
+
+def _so_far(look: Look) -> str:
+    """Whether harm was looked for: silence must not read as health."""
+    silent = list(dict.fromkeys(want.metric for want in look.wants if not want.measured))
+    if not silent:
+        return "no harm found"
+    if all(want.metric in silent for want in look.wants):
+        return "nothing measured yet"
+    return f"no harm found, {', '.join(silent)} not measured yet"
