@@ -41,8 +41,8 @@ def urgent() -> Iterator[None]:
 
 
 def placed(core: int) -> Callable[[], None]:
-    """What a child does before it starts: go to its core and, while `URGENT` is set and where the system lets it, before
-    whatever else runs there, so that latencies are the gateway's and not its neighbours'."""
+    """What a child does before it starts: go to its core and, while `URGENT` is set and where the system lets it, go
+    before whatever else runs there, so that latencies are the gateway's and not its neighbours'."""
     urgent = bool(URGENT)
 
     def place() -> None:

@@ -59,8 +59,10 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _running(name: str, command: list[str | Path], port: int, core: int, at: Path) -> Iterator[Server]:
-    process = Process(command, core=core, log=at / "log")
+def _running(
+    name: str, command: list[str | Path], port: int, core: int, at: Path, env: dict[str, str] | None = None
+) -> Iterator[Server]:
+    process = Process(command, core=core, log=at / "log", env=env)
     try:
         wait_for(port, process)
         yield Server(name, process, port, at / "log")
@@ -214,13 +216,15 @@ def envoy(champion: Server, shadow: Server | None = None) -> Iterator[Server]:
 @contextmanager
 def aiohttp(champion: Server) -> Iterator[Server]:
     """What one would write in an afternoon: an aiohttp server in front of an aiohttp client session."""
-    python = PEERS / "bin" / "python"
-    if not (PEERS / "bin").exists() or not list(PEERS.glob("lib/python*/site-packages/aiohttp")):
-        raise Missing(f"aiohttp is not installed: {python} -m pip install aiohttp")
+    packages = next(iter(PEERS.glob("lib/python*/site-packages")), None)
+    if packages is None or not (packages / "aiohttp").exists():
+        raise Missing(f"aiohttp is not installed: {PEERS}/bin/pip install aiohttp")
+    python, _, _ = gateway_python()
     port = free_port()
     with folder() as at:
         command: list[str | Path] = [python, ROOT / "benchmarks" / "aiohttp_gateway.py", str(port), champion.url]
-        with _running("aiohttp", command, port, GATEWAY_CORE, at) as server:
+        env = {"PYTHONPATH": str(packages)}
+        with _running("aiohttp", command, port, GATEWAY_CORE, at, env) as server:
             yield server
 
 
