@@ -180,6 +180,11 @@ def _compare_counts(measured: Measured, naive: Naive) -> None:
     for fact in naive.scope:
         units[fact.arm].add(fact.unit)
     assert progress.units == {arm: len(found) for arm, found in units.items()}
+    came: dict[str, set[str]] = defaultdict(set)
+    for fact in naive.scope:
+        if fact.step == measured.step:
+            came[fact.arm].add(fact.unit)
+    assert progress.step_units == {arm: len(found) for arm, found in came.items()}
     assert progress.fallbacks["v2"] == sum(f.failed for f in everything if f.arm == "v2")
     decisions = {f.decision_id for f in naive.facts if isinstance(f, Exposed)}
     unique = {r.outcome_id: r for r in naive.reports}.values()

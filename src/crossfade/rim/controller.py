@@ -176,7 +176,9 @@ def _shown(
 
 def _seen(measured: Measured) -> DecideProgress:
     progress = measured.progress
-    return DecideProgress(mirrored=progress.mirrored, requests=progress.requests, units=progress.units)
+    return DecideProgress(
+        mirrored=progress.mirrored, requests=progress.requests, units=progress.units, step_units=progress.step_units
+    )
 
 
 def _exposure(rollout: Rollout, measured: Measured) -> Exposure:
@@ -209,6 +211,8 @@ def _progress(measured: Measured) -> Progress:
         dropped=sum(measured.progress.dropped.values()),
         missing_units=told["missing"],
         orphans=told["orphans"],
+        faults=told["faults"],
+        lease_held=told["lease_held"],
         wins=told["wins"],
         losses=told["losses"],
         ties=told["ties"],

@@ -190,6 +190,8 @@ class _Look:
         requests = self._rows("requests", counts.requests)
         pairs = dict.fromkeys(self._challengers, 0) | _by(self._rows("mirrored", counts.mirrored), "arm", "pairs")
         lists = _by(self._rows("lists", counts.lists), "excluded", "lists")
+        steps = self._rows("step-units", counts.step_units)
+        present = steps["step"] == self._position.step
         vote = found.get((PREFERENCE, self._challengers[0]))
         wins, losses, ties = (
             (int(vote.minus.sum()), int(vote.plus.sum()), int(vote.zero.sum()))
@@ -201,6 +203,7 @@ class _Look:
             mirrored=min(pairs[arm] for arm in self._challengers),
             pairs=pairs,
             units=_by(self._rows("exposed-units", counts.exposed_units), "arm", "units"),
+            step_units=_by({name: column[present] for name, column in steps.items()}, "arm", "units"),
             missing=int(requests["missing"].sum()),
             fallbacks=_by(requests, "arm", "fallbacks"),
             failures=_by(requests, "arm", "failed"),

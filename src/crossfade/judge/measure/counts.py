@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ibis
 
-from crossfade.judge.measure.tables import EXPOSING, EXPOSURES, FACTS, LOOK, SLACK, Expr, during
+from crossfade.judge.measure.tables import ARRIVALS, EXPOSING, FACTS, LOOK, SLACK, Expr, during
 
 
 def requests(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
@@ -23,9 +23,15 @@ def requests(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
     )
 
 
-def exposed_units(exposed: Expr = EXPOSURES) -> Expr:
+def exposed_units(arrived: Expr = ARRIVALS) -> Expr:
     """Distinct units that each arm was assigned in the stage; one that moved over counts in both."""
-    return exposed.group_by("arm").agg(units=exposed["unit"].nunique())
+    # A unit moves over only where a step begins, so that its arrivals name every arm it had.
+    return arrived.group_by("arm").agg(units=arrived["unit"].nunique())
+
+
+def step_units(arrived: Expr = ARRIVALS) -> Expr:
+    """Units that each arm was assigned in each step; one that came in several steps counts in each."""
+    return arrived.group_by("arm", "step").agg(units=arrived.count())
 
 
 def mirrored(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
@@ -39,6 +45,26 @@ def drops(dropped: Expr = FACTS["dropped"], look: Expr = LOOK) -> Expr:
     joined = dropped.join(look.select("rollout", "since", "now"), "rollout")
     kept = joined.filter(joined["at"] >= joined["since"] - SLACK, joined["at"] <= joined["now"])
     return kept.group_by("reason").agg(copies=kept["count"].sum())
+
+
+def faults(fault: Expr = FACTS["fault"], look: Expr = LOOK) -> Expr:
+    """Mistakes and mishaps of ours since the stage began, of this rollout or of a whole worker."""
+    joined = fault.cross_join(look.select("since", "now", of="rollout"))
+    kept = joined.filter(
+        (joined["rollout"] == "") | (joined["rollout"] == joined["of"]),
+        joined["at"] >= joined["since"] - SLACK,
+        joined["at"] <= joined["now"],
+    )
+    return kept.aggregate(faults=ibis.coalesce(kept["count"].sum(), 0))
+
+
+def leases(lease: Expr = FACTS["lease"], look: Expr = LOOK) -> Expr:
+    """What each worker said last of its lease."""
+    joined = lease.cross_join(look.select("now"))
+    kept = joined.filter(joined["at"] <= joined["now"])
+    kept = kept.mutate(place=ibis.row_number().over(group_by="worker", order_by=kept["at"].desc()))
+    kept = kept.filter(kept["place"] == 0)
+    return kept.select("worker", "held")
 
 
 def lists(shown: Expr = FACTS["shown"], look: Expr = LOOK) -> Expr:

@@ -26,6 +26,8 @@ class Progress:
     """The same per challenger."""
     units: Mapping[str, int] = field(default_factory=dict)
     """Units exposed per arm in this stage."""
+    step_units: Mapping[str, int] = field(default_factory=dict)
+    """Units exposed per arm in the present step."""
     missing: int = 0
     """Requests that named no unit."""
     fallbacks: Mapping[str, int] = field(default_factory=dict)
@@ -48,6 +50,10 @@ class Progress:
     """Per outcome metric: units whose window is still open."""
     orphans: int | None = None
     """Outcomes that name a decision nobody recorded; None when not counted yet."""
+    faults: int | None = None
+    """Mistakes and mishaps of ours in this stage."""
+    lease_held: bool | None = None
+    """Whether every worker that ever said so said last that it hears the controller; None when none did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
