@@ -52,7 +52,10 @@ def test_it_can_print_instead() -> None:
         (["--name", "a b"], "--name: found 'a b'; expected a name"),
         (["--name", "a\nb: c"], "--name: found 'a\\nb: c'; expected a name"),
         (["--route", "predict"], "--route: found 'predict'; expected a path prefix that begins with '/'"),
-        (["--protocol", "grpc"], "--protocol: found 'grpc'; expected open-inference, json, mlflow or predict-v1"),
+        (
+            ["--protocol", "grpc"],
+            "--protocol: found 'grpc'; expected open-inference, json, mlflow, predict-v1 or openai-chat",
+        ),
         (["--champion", "localhost:80"], "--champion: found 'localhost:80'; expected an http:// or https:// URL"),
         (["--challenger", ""], "--challenger: found ''; expected an http:// or https:// URL"),
     ],

@@ -45,6 +45,8 @@ def _gone(text: str, within: float) -> bool:
     ("arguments", "says"),
     [
         (["--scenario", "goood"], "choose from: good, bad, ranking"),
+        (["--seed", "-5"], "--seed"),
+        (["--seed", "4294967296"], "--seed"),
         (["--fault", "fire"], "choose from: none, errors, slow, nan, wrong-shape, crash"),
     ],
 )
@@ -59,7 +61,7 @@ def test_without_scikit_learn_it_says_how_to_install_it(tmp_path: Path) -> None:
     code = "import sys; sys.modules['sklearn'] = None; from crossfade.cli.main import main; main(['demo'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("pip install 'crossfade[demo]'")
+    assert done.stderr.strip().endswith("pip install '.[demo]'")
     assert "Traceback" not in done.stderr
 
 

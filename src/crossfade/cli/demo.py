@@ -35,7 +35,9 @@ def demo(
     scenario: Annotated[
         list[str] | None, typer.Option("--scenario", help="good, bad or ranking; again for more. Default: good, bad.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed is another split, other users and other luck.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Another seed is another split, other users and other luck.", min=0, max=2**32 - 1)
+    ] = 0,
     fault: Annotated[
         str, typer.Option(help="What the challenger's server does: none, errors, slow, nan, wrong-shape or crash.")
     ] = "none",
@@ -56,7 +58,7 @@ def demo(
         if found not in known:
             fail(f"there is no {what} {found!r}", f"choose from: {', '.join(known)}", as_json=json)
     if not training.available():
-        fail(training.INSTALL, as_json=json)
+        fail(training.INSTALL, training.INSTALL_HOW, as_json=json)
     folder = data if data is not None else Path(tempfile.mkdtemp(prefix="crossfade-demo-"))
     asked = Asked(
         scenarios=names,

@@ -32,7 +32,7 @@ def init(
     champion: Annotated[str, typer.Option(metavar="URL", help="Where the present model listens.")] = CHAMPION,
     challenger: Annotated[str, typer.Option(metavar="URL", help="Where the new model listens.")] = CHALLENGER,
     protocol: Annotated[
-        str, typer.Option(help="What the models speak: open-inference, json, mlflow or predict-v1.")
+        str, typer.Option(help="What the models speak: open-inference, json, mlflow, predict-v1 or openai-chat.")
     ] = str(Protocol.OPEN_INFERENCE),
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:

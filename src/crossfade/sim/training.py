@@ -14,8 +14,11 @@ import numpy as np
 
 from crossfade.sim.models import Floats, Ints, Linear, Model, Ranker, Tree
 
-INSTALL = "The demo trains scikit-learn models, and scikit-learn is not installed: pip install 'crossfade[demo]'"
-"""The one sentence for people who have not installed the extra."""
+INSTALL = "The demo trains scikit-learn models, and scikit-learn is not installed"
+"""What is said to people who have not installed the extra."""
+
+INSTALL_HOW = "in a clone of Crossfade: make demo, or pip install '.[demo]'"
+"""What they can do. It names no package on a public index: a name that is not ours there could be anybody's."""
 
 TEXTURE = 1
 """Breast-cancer column `mean texture`: all that the bad challenger looks at."""

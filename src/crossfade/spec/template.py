@@ -66,7 +66,7 @@ name: <name>
 # Requests whose path begins like this are part of the rollout; all others pass through untouched.
 route: <route>
 
-# What the models speak: open-inference, json, mlflow or predict-v1.
+# What the models speak: open-inference, json, mlflow, predict-v1 or openai-chat.
 protocol: <protocol>
 
 # Who is randomised. One unit always sees the same model. Take what stands for a person or a session:
