@@ -63,6 +63,10 @@ class Client:
     """A gateway that answers every request at once and remembers it."""
 
     draining = False
+    access = None
+
+    def refused(self, refusal: Refusal) -> None:
+        pass
 
     def __init__(self) -> None:
         self.limits = Limits(stream_bytes=300_000, linger_seconds=0.0)

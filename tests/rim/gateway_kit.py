@@ -7,14 +7,17 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httptools
+import msgspec
 
 from crossfade.facts import Exposed, Fact
 from crossfade.live.routes import Route, RouteTable
 from crossfade.rim.gateway import Running, serve
 from crossfade.rim.http_refusals import Limits
+from crossfade.rim.options import Options
 from crossfade.rim.routes_feed import FixedRoutes
 from crossfade.spec.model import Arm, Field, From, Protocol
 
@@ -73,12 +76,19 @@ class Gate:
 
 
 @asynccontextmanager
-async def gate(*routes: Route, default: Arm | None = None, limits: Limits | None = None) -> AsyncIterator[Gate]:
+async def gate(
+    *routes: Route,
+    default: Arm | None = None,
+    limits: Limits | None = None,
+    options: Options | None = None,
+    data: Path | None = None,
+) -> AsyncIterator[Gate]:
     """A gateway on a free port."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     kept = Kept()
-    running = await serve(sock, FixedRoutes(RouteTable.of(routes, default)), kept, limits=limits)
+    options = msgspec.structs.replace(options or Options(), **({"limits": limits} if limits else {}))
+    running = await serve(sock, FixedRoutes(RouteTable.of(routes, default)), kept, data=data, options=options)
     await asyncio.sleep(0)
     try:
         yield Gate(running, kept)

@@ -19,24 +19,28 @@ from crossfade.live.exchange import Asked, exchange, passing
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
 from crossfade.live.routes import Route, RouteTable, champion_only
-from crossfade.rim import telemetry
+from crossfade.rim import logs, telemetry
 from crossfade.rim.health import Health
 from crossfade.rim.http_refusals import Limits, Refusal
 from crossfade.rim.http_request import Request, path_of
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.identity import decision_id
+from crossfade.rim.options import PLAIN, Options
 from crossfade.rim.routes_feed import Feed, RoutesFeed, Update
 from crossfade.rim.shadows import Shadows
 from crossfade.rim.telemetry import Telemetry
 from crossfade.rim.timers import Timers
 from crossfade.rim.turn import Refused, Turn
-from crossfade.rim.upstream import Pool
+from crossfade.rim.upstream import Pool, trust
 from crossfade.spec.model import Field, From
 
 log = logging.getLogger("crossfade.gateway")
 
 DRAIN_SECONDS = 10.0
 """How long requests in flight may take once the gateway is told to stop."""
+
+LAST_REQUESTS = 1.0
+"""Seconds in which a gateway that was told to stop still takes requests on connections that are open."""
 
 PASSING_DEADLINE = 60.0
 """Seconds for requests outside every route."""
@@ -48,6 +52,11 @@ MOST_COMPARES = 64
 """Large comparisons waiting for that thread."""
 
 BACKLOG = 2048
+
+MOST_REFUSALS = 20
+"""Different refusals told a second."""
+
+HANDSHAKE_SECONDS = 10.0
 
 NOBODY = Refusal(503, "no rollout is served here yet", "start `crossfade serve` with a spec")
 BUSY = Refusal(503, "too many requests are being answered", "retry later; --max-in-flight sets how many may be")
@@ -91,6 +100,10 @@ class Gateway:
         """Bytes of large bodies in memory."""
         self.in_flight = 0
         """Requests being answered."""
+        self.access: logs.Access | None = None
+        """Where each request is noted, if anywhere."""
+        self._refusals: dict[tuple[int, str], int] = {}
+        self._failures: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._comparing = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
 
@@ -99,7 +112,7 @@ class Gateway:
     def turn(self, connection: ClientConnection, request: Request) -> Turn | Refused:
         """Route, unit, arm: everything that is decided before the request is sent on."""
         if self.in_flight > self.limits.in_flight:
-            self.telemetry.refused("in-flight")
+            self.refused(BUSY)
             return Refused(connection, BUSY)
         table = self.table
         route = table.match(request.path)
@@ -108,7 +121,7 @@ class Gateway:
             if upstream is None:
                 return Refused(connection, NOBODY)
             self.telemetry.figures.passed += 1
-            return Turn(self, connection, request, passing(upstream, PASSING_DEADLINE), "")
+            return Turn(self, connection, request, passing(upstream, PASSING_DEADLINE), "", "")
         request.protocol = route.protocol
         if request.upload is not None:
             route = self._without_body(route)
@@ -127,7 +140,7 @@ class Gateway:
         assigned = assign(route, unit)
         ejected = assigned.arm != route.champion.name and not self.health.admits(route.rollout, assigned.arm)
         served = exchange(route, asked, assigned, ejected=ejected)
-        return Turn(self, connection, request, served, route.rollout)
+        return Turn(self, connection, request, served, route.rollout, decision)
 
     def room(self, target: bytes, size: int) -> bool:
         """Whether a body of so many bytes should be held whole: where it may be compared or sent a second time, and
@@ -156,6 +169,10 @@ class Gateway:
         self.telemetry.count(fact)
         if type(fact) is Exposed:
             self.health.told(fact)
+            if fact.failed:
+                key = (fact.rollout, fact.arm, fact.reason)
+                count, first = self._failures.get(key, (0, fact.decision_id))
+                self._failures[key] = (count + 1, first)
 
     def compare(self, pair: Compare) -> None:
         """Set answers side by side; large ones off the loop, so that nobody waits for it."""
@@ -194,7 +211,6 @@ class Gateway:
         self._connections.add(connection)
         if len(self._connections) <= self.limits.connections:
             return None
-        self.telemetry.refused("connections")
         return CROWDED
 
     def parted(self, connection: ClientConnection) -> None:
@@ -206,20 +222,14 @@ class Gateway:
         if update.table is not None:
             self.table = update.table
             self.health.adopt(update.table)
-        if update.recording is not None:
-            self._recording(update.recording)
         if update.lease is not None:
             self.telemetry.figures.gauges["lease_held"] = float(update.lease)
+            if update.lease:
+                log.info("the controller is heard: rollouts go on", extra={"fields": {"event": "lease-held"}})
+            else:
+                said = "the controller is not heard: only champions serve until it is"
+                log.warning(said, extra={"fields": {"event": "lease-lost"}})
             self.note(Lease(at=time.time(), worker=self.worker, held=update.lease))
-
-    def _recording(self, again: bool) -> None:
-        if again:
-            log.warning("facts reach the disk again; exposure goes on")
-            return
-        log.error("facts cannot be written: only the champion serves until they can")
-        # It is kept in memory with the facts that wait, and is on the record as soon as anything is.
-        detail = "facts could not be written; meanwhile only the champion served"
-        self.note(Fault(at=time.time(), worker=self.worker, rollout="", what="journal", detail=detail))
 
     # -- every second ------------------------------------------------------------------------------------------------
 
@@ -229,6 +239,7 @@ class Gateway:
         drops, self._drops = self._drops, {}
         for (rollout, reason), count in drops.items():
             self.note(Dropped(rollout=rollout, at=now, worker=self.worker, reason=reason, count=count))
+        self._tell_failures()
         faults, self._faults = self._faults, {}
         for (rollout, what, detail), count in faults.items():
             self.note(Fault(at=now, worker=self.worker, rollout=rollout, what=what, detail=detail, count=count))
@@ -245,13 +256,33 @@ class Gateway:
         for connection in list(self._connections):
             connection.sweep(monotonic)
 
+    def _tell_failures(self) -> None:
+        """One line a second for each way of failing: a dead model must not fill the disk."""
+        failures, self._failures = self._failures, {}
+        for (rollout, arm, reason), (count, decision) in failures.items():
+            fields = {"event": "arm-failed", "rollout": rollout, "arm": arm, "reason": reason, "count": count}
+            log.warning("requests failed at an arm", extra={"fields": fields | {"decision": decision}})
+        refusals, self._refusals = self._refusals, {}
+        for (status, error), count in refusals.items():
+            fields = {"event": "refused", "status": status, "error": error, "count": count}
+            log.warning("clients were refused", extra={"fields": fields})
+
+    def refused(self, refusal: Refusal) -> None:
+        """A client was answered with an error of ours before anybody was asked."""
+        key = (refusal.status, refusal.error if len(self._refusals) < MOST_REFUSALS else "various")
+        self._refusals[key] = self._refusals.get(key, 0) + 1
+        self.telemetry.refused(str(refusal.status))
+
     async def drain(self, seconds: float) -> None:
         """Let requests in flight end; what has not ended in time is dropped."""
         self.draining = True
-        until = self.now() + seconds
-        while self._connections and self.now() < until:
-            for connection in list(self._connections):
-                connection.drain()
+        began = self.now()
+        while self._connections and self.now() - began < seconds:
+            # A kept connection may carry its next request at any moment: closing it now could meet that request
+            # on its way. In this time clients that send one learn from its reply that it was the last.
+            if self.now() - began >= min(LAST_REQUESTS, seconds / 2.0):
+                for connection in list(self._connections):
+                    connection.drain()
             await asyncio.sleep(0.02)
         for connection in list(self._connections):
             connection.drop()
@@ -295,8 +326,12 @@ class Running:
             if self._data is not None:
                 where = telemetry.path(self._data, self.gateway.worker)
                 await loop.run_in_executor(None, telemetry.write, where, self.gateway.telemetry.encoded())
+            if self.gateway.access is not None:
+                await loop.run_in_executor(None, self.gateway.access.write)
 
     def _write(self) -> None:
+        if self.gateway.access is not None:
+            self.gateway.access.write()
         if self._data is not None:
             where = telemetry.path(self._data, self.gateway.worker)
             telemetry.write(where, self.gateway.telemetry.encoded())
@@ -309,21 +344,32 @@ async def serve(
     *,
     worker: str = "gateway-0",
     data: Path | None = None,
-    limits: Limits | None = None,
+    options: Options = PLAIN,
 ) -> Running:
-    """Serve clients on a bound socket until `stop`. Figures are written below `data` when it is given."""
+    """Serve clients on a bound socket until `stop`. Figures and logs are written below `data` when it is given."""
     loop = asyncio.get_running_loop()
-    gateway = Gateway(recorder, worker=worker, limits=limits)
+    tls = options.tls()
+    if options.upstream_ca:
+        trust(Path(options.upstream_ca))
+    gateway = Gateway(recorder, worker=worker, limits=options.limits)
+    if options.access_log and data is not None:
+        gateway.access = logs.Access(data / "logs" / f"access-{worker}.jsonl")
 
     def adopt(update: Update) -> None:
         loop.call_soon_threadsafe(gateway.adopt, update)
 
     feed.start(adopt)
-    server = await loop.create_server(lambda: ClientConnection(gateway), sock=sock, backlog=BACKLOG)
+    server = await loop.create_server(
+        lambda: ClientConnection(gateway),
+        sock=sock,
+        backlog=BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
+    )
     return Running(gateway, server, feed, data)
 
 
-def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1) -> None:
+def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options: Options = PLAIN) -> None:
     """Serve an inherited listening socket until SIGTERM or SIGINT; for a process of its own. Returns once drained."""
     import uvloop
 
@@ -331,6 +377,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1) -> None
     from crossfade.rim.journal import Recorder as JournalRecorder
     from crossfade.rim.store import Store
 
+    logs.begin(worker)
     sock = socket.socket(fileno=sock_fd)
     sock.setblocking(False)
     recorder = JournalRecorder(Journal(data, worker))
@@ -345,7 +392,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1) -> None
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        running = await serve(sock, feed, recorder, worker=worker, data=data)
+        running = await serve(sock, feed, recorder, worker=worker, data=data, options=options)
         log.info("%s serves port %d, one of %d", worker, running.port, workers_hint)
         await stopping.wait()
         await running.stop()

@@ -71,6 +71,7 @@ class Incoming(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_closing",
+        "_data",
         "_expects",
         "_fragments",
         "_framed",
@@ -101,6 +102,8 @@ class Incoming(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._closing = False
         """No further request is read."""
+        self._data = b""
+        """The latest read."""
         self._replaying = False
         self._waiting = True
         """Between requests."""
@@ -153,13 +156,11 @@ class Incoming(asyncio.Protocol):
             return
         if not self._head_done:
             self._head_bytes += len(data)
-            if other_protocol(data):
-                self._refuse(NOT_HTTP)
-                return
             if self._fragments:
                 self._fragments.append(data)
         else:
             self._read_at = self._room.now()
+        self._data = data
         try:
             self._feed(data)
             if not self._head_done and not self._waiting:
@@ -175,6 +176,8 @@ class Incoming(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if not self._closing:
                 self._refuse(malformed(str(error)))
+        finally:
+            self._data = b""
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -221,7 +224,7 @@ class Incoming(asyncio.Protocol):
         """The head is whole: refuse what is ambiguous before anybody acts on it."""
         if self._replaying:
             return
-        if self._fragments and other_protocol(b"".join(self._fragments)):
+        if other_protocol(b"".join(self._fragments) if self._fragments else self._data):
             raise Malformed(NOT_HTTP.status, NOT_HTTP.error, NOT_HTTP.what_to_do)
         parser = self._parser
         self._method = parser.get_method().decode()

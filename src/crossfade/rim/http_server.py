@@ -12,6 +12,7 @@ from crossfade.rim.http_incoming import Incoming, Room
 from crossfade.rim.http_refusals import TOO_SLOW, Refusal
 from crossfade.rim.http_request import Request
 from crossfade.rim.http_text import CONTINUE, LAST_CHUNK, chunk, reply_lines
+from crossfade.rim.logs import Access, access_line
 
 
 class Turn(Protocol):
@@ -49,6 +50,15 @@ class Host(Room, Protocol):
         """A client connected; perhaps one too many."""
         ...
 
+    @property
+    def access(self) -> Access | None:
+        """Where each request is noted, if anywhere."""
+        ...
+
+    def refused(self, refusal: Refusal) -> None:
+        """A client was answered before anybody was asked."""
+        ...
+
     def parted(self, connection: ClientConnection) -> None:
         """A connection is gone."""
         ...
@@ -58,13 +68,16 @@ class ClientConnection(Incoming):
     """One client's connection. `reply`, `more` and `abort` are for the turn in progress."""
 
     __slots__ = (
+        "_begun",
         "_chunked",
+        "_decision",
         "_host",
         "_queue",
         "_reading_paused",
         "_replied",
         "_reply_close",
         "_request",
+        "_status",
         "_turn",
         "_until_close",
         "trailers",
@@ -77,6 +90,8 @@ class ClientConnection(Incoming):
         self._turn: Turn | None = None
         self._request: Request | None = None
         self._reading_paused = False
+        self._begun = 0.0
+        self._status, self._decision = 0, b""
         self._chunked = self._replied = self._reply_close = self._until_close = False
         self.trailers = b""
         """Lines to go behind the last chunk of the reply in progress."""
@@ -148,6 +163,9 @@ class ClientConnection(Incoming):
         if request is None:
             return
         self._replied = True
+        self._status = head.status
+        if extra:
+            self._decision = extra[0][1]
         lines, sized = reply_lines(head, extra)
         bodyless = request.method == "HEAD" or head.status in (204, 304)
         self._chunked = not sized and not bodyless and request.modern
@@ -210,6 +228,8 @@ class ClientConnection(Incoming):
     def _over(self) -> None:
         if self._request is not None:
             self._host.in_flight -= 1
+            if self._host.access is not None:
+                self._host.access.note(access_line(self._request, self._status, self._decision, self._ms()))
         self._turn = self._request = None
         self.trailers = b""
         if self._upload is not None:
@@ -234,6 +254,9 @@ class ClientConnection(Incoming):
             self._expects = False
             self._transport.write(CONTINUE)
 
+    def _ms(self) -> float:
+        return round((self._host.now() - self._begun) * 1000.0, 3)
+
     def _next(self) -> None:
         if self._turn is not None or not self._queue:
             return
@@ -257,6 +280,8 @@ class ClientConnection(Incoming):
         self._request = request
         self._replied = False
         self._host.in_flight += 1
+        self._begun = self._host.now()
+        self._status, self._decision = 0, b""
         self._turn = turn = self._host.turn(self, request)
         turn.begin()
 
@@ -281,6 +306,7 @@ class ClientConnection(Incoming):
             self._queue.append(refusal)
 
     def _answer(self, refusal: Refusal) -> None:
+        self._host.refused(refusal)
         head, body = problem(refusal.status, refusal.error, refusal.what_to_do)
         lines, _ = reply_lines(head, ())
         self._transport.write(b"".join((*lines, b"Connection: close\r\n\r\n", body)))

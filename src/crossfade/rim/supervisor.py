@@ -24,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from crossfade.rim.options import PLAIN, Options, OptionsError
 from crossfade.rim.processes import Child, stop_all
 from crossfade.rim.store import Store, StoreError
 from crossfade.spec.parse import SpecProblems, parse
@@ -73,7 +74,7 @@ class Supervisor:
         """Where this host reaches the control port."""
         return _url(self.control_socket)
 
-    def start(self, *, workers: int, tick: float) -> None:
+    def start(self, *, workers: int, tick: float, options: Options = PLAIN) -> None:
         """Start every process; returns at once."""
         logs = self.data / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -85,6 +86,7 @@ class Supervisor:
             data_fd = self.data_socket.fileno()
             name = f"gateway-{index}"
             command = [*base, "gateway", *common, "--fd", str(data_fd), "--worker", name, "--workers", str(workers)]
+            command += ["--options", options.encoded()]
             self.children.append(Child(name, command, (data_fd,), logs / f"{name}.log"))
         command = [sys.executable, "-m", "crossfade.console", *common, "--fd", str(control_fd)]
         self.children.append(Child("console", command, (control_fd,), logs / "console.log"))
@@ -297,6 +299,7 @@ def serve(
     tick: float = 1.0,
     start: bool = True,
     actor: str = "operator",
+    options: Options = PLAIN,
     on_ready: Callable[[Supervisor], None] | None = None,
     reread: Callable[[], Sequence[str]] = tuple,
 ) -> None:
@@ -308,6 +311,10 @@ def serve(
     Raises ServeError when it cannot start, SpecProblems when a spec does not hold. The ports come before
     the start: a rollout's clocks must not run where nobody can be served.
     """
+    try:
+        options.check()
+    except OptionsError as error:
+        raise ServeError(str(error)) from error
     prepare(data)
     held = lock(data)
     with contextlib.ExitStack() as unserved:
@@ -327,7 +334,7 @@ def serve(
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, supervisor.ask_stop)
     try:
-        supervisor.start(workers=workers, tick=tick)
+        supervisor.start(workers=workers, tick=tick, options=options)
         supervisor.wait_ready(store)
         if on_ready is not None and not supervisor.stopping:
             on_ready(supervisor)

@@ -49,6 +49,7 @@ class Turn:
     __slots__ = (
         "_calls",
         "_connection",
+        "_decision",
         "_edits",
         "_exchange",
         "_gateway",
@@ -60,13 +61,20 @@ class Turn:
     )
 
     def __init__(
-        self, gateway: Gateway, connection: ClientConnection, request: Request, exchange: Exchange, rollout: str
+        self,
+        gateway: Gateway,
+        connection: ClientConnection,
+        request: Request,
+        exchange: Exchange,
+        rollout: str,
+        decision: str,
     ) -> None:
         self._gateway = gateway
         self._connection: ClientConnection | None = connection
         self._request = request
         self._exchange = exchange
         self._rollout = rollout
+        self._decision = decision
         self._calls: dict[int, Asking | Copy] = {}
         self._timers: dict[int, Timer] = {}
         self._edits: dict[int, tuple[Edit, ...]] | None = None
@@ -222,7 +230,8 @@ class Turn:
 
     def _break_off(self, error: Exception) -> None:
         """A mistake of ours must not leave a client waiting, nor a call open."""
-        log.exception("an exchange on %s broke", self._rollout or "the default upstream", exc_info=error)
+        fields = {"event": "exchange-broke", "rollout": self._rollout, "decision": self._decision}
+        log.exception("an exchange broke", exc_info=error, extra={"fields": fields})
         self._gateway.fault(self._rollout, "exchange", f"{type(error).__name__}: {error}"[:200])
         for call in list(self._calls):
             self._cancel(call)

@@ -14,14 +14,16 @@ def main() -> None:
     parser.add_argument("--fd", type=int, default=-1, help="inherited listening socket")
     parser.add_argument("--worker", default="gateway-0")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--options", default="{}", help="rim/options.py as JSON")
     parser.add_argument("--tick", type=float, default=1.0)
     asked = parser.parse_args()
     # Each process imports only what it needs: a gateway must start fast and stay small.
     match asked.what:
         case "gateway":
             from crossfade.rim.gateway import run as run_gateway
+            from crossfade.rim.options import decode
 
-            run_gateway(asked.data, asked.fd, asked.worker, workers_hint=asked.workers)
+            run_gateway(asked.data, asked.fd, asked.worker, workers_hint=asked.workers, options=decode(asked.options))
         case "controller":
             from crossfade.rim.controller import run as run_controller
 

@@ -1,0 +1,102 @@
+"""What the operator says about the data port, once for all workers: limits, TLS, logs."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import fields
+from pathlib import Path
+
+import msgspec
+
+from crossfade.rim.http_refusals import Limits
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]i?)?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+class OptionsError(ValueError):
+    """An option that cannot be acted on; the message says which, why, and what to do."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How the data port is served. Paths are absolute, because workers may run elsewhere."""
+
+    limits: Limits = msgspec.field(default_factory=Limits)
+    tls_cert: str = ""
+    """PEM file of the certificate and its chain; '' for plain HTTP."""
+    tls_key: str = ""
+    """PEM file of its key; '' where the certificate's file holds it."""
+    upstream_ca: str = ""
+    """PEM file of the authorities that vouch for https models; '' for those of the system."""
+    access_log: bool = False
+
+    def encoded(self) -> str:
+        """As one command line argument."""
+        return msgspec.json.encode(self).decode()
+
+    def tls(self) -> ssl.SSLContext | None:
+        """What clients are met with. Raises OptionsError."""
+        if not self.tls_cert:
+            if self.tls_key:
+                raise OptionsError("--tls-key is given without --tls-cert; name both, or neither for plain HTTP")
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(self.tls_cert, self.tls_key or None, password=_no_password)
+        except (OSError, ssl.SSLError) as error:
+            raise OptionsError(
+                f"--tls-cert {self.tls_cert} and --tls-key {self.tls_key or '(none)'} cannot be used: "
+                f"{_why(error)}; give PEM files of a certificate and the unencrypted key that belongs to it"
+            ) from error
+        return context
+
+    def check(self) -> None:
+        """Raise OptionsError for what would fail once the workers have started."""
+        self.tls()
+        if self.upstream_ca:
+            try:
+                ssl.create_default_context(cafile=self.upstream_ca)
+            except (OSError, ssl.SSLError) as error:
+                raise OptionsError(
+                    f"--upstream-ca {self.upstream_ca} cannot be used: {_why(error)}; "
+                    "give a PEM file of one or more certificates"
+                ) from error
+        for one in fields(self.limits):
+            value = getattr(self.limits, one.name)
+            if value <= 0:
+                raise OptionsError(f"the limit {one.name} is {value}; it must be more than 0")
+
+
+PLAIN = Options()
+"""HTTP without TLS, under the usual limits."""
+
+
+def decode(text: str) -> Options:
+    """The options that `encoded` wrote."""
+    return msgspec.json.decode(text, type=Options)
+
+
+def size(text: str) -> int:
+    """Bytes, from '65536', '64KiB' or '10MB'. Raises OptionsError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise OptionsError(f"{text!r} is not a size; write bytes like 65536, or with a unit like 64KiB, 10MB or 1GiB")
+    return int(float(found[1]) * _UNITS[(found[2] or "").lower()])
+
+
+def path(given: Path | None) -> str:
+    """A path that means the same everywhere; '' for none."""
+    return str(given.expanduser().resolve()) if given is not None else ""
+
+
+def _no_password() -> str:
+    raise OSError("the key is encrypted")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
