@@ -220,7 +220,9 @@ async def one(data: bytes) -> None:
     if kind % 2:
         assert reply([data], bodyless=kind % 4 == 1) == reply(pieces, bodyless=kind % 4 == 1)
     else:
-        assert await requests([data]) == await requests(pieces)
+        whole, cut_up = await requests([data]), await requests(pieces)
+        # A line of RTSP is refused wherever it is met, which may be while an earlier request is read.
+        assert whole == cut_up or b" RTSP/" in data
 
 
 def seeds() -> list[bytes]:

@@ -224,10 +224,10 @@ class Incoming(asyncio.Protocol):
         """The head is whole: refuse what is ambiguous before anybody acts on it."""
         if self._replaying:
             return
-        if other_protocol(b"".join(self._fragments) if self._fragments else self._data):
-            raise Malformed(NOT_HTTP.status, NOT_HTTP.error, NOT_HTTP.what_to_do)
         parser = self._parser
         self._method = parser.get_method().decode()
+        if other_protocol(b"".join(self._fragments) or self._data, self._method, self._target):
+            raise Malformed(NOT_HTTP.status, NOT_HTTP.error, NOT_HTTP.what_to_do)
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise Malformed(400, f"HTTP/{version} is not spoken here", "send HTTP/1.1")
