@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from crossfade.ledger import MANUAL, Entry
 from crossfade.rim.store import Store, StoreError, UnknownRollout
 from crossfade.state import RULE, Move
 from crossfade.view import refreshed
+
+FRESH = 5.0
+"""Seconds after which a gateway's figures, written every second, are those of one that has ended."""
 
 PAST = {
     Move.START: "Started",
@@ -38,7 +42,24 @@ def open_store(data: Path) -> Store:
 def standing(store: Store, name: str, now: float) -> dict[str, Any]:
     """The record of one rollout at time `now`. Raises UnknownRollout."""
     stored = store.get(name)
-    return refreshed(store.view(name), stored.rollout, stored.position, store.entries(name), now=now)
+    record = refreshed(store.view(name), stored.rollout, stored.position, store.entries(name), now=now)
+    held = lease_held(store.path.parent, now)
+    return record if held is None else {**record, "lease": {"held": held}}
+
+
+def lease_held(data: Path, now: float) -> bool | None:
+    """Whether every gateway that runs hears the controller, from their own mouths; None where none runs.
+
+    Facts cannot tell it in time: it is the controller that brings them in, and it may be what is missing.
+    """
+    said: list[bool] = []
+    for file in (data / "run").glob("metrics-*.json"):
+        try:
+            if now - file.stat().st_mtime <= FRESH:
+                said.append(bool(json.loads(file.read_bytes())["gauges"].get("lease_held")))
+        except (OSError, ValueError, KeyError):
+            continue
+    return all(said) if said else None
 
 
 def all_standing(store: Store, now: float) -> list[dict[str, Any]]:
