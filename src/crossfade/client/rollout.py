@@ -22,7 +22,7 @@ import xxhash
 from crossfade.client import serving
 from crossfade.client.serving import Ask, Both, Steps, Tried
 from crossfade.client.workers import Workers
-from crossfade.facts import Dropped, Exposed, Fact, Fault, Lease
+from crossfade.facts import Dropped, Exposed, Fact, Lease
 from crossfade.live import units
 from crossfade.live.assign import assign
 from crossfade.live.exchange.exposure import Asked
@@ -330,11 +330,6 @@ class Rollout:
     def _adopt(self, update: Update) -> None:
         if update.table is not None and update.table.routes:
             self._route = update.table.routes[0]
-        if update.recording is False:
-            detail = "facts could not be written; meanwhile only the champion served"
-            self._record(
-                Fault(at=time.time(), worker=self._opened.worker, rollout=self.name, what="journal", detail=detail)
-            )
         if update.lease is not None:
             self._record(Lease(at=time.time(), worker=self._opened.worker, held=update.lease))
 

@@ -57,8 +57,6 @@ class Update:
     """New routes; None when they are as before."""
     lease: bool | None
     """The lease was regained (True) or has run out (False); None when it is as before."""
-    recording: bool | None = None
-    """Facts reach the disk again (True) or do not any more (False); None when it is as before."""
 
 
 NOTHING_NEW = Update(None, None)
@@ -96,7 +94,6 @@ class StoreWatch:
     def __init__(self, store: Store, healthy: Callable[[], bool], only: str = "") -> None:
         self._store = store
         self._healthy = healthy
-        self._was_healthy = True
         self._only = only
         self._version: int | None = None
         self._beat: int | None = None
@@ -130,17 +127,15 @@ class StoreWatch:
             # Locked, missing, half-written: the champion's users do not care, and the lease guards the others.
             self._complain(f"{type(error).__name__}: {error}")
         healthy = self._healthy()
-        recording = healthy if healthy is not self._was_healthy else None
-        self._was_healthy = healthy
         allowed = tuple(healthy and now - self._moved <= route.lease for route in self._routes)
         held = now - self._moved <= min((route.lease for route in self._routes), default=10.0)
         lease = held if held is not self._held else None
         self._held = held
         if not fresh and allowed == self._allowed:
-            return Update(None, lease, recording)
+            return Update(None, lease)
         self._allowed = allowed
         acted = (route if may else champion_only(route) for route, may in zip(self._routes, allowed, strict=True))
-        return Update(RouteTable.of(acted), lease, recording)
+        return Update(RouteTable.of(acted), lease)
 
     def _ours(self, rollout: Rollout) -> bool:
         """A gateway serves what can be called over HTTP; a program serves the one rollout it has opened."""
