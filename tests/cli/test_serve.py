@@ -69,3 +69,17 @@ def test_a_folder_that_cannot_be_written(crossfade: Crossfade, tmp_path: Path, i
     ran = crossfade("serve", "--data", str(data), "--json")
     assert ran.code == 2
     assert "cannot write to the data folder" in json.loads(ran.out)["error"]
+
+
+def test_options_of_the_data_port_that_cannot_be_used(crossfade: Crossfade, tmp_path: Path) -> None:
+    for given, said in {
+        ("--max-body", "a lot"): "not a size",
+        ("--tls-cert", "/nowhere.pem"): "--tls-cert /nowhere.pem",
+        ("--tls-key", "/nowhere.key"): "without --tls-cert",
+        ("--upstream-ca", "/nowhere.pem"): "--upstream-ca /nowhere.pem",
+        ("--max-head", "0"): "head_bytes is 0",
+    }.items():
+        ran = crossfade("serve", str(tmp_path / "spec.yaml"), "--data", str(tmp_path / "data"), *given)
+        assert ran.code == 2, given
+        assert said in ran.err
+        assert "Traceback" not in ran.err

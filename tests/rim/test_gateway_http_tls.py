@@ -8,7 +8,11 @@ import io
 import ipaddress
 import json
 import logging
+import signal
+import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from crossfade.rim import logs, upstream
+from crossfade.rim.http_refusals import Limits
 from crossfade.rim.options import Options, OptionsError, decode, size
 
 from .gateway_kit import Client, ask, gate, post, route
@@ -223,3 +228,31 @@ def test_a_log_line_is_one_json_object() -> None:
     assert (told["worker"], told["level"], told["message"]) == ("gateway-7", "error", "it broke")
     assert (told["event"], told["decision"]) == ("exchange-broke", "d")
     assert "two\nlines" in told["traceback"]
+
+
+async def test_a_worker_process_takes_the_options_it_is_given(authority: Authority, tmp_path: Path) -> None:
+    limits = Limits(head_bytes=2000)
+    options = Options(tls_cert=authority.cert, tls_key=authority.key, access_log=True, limits=limits)
+    for place in ("run", "logs", "journal", "lake"):
+        (tmp_path / place).mkdir()
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(16)
+        command = [sys.executable, "-m", "crossfade.rim.worker", "gateway", "--data", str(tmp_path)]
+        command += ["--fd", str(sock.fileno()), "--options", options.encoded()]
+        said = (tmp_path / "said").open("wb")
+        process = subprocess.Popen(command, pass_fds=[sock.fileno()], stderr=said)
+        try:
+            client = await secure(sock.getsockname()[1], authority)
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await client.answer(20)).status == 503, "there is no rollout yet"
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 3000)
+            assert (await client.answer()).status == 431
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 20) == 0
+            said.close()
+    lines = [json.loads(line) for line in (tmp_path / "said").read_text().splitlines()]
+    assert any(line.get("event") == "refused" and line["status"] == 431 for line in lines)
+    assert {line["worker"] for line in lines} == {"gateway-0"}
+    assert (tmp_path / "logs" / "access-gateway-0.jsonl").read_text().count('"status":503') == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,8 @@ from crossfade.cli.common import DATA, PROBLEM, WRONG_USE, AsJson, DataDir, fail
 
 if TYPE_CHECKING:
     from crossfade.rim.supervisor import Supervisor
+
+_PORT: dict[str, Any] = {"rich_help_panel": "Data port: limits, TLS, logs"}
 
 
 def register(app: typer.Typer) -> None:
@@ -30,13 +32,51 @@ def serve(
     workers: Annotated[int, typer.Option(help="Gateway processes; 0 where programs call models.", min=0)] = 1,
     tick: Annotated[float, typer.Option(help="Seconds between looks at the evidence.", min=0.05)] = 1.0,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start rollouts that are pending.")] = True,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: clients speak HTTPS.", **_PORT)] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.", **_PORT)] = None,
+    upstream_ca: Annotated[Path | None, typer.Option(help="PEM authorities of https:// models.", **_PORT)] = None,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Note every request in logs/.", **_PORT)] = False,
+    max_head: Annotated[str, typer.Option(metavar="SIZE", help="Headers of a request.", **_PORT)] = "64KiB",
+    max_body: Annotated[str, typer.Option(metavar="SIZE", help="Body of a request.", **_PORT)] = "1GiB",
+    max_held: Annotated[
+        str, typer.Option(metavar="SIZE", help="Body that is still mirrored and tried twice.", **_PORT)
+    ] = "32MiB",
+    max_memory: Annotated[str, typer.Option(metavar="SIZE", help="All held bodies of a worker.", **_PORT)] = "256MiB",
+    max_connections: Annotated[int, typer.Option(help="Connections of a worker.", min=1, **_PORT)] = 10_000,
+    max_in_flight: Annotated[int, typer.Option(help="Requests in flight, a worker.", min=1, **_PORT)] = 10_000,
+    idle_timeout: Annotated[float, typer.Option(help="Seconds until the next request.", min=0.1, **_PORT)] = 75.0,
+    read_timeout: Annotated[
+        float, typer.Option(help="Seconds for a head, or for a pause in a body.", min=0.1, **_PORT)
+    ] = 60.0,
     json: AsJson = False,
 ) -> None:
     """Serve rollouts until interrupted; whatever dies is restarted. SIGHUP reads the specs again."""
     from crossfade.cli.act import _user
     from crossfade.rim import supervisor
+    from crossfade.rim.http_refusals import Limits
+    from crossfade.rim.options import Options, OptionsError, path, size
     from crossfade.rim.store import StoreError
 
+    try:
+        options = Options(
+            limits=Limits(
+                head_bytes=size(max_head),
+                body_bytes=size(max_body),
+                hold_bytes=size(max_held),
+                memory_bytes=size(max_memory),
+                connections=max_connections,
+                in_flight=max_in_flight,
+                idle_seconds=idle_timeout,
+                request_seconds=read_timeout,
+            ),
+            tls_cert=path(tls_cert),
+            tls_key=path(tls_key),
+            upstream_ca=path(upstream_ca),
+            access_log=access_log,
+        )
+        options.check()
+    except OptionsError as error:
+        fail(str(error), code=WRONG_USE, as_json=json)
     texts = texts_of(specs or [], as_json=json)
     try:
         supervisor.serve(
@@ -50,6 +90,7 @@ def serve(
             tick=tick,
             start=start,
             actor=_user(),
+            options=options,
             on_ready=lambda running: _announce(running, data, as_json=json),
             reread=lambda: _reread(specs or []),
         )

@@ -51,6 +51,8 @@ class Supervisor:
     """None where no gateway is wanted, because the models are called inside programs."""
     control_socket: socket.socket
     children: list[Child] = field(default_factory=list)
+    tls: bool = False
+    """Whether clients of the data port speak HTTPS."""
     stopping: bool = False
     rereading: bool = False
 
@@ -67,7 +69,7 @@ class Supervisor:
     @property
     def data_url(self) -> str | None:
         """Where models' clients on this host reach the data port; None where nothing is served."""
-        return None if self.data_socket is None else _url(self.data_socket)
+        return None if self.data_socket is None else _url(self.data_socket, tls=self.tls)
 
     @property
     def control_url(self) -> str:
@@ -165,11 +167,12 @@ class Supervisor:
         draft.replace(target)
 
 
-def _url(sock: socket.socket) -> str:
+def _url(sock: socket.socket, *, tls: bool = False) -> str:
     host, port = sock.getsockname()[:2]
     # A socket that listens everywhere is reached here by the loopback of its family.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def more_files() -> None:
@@ -329,7 +332,7 @@ def serve(
         write_token(data)
         unserved.pop_all()
     more_files()
-    supervisor = Supervisor(data, data_socket, control_socket)
+    supervisor = Supervisor(data, data_socket, control_socket, tls=bool(options.tls_cert))
     signal.signal(signal.SIGHUP, supervisor.ask_reread)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, supervisor.ask_stop)
