@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 from crossfade import ledger
 from crossfade.rim.store import Store
@@ -45,3 +48,23 @@ def test_a_move_needs_a_reason_and_a_person(crossfade: Crossfade, data: Path) ->
     assert "needs a reason" in crossfade("hold", "ranker-v2", "--reason", "  ", *where).err
     assert "cannot be the name" in crossfade("hold", "ranker-v2", "--reason", "x", "--actor", "rule", *where).err
     assert "running" in crossfade("status", *where).out
+
+
+def test_what_a_person_writes_cannot_move_another_persons_cursor(crossfade: Crossfade, data: Path) -> None:
+    ran = crossfade(
+        "hold", "ranker-v2", "-r", "\x1b[31mred\x07\n żółć 😀", "--actor", "b\x1b[2Jen", "--data", str(data)
+    )
+    assert ran.out == "ranker-v2 is held. Held by b [2Jen: [31mred żółć 😀 (entry 5)\n"
+
+
+def test_a_store_that_is_locked_is_not_called_damaged(
+    crossfade: Crossfade, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossfade.rim.store_tables.BUSY_SECONDS", 0.05)
+    with sqlite3.connect(data / "state.db", isolation_level=None) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        ran = crossfade("hold", "ranker-v2", "-r", "x", "--data", str(data))
+    assert ran.code == 1
+    assert "locked" in ran.err
+    assert "try again" in ran.err
+    assert "damaged" not in ran.err

@@ -49,6 +49,20 @@ def fail(error: str, what_to_do: str = "", *, code: int = WRONG_USE, as_json: bo
     raise typer.Exit(code)
 
 
+_REMEDIES = {
+    "is locked": "another program holds it; nothing was changed, so try again",
+    "is full": "free some space; nothing was changed, so try again",
+    "readonly database": "see to it that the folder and the file can be written",
+    "unable to open": "see to it that the folder and the file can be written",
+}
+"""What helps, by what SQLite says."""
+
+
+def _remedy(said: str, data: Path) -> str:
+    damaged = f"if {data / 'state.db'} was damaged, put a copy back or serve into another folder with --data"
+    return next((remedy for words, remedy in _REMEDIES.items() if words in said), damaged)
+
+
 @contextmanager
 def opened(data: Path, *, as_json: bool = False) -> Iterator[Store]:
     """The store of a data folder; whatever is wrong with it or with the name or move asked for ends the command."""
@@ -71,8 +85,7 @@ def opened(data: Path, *, as_json: bool = False) -> Iterator[Store]:
     except StaleDecision as error:
         fail(str(error), code=PROBLEM, as_json=as_json)
     except StoreError as error:
-        todo = f"if {data / 'state.db'} was damaged, put a copy back or serve into another folder with --data"
-        fail(str(error), todo, code=PROBLEM, as_json=as_json)
+        fail(str(error), _remedy(str(error), data), code=PROBLEM, as_json=as_json)
     except SpecProblems as error:
         todo = "it was written by another version of crossfade; use that one, or serve the corrected spec again"
         fail(f"a stored spec is not understood: {error}", todo, code=PROBLEM, as_json=as_json)

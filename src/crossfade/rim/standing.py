@@ -72,7 +72,8 @@ def move_by_hand(store: Store, name: str, move: Move, *, actor: str, reason: str
 
     Raises IllegalMove, UnknownRollout, or ValueError for a missing reason or an actor that is the rules' own name.
     """
-    reason, actor = " ".join(reason.split()), actor.strip()
+    # Both are shown on other people's terminals, whose colours and cursor they must not reach.
+    reason, actor = _plain(reason), _plain(actor)
     if not reason:
         raise ValueError("a move by hand needs a reason: it is what others will read in the ledger")
     if actor in ("", RULE):
@@ -87,6 +88,11 @@ def move_by_hand(store: Store, name: str, move: Move, *, actor: str, reason: str
         evidence=seen["evidence"] if seen else [],
         at=at,
     )
+
+
+def _plain(text: str) -> str:
+    """One line of printable characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def nearest(unknown: UnknownRollout, store: Store) -> list[str]:
