@@ -30,12 +30,26 @@ fuzz: $(STAMP)
 	  || uv pip install --quiet --python $(BIN)/python --group fuzz
 	$(BIN)/python -m tests.fuzz.run -rss_limit_mb=1024 -print_final_stats=1 $(FUZZ)
 
-# Real servers that tests compare with; a test whose server is missing is skipped and says so.
-test-servers:
+# Real servers that tests compare with; a test whose server is missing is skipped and says so. Each model server has an
+# environment of its own below build/servers: they disagree about what they depend on, and are far too heavy for .venv.
+# Afterwards: .venv/bin/pytest -m full tests/servers
+SERVERS := $(patsubst tests/servers/requirements/%.txt,build/servers/%/.installed,$(wildcard tests/servers/requirements/*.txt))
+
+test-servers: $(SERVERS)
 	@if command -v nginx >/dev/null || test -x /usr/sbin/nginx; then echo "nginx is here"; \
 	elif [ "$$(id -u)" = 0 ]; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light; \
 	else echo "nginx is missing: install it as root (Debian: apt-get install nginx-light)"; exit 1; fi
+
+build/servers/%/.installed: tests/servers/requirements/%.txt
+	@echo "installing $*"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(@D) && \
+	  uv pip install --quiet --python $(@D)/bin/python -r $<; \
+	else \
+	  $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet -r $<; \
+	fi
+	@touch $@
 
 # uv where it is present, because it is quick; pip otherwise, because it is everywhere.
 $(STAMP): pyproject.toml
