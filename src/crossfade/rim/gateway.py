@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import signal
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
@@ -19,25 +15,21 @@ from crossfade.live.exchange import Asked, exchange, passing
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
 from crossfade.live.routes import Route, RouteTable, champion_only
-from crossfade.rim import logs, telemetry
+from crossfade.rim import logs
 from crossfade.rim.health import Health
 from crossfade.rim.http_refusals import Limits, Refusal
 from crossfade.rim.http_request import Request, path_of
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.identity import decision_id
-from crossfade.rim.options import PLAIN, Options
-from crossfade.rim.routes_feed import Feed, RoutesFeed, Update
+from crossfade.rim.routes_feed import Update
 from crossfade.rim.shadows import Shadows
 from crossfade.rim.telemetry import Telemetry
 from crossfade.rim.timers import Timers
 from crossfade.rim.turn import Refused, Turn
-from crossfade.rim.upstream import Pool, trust
+from crossfade.rim.upstream import Pool
 from crossfade.spec.model import Field, From
 
 log = logging.getLogger("crossfade.gateway")
-
-DRAIN_SECONDS = 10.0
-"""How long requests in flight may take once the gateway is told to stop."""
 
 LAST_REQUESTS = 1.0
 """Seconds in which a gateway that was told to stop still takes requests on connections that are open."""
@@ -51,12 +43,8 @@ INLINE_COMPARE = 64 * 1024
 MOST_COMPARES = 64
 """Large comparisons waiting for that thread."""
 
-BACKLOG = 2048
-
 MOST_REFUSALS = 20
 """Different refusals told a second."""
-
-HANDSHAKE_SECONDS = 10.0
 
 NOBODY = Refusal(503, "no rollout is served here yet", "start `crossfade serve` with a spec")
 BUSY = Refusal(503, "too many requests are being answered", "retry later; --max-in-flight sets how many may be")
@@ -293,115 +281,6 @@ class Gateway:
         self._thread.shutdown(wait=True)
         await asyncio.sleep(0)
         self.tidy()
-
-
-class Running:
-    """A gateway that serves a socket."""
-
-    def __init__(self, gateway: Gateway, server: asyncio.Server, feed: Feed, data: Path | None) -> None:
-        self.gateway = gateway
-        self._server = server
-        self._feed = feed
-        self._data = data
-        self._tidying = asyncio.get_running_loop().create_task(self._tidy())
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Accept nothing more, let requests in flight end."""
-        self._server.close()
-        await asyncio.get_running_loop().run_in_executor(None, self._feed.stop)
-        await self.gateway.drain(seconds)
-        self._tidying.cancel()
-        self._write()
-
-    async def _tidy(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(1.0)
-            self.gateway.tidy()
-            if self._data is not None:
-                where = telemetry.path(self._data, self.gateway.worker)
-                await loop.run_in_executor(None, telemetry.write, where, self.gateway.telemetry.encoded())
-            if self.gateway.access is not None:
-                await loop.run_in_executor(None, self.gateway.access.write)
-
-    def _write(self) -> None:
-        if self.gateway.access is not None:
-            self.gateway.access.write()
-        if self._data is not None:
-            where = telemetry.path(self._data, self.gateway.worker)
-            telemetry.write(where, self.gateway.telemetry.encoded())
-
-
-async def serve(
-    sock: socket.socket,
-    feed: Feed,
-    recorder: Recorder,
-    *,
-    worker: str = "gateway-0",
-    data: Path | None = None,
-    options: Options = PLAIN,
-) -> Running:
-    """Serve clients on a bound socket until `stop`. Figures and logs are written below `data` when it is given."""
-    loop = asyncio.get_running_loop()
-    tls = options.tls()
-    if options.upstream_ca:
-        trust(Path(options.upstream_ca))
-    gateway = Gateway(recorder, worker=worker, limits=options.limits)
-    if options.access_log and data is not None:
-        gateway.access = logs.Access(data / "logs" / f"access-{worker}.jsonl")
-
-    def adopt(update: Update) -> None:
-        loop.call_soon_threadsafe(gateway.adopt, update)
-
-    feed.start(adopt)
-    server = await loop.create_server(
-        lambda: ClientConnection(gateway),
-        sock=sock,
-        backlog=BACKLOG,
-        ssl=tls,
-        ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
-    )
-    return Running(gateway, server, feed, data)
-
-
-def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options: Options = PLAIN) -> None:
-    """Serve an inherited listening socket until SIGTERM or SIGINT; for a process of its own. Returns once drained."""
-    import uvloop
-
-    from crossfade.rim.journal import Journal
-    from crossfade.rim.journal import Recorder as JournalRecorder
-    from crossfade.rim.store import Store
-
-    logs.begin(worker)
-    sock = socket.socket(fileno=sock_fd)
-    sock.setblocking(False)
-    recorder = JournalRecorder(Journal(data, worker))
-    feed = RoutesFeed(Store(data), lambda: recorder.healthy)
-    # What was imported lives as long as the process: walking over it again and again would only make users wait.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
-        running = await serve(sock, feed, recorder, worker=worker, data=data, options=options)
-        log.info("%s serves port %d, one of %d", worker, running.port, workers_hint)
-        await stopping.wait()
-        await running.stop()
-
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main())
-    finally:
-        recorder.close()
 
 
 def _read(field: Field, request: Request) -> str:

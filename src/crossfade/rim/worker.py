@@ -20,7 +20,7 @@ def main() -> None:
     # Each process imports only what it needs: a gateway must start fast and stay small.
     match asked.what:
         case "gateway":
-            from crossfade.rim.gateway import run as run_gateway
+            from crossfade.rim.gateway_process import run as run_gateway
             from crossfade.rim.options import decode
 
             run_gateway(asked.data, asked.fd, asked.worker, workers_hint=asked.workers, options=decode(asked.options))

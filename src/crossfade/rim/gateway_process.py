@@ -1,0 +1,135 @@
+"""A gateway on a socket: from the listening to the last reply, inside a program or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from pathlib import Path
+
+from crossfade.rim import logs, telemetry
+from crossfade.rim.gateway import Gateway, Recorder
+from crossfade.rim.http_server import ClientConnection
+from crossfade.rim.options import PLAIN, Options
+from crossfade.rim.routes_feed import Feed, RoutesFeed, Update
+from crossfade.rim.upstream import trust
+
+log = logging.getLogger("crossfade.gateway")
+
+DRAIN_SECONDS = 10.0
+"""How long requests in flight may take once the gateway is told to stop."""
+
+BACKLOG = 2048
+
+HANDSHAKE_SECONDS = 10.0
+
+
+class Running:
+    """A gateway that serves a socket."""
+
+    def __init__(self, gateway: Gateway, server: asyncio.Server, feed: Feed, data: Path | None) -> None:
+        self.gateway = gateway
+        self._server = server
+        self._feed = feed
+        self._data = data
+        self._tidying = asyncio.get_running_loop().create_task(self._tidy())
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Accept nothing more, let requests in flight end."""
+        self._server.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._feed.stop)
+        await self.gateway.drain(seconds)
+        self._tidying.cancel()
+        self._write()
+
+    async def _tidy(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            self.gateway.tidy()
+            if self._data is not None:
+                where = telemetry.path(self._data, self.gateway.worker)
+                await loop.run_in_executor(None, telemetry.write, where, self.gateway.telemetry.encoded())
+            if self.gateway.access is not None:
+                await loop.run_in_executor(None, self.gateway.access.write)
+
+    def _write(self) -> None:
+        if self.gateway.access is not None:
+            self.gateway.access.write()
+        if self._data is not None:
+            where = telemetry.path(self._data, self.gateway.worker)
+            telemetry.write(where, self.gateway.telemetry.encoded())
+
+
+async def serve(
+    sock: socket.socket,
+    feed: Feed,
+    recorder: Recorder,
+    *,
+    worker: str = "gateway-0",
+    data: Path | None = None,
+    options: Options = PLAIN,
+) -> Running:
+    """Serve clients on a bound socket until `stop`. Figures and logs are written below `data` when it is given."""
+    loop = asyncio.get_running_loop()
+    tls = options.tls()
+    if options.upstream_ca:
+        trust(Path(options.upstream_ca))
+    gateway = Gateway(recorder, worker=worker, limits=options.limits)
+    if options.access_log and data is not None:
+        gateway.access = logs.Access(data / "logs" / f"access-{worker}.jsonl")
+
+    def adopt(update: Update) -> None:
+        loop.call_soon_threadsafe(gateway.adopt, update)
+
+    feed.start(adopt)
+    server = await loop.create_server(
+        lambda: ClientConnection(gateway),
+        sock=sock,
+        backlog=BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
+    )
+    return Running(gateway, server, feed, data)
+
+
+def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options: Options = PLAIN) -> None:
+    """Serve an inherited listening socket until SIGTERM or SIGINT; for a process of its own. Returns once drained."""
+    import uvloop
+
+    from crossfade.rim.journal import Journal
+    from crossfade.rim.journal import Recorder as JournalRecorder
+    from crossfade.rim.store import Store
+
+    logs.begin(worker)
+    sock = socket.socket(fileno=sock_fd)
+    sock.setblocking(False)
+    recorder = JournalRecorder(Journal(data, worker))
+    feed = RoutesFeed(Store(data), lambda: recorder.healthy)
+    # What was imported lives as long as the process: walking over it again and again would only make users wait.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        running = await serve(sock, feed, recorder, worker=worker, data=data, options=options)
+        log.info("%s serves port %d, one of %d", worker, running.port, workers_hint)
+        await stopping.wait()
+        await running.stop()
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    finally:
+        recorder.close()
