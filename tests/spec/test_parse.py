@@ -380,6 +380,15 @@ def test_promotion_straight_after_a_shadow_needs_metrics_that_a_shadow_can_measu
     assert "hidden answers cannot give" in problem.message
 
 
+def test_a_canary_lasts_until_what_its_budget_counts_can_be_seen() -> None:
+    longer = ("rate, window: 24h", "rate, window: 30h")
+    short = ("hold_for: 10m}", "hold_for: 10m, until: {at_most: 25h}}")
+    found = problems(changed(DESIGN, longer, short))
+    assert [problem.path for problem in found] == ["stages[1].canary.until.at_most"]
+    assert "before the first window of 'purchase'" in found[0].message
+    assert parse(changed(DESIGN, longer, short, ("budget: {purchase: 50}", "budget: {errors: 50}")))
+
+
 def test_a_broken_yaml_is_one_problem_with_its_line() -> None:
     (problem,) = problems(changed(DESIGN, ("segments: [header:x-country,", "segments: [header:x-country")))
     assert problem.line == 5

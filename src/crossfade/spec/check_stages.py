@@ -99,10 +99,12 @@ def _time_for_windows(document: Document, stage: AnyStage, *, promoting: bool) -
     if isinstance(stage, ShadowDocument | PromoteDocument) or not known(stage.until) or not known(stage.until.at_most):
         return
     goals = isinstance(stage, AbDocument) or (promoting and not isinstance(stage, InterleaveDocument))
+    budgeted = set(stage.budget) if isinstance(stage, CanaryDocument) and known(stage.budget) else set()
     needed = [
         (metric.window, name)
         for name, metric in metrics(document).items()
-        if isinstance(metric.window, float) and (metric.guardrail is not None or (metric.goal is True and goals))
+        if isinstance(metric.window, float)
+        and (metric.guardrail is not None or (metric.goal is True and goals) or name in budgeted)
     ]
     longest = max(needed, default=None)
     if longest is not None and longest[0] >= stage.until.at_most:

@@ -14,13 +14,18 @@ from crossfade.spec.model import Canary
 
 
 def excess(line: Evidence) -> float | None:
-    """Estimated excess harm so far, in events; None where the metric does not count events."""
-    if line.events is None or line.values is None:
+    """Estimated excess harm so far: events for a rate, the metric's own sum for a mean; None where neither is known."""
+    if line.values is None:
         return None
     rate, units = line.values.get(line.baseline), line.units.get(line.arm)
     if rate is None or units is None:
         return None
-    more = line.events.get(line.arm, 0) - units * rate
+    if line.events is not None:
+        more = line.events.get(line.arm, 0) - units * rate
+    elif line.estimate is not None:
+        more = units * line.estimate
+    else:
+        return None
     return more if line.better == "lower" else -more
 
 

@@ -163,6 +163,8 @@ def _wanted(rollout: Rollout, position: Position) -> tuple[tuple[str, bool, floa
     """
     stage = rollout.stages[position.stage]
     last = last_before_promotion(rollout, position)
+    # What nobody measures cannot be kept under its budget.
+    budgeted = {name for name, _ in stage.budget} if isinstance(stage, Canary) else set()
     asked = {metric.name: (metric, role) for metric, role, _ in questions(rollout, position.stage)}
     if last and not isinstance(stage, Interleave):
         for metric in rollout.metrics:
@@ -171,7 +173,7 @@ def _wanted(rollout: Rollout, position: Position) -> tuple[tuple[str, bool, floa
     wanted = []
     for name, (metric, role) in asked.items():
         proof = last or role == "gate" or not isinstance(stage, Canary | Shadow)
-        needed = proof or role == "guardrail" or metric.guardrail is not None
+        needed = proof or role == "guardrail" or metric.guardrail is not None or name in budgeted
         if needed:
             wanted.append((name, proof, metric.window or 0.0))
     return tuple(wanted)
