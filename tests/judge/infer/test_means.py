@@ -80,3 +80,11 @@ def test_swapping_the_arms_turns_the_sign():
     assert other.estimate == pytest.approx(-one.estimate)
     assert (other.lower, other.upper) == (pytest.approx(-one.upper), pytest.approx(-one.lower))
     assert other.e_value == pytest.approx(one.e_value_safe, rel=1e-9)
+
+
+def test_a_share_of_a_mean_below_zero_is_refused():
+    a, b = sample(20_000, 20_000)
+    for level in (-30.0, -10.0):
+        found = ask(REVENUE, means((a + level, b + level)), limit=percent(2))
+        assert found.verdict is Verdict.UNMEASURED
+        assert "no scale" in found.reason

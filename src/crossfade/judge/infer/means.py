@@ -35,6 +35,11 @@ def infer_mean(question: Question, moments: MeanMoments) -> Evidence:
     if shown.spread == 0.0:
         refuse = f"{question.metric.name} has the same value for every unit, so nothing says how it varies"
         return line(question, Numbers(units=units, refuse=refuse, immature=moments.immature, assumptions=ASSUMPTIONS))
+    if question.relative and shown.value_a <= 0.0:
+        # Below zero a share of the value points the other way: an equal challenger would be called worse.
+        of = f"{question.baseline}'s {question.metric.name}"
+        refuse = f"{question.metric.name} has no scale for a margin of a share while {of} is not above zero"
+        return line(question, Numbers(units=units, refuse=refuse, immature=moments.immature, assumptions=ASSUMPTIONS))
     alpha_lower, alpha_upper = ends_alpha(question)
     values = {question.baseline: shown.value_a, question.arm: shown.value_b}
     below, above = shown.reach(alpha_lower), shown.reach(alpha_upper)
@@ -48,7 +53,7 @@ def infer_mean(question: Question, moments: MeanMoments) -> Evidence:
             estimate=shown.value_b - shown.value_a,
             lower=None if below is None else shown.value_b - shown.value_a - below,
             upper=None if above is None else shown.value_b - shown.value_a + above,
-            limit=question.limit_as_difference(abs(shown.value_a)),
+            limit=question.limit_as_difference(shown.value_a),
             values=values,
             immature=moments.immature,
             assumptions=ASSUMPTIONS,
