@@ -73,3 +73,8 @@ def test_interval_and_verdict_agree(plus, minus, zero, limit):
     assert (found.verdict is Verdict.HARMFUL) == (low >= found.limit and found.e_value >= 100.0)
     if found.verdict is Verdict.SAFE:
         assert high <= found.limit
+
+
+def test_a_margin_of_a_share_is_not_shown_as_a_difference():
+    assert ask(ERRORS, pairs(3, 2, 900), limit=percent(20), stage="shadow").limit is None
+    assert ask(ERRORS, pairs(3, 2, 900), limit=pp(1), stage="shadow").limit == pytest.approx(0.01)

@@ -57,7 +57,7 @@ def infer_paired(question: Question, moments: PairedMoments) -> Evidence:
             estimate=(plus - minus) / pairs if pairs else None,
             lower=lower,
             upper=upper,
-            limit=limit_safe,
+            limit=None if question.relative and question.role != "goal" else limit_safe,
             events=events,
             assumptions=(*ASSUMPTIONS, RELATIVE) if question.relative else ASSUMPTIONS,
             refuse=refuse,
