@@ -5,6 +5,7 @@ from __future__ import annotations
 from crossfade.judge.decide import budget, say
 from crossfade.judge.decide.look import Look
 from crossfade.judge.decision import Decision
+from crossfade.judge.evidence import Verdict
 from crossfade.spec.model import Canary, Promote, Shadow, stage_name
 from crossfade.state import Move, Phase
 
@@ -40,7 +41,16 @@ def _for_a_person(look: Look, why: str) -> Decision:
 def _finish(look: Look) -> Decision | None:
     if look.now < watched_until(look):
         return None
-    return Decision(move=Move.FINISH, rule="cleared", sentence="Finished: watched for its full time without harm.")
+    watched = [line.metric for line in look.evidence if line.verdict is not Verdict.UNMEASURED]
+    silent = [line.metric for line in look.evidence if line.verdict is Verdict.UNMEASURED]
+    grounds = [f"{', '.join(dict.fromkeys(watched))} watched for its full time, no harm found"] if watched else []
+    if silent:
+        grounds.append(f"{', '.join(dict.fromkeys(silent))} not measured")
+    return Decision(
+        move=Move.FINISH,
+        rule="cleared",
+        sentence=f"Finished: {'; '.join(grounds) or 'nothing was left to compare it with'}.",
+    )
 
 
 def watched_until(look: Look) -> float:
