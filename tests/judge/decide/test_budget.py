@@ -45,4 +45,6 @@ def test_a_budget_of_money_is_counted_from_means(lower, upper, move):
     )
     assert excess(told) == pytest.approx(150.0)
     others = [found for found in lines(asked, 0, default=Verdict.UNDECIDED) if found.metric != "revenue"]
-    assert decide(asked, at(0), [told, *others], NOON + 60, SEEN).move is move
+    decided = decide(asked, at(0), [told, *others], NOON + 60, SEEN)
+    assert decided.move is move
+    assert move is None or "has cost about 150, budget 100" in decided.sentence

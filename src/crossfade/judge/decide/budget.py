@@ -48,8 +48,9 @@ def spent(look: Look) -> str | None:
     for line, much, budget in over(look):
         bound = line.lower if line.better == "lower" else line.upper
         if bound is not None and (bound > 0.0 if line.better == "lower" else bound < 0.0):
+            what = " units" if line.events is not None else ""
             return (
-                f"{line.metric} of {line.arm} has cost about {much:,.0f} units, budget {budget:,.0f}, "
+                f"{line.metric} of {line.arm} has cost about {much:,.0f}{what}, budget {budget:,.0f}, "
                 f"and is provenly worse than {line.baseline}"
             )
     return None
