@@ -152,14 +152,9 @@ def _compare_means(measured: Measured, naive: Naive, arm: str) -> None:
 
 def _compare_latency(measured: Measured, naive: Naive, arm: str) -> None:
     cells: dict[tuple[int, int, float], list[dict[int, int]]] = defaultdict(lambda: [{}, {}])
-    seen: set[tuple[str, int]] = set()
-    for fact in naive.scope:
-        where = bucket(fact.at - START)
-        if (fact.unit, where) in seen:
-            continue
-        seen.add((fact.unit, where))
+    for fact in naive.arrived.values():
         if fact.arm in ("v1", arm):
-            side = cells[(where, fact.step, share(fact.weight))][fact.arm == arm]
+            side = cells[(bucket(fact.at - START), fact.step, share(fact.weight))][fact.arm == arm]
             bin_ = latency_bin(fact.latency_ms)
             side[bin_] = side.get(bin_, 0) + 1
     same_histogram(measured.metrics["latency", arm], cells)

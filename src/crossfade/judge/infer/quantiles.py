@@ -27,11 +27,19 @@ EXCEEDANCES_FIRST = 2
 EPOCH_GROWTH = 1.25
 """The cut is learnt anew whenever the observations have grown by this factor."""
 
+_BETTING = "label betting on exceedances of the champion's running quantile, learnt from earlier buckets"
+
 ASSUMPTIONS = (
-    "label betting on exceedances of the champion's running quantile, learnt from earlier buckets",
-    "observations independent given the time, at most one request per unit and bucket: few units that return often and "
-    "differ much among themselves make it too sure",
+    _BETTING,
+    "each unit's first request in each step of the stage: a slowdown that begins late is seen on units new to the step",
+    "units independent given the time; over many small steps, regulars that differ much can make it a little too sure",
 )
+
+PAIRED = (
+    _BETTING,
+    "both arms answered the same requests, independent given the time; at most one per unit and bucket",
+)
+"""The assumptions in shadow."""
 
 EDGES: Floats = FIRST_EDGE * np.exp(math.log(GROWTH) * np.arange(BINS, dtype=np.float64))
 """Upper edges of the bins, in ms."""
@@ -44,12 +52,14 @@ _SHIFTS = np.unique(np.r_[np.arange(0, 24), np.round(np.geomspace(24, _FURTHEST,
 def infer_quantile(question: Question, moments: QuantileMoments) -> Evidence:
     """Evidence on the difference of two quantiles, in ms."""
     q = question.metric.q if question.metric.q is not None else 0.5
-    epochs = _Epochs(moments, q, paired=question.stage == "shadow")
+    shadow = question.stage == "shadow"
+    assumptions = PAIRED if shadow else ASSUMPTIONS
+    epochs = _Epochs(moments, q, paired=shadow)
     units = {question.baseline: epochs.seen_a, question.arm: epochs.seen_b}
     value_a, value_b = running_quantile(epochs.total_a, q), running_quantile(epochs.total_b, q)
     refuse = _refusal(question, units, epochs)
     if refuse and not epochs.betting:
-        return line(question, Numbers(units=units, refuse=refuse, assumptions=ASSUMPTIONS))
+        return line(question, Numbers(units=units, refuse=refuse, assumptions=assumptions))
     sign = question.harm_sign
     log_harm = float(epochs.log_e(_cuts(question, epochs.cut, True, sign), sign)[0])
     log_safe = float(epochs.log_e(_cuts(question, epochs.cut, False, -sign), -sign)[0])
@@ -65,7 +75,7 @@ def infer_quantile(question: Question, moments: QuantileMoments) -> Evidence:
             upper=upper,
             limit=question.limit_as_difference(value_a),
             values={question.baseline: value_a, question.arm: value_b},
-            assumptions=ASSUMPTIONS,
+            assumptions=assumptions,
             refuse=refuse,
         ),
     )

@@ -55,11 +55,12 @@ def response_mean(exposed: Expr = EXPOSURES, entered: Expr = UNITS, *, failures:
     return _moments(whole.mutate(closed=ibis.literal(True)))
 
 
-def response_quantile(exposed: Expr = EXPOSURES) -> Expr:
-    """A latency histogram of each unit's first request per slice of time."""
-    sliced = exposed.mutate(bucket=bucket_of(exposed["elapsed"]))
-    one = first(sliced, by=["unit", "bucket"], order=["elapsed", "decision_id"])
-    binned = one.mutate(bin=latency_bin_of(one["latency_ms"]))
+def response_quantile(arrived: Expr = ARRIVALS) -> Expr:
+    """A latency histogram of each unit's first request in each step.
+
+    The arm of a unit that returns is known: its further requests would bet on the same coin again.
+    """
+    binned = arrived.mutate(bucket=bucket_of(arrived["elapsed"]), bin=latency_bin_of(arrived["latency_ms"]))
     return binned.group_by("arm", "step", "weight", "bucket", "bin").agg(n=binned.count())
 
 
