@@ -119,3 +119,12 @@ def test_the_thread_hands_over_changes_within_250_ms(store: Store) -> None:
     store.beat()
     time.sleep(0.2)
     assert len(updates) == count
+
+
+def test_gateways_leave_rollouts_inside_programs_alone_and_a_program_sees_its_own(store: Store) -> None:
+    text = SPEC.format(name="inside", lease="5s")
+    for url in ("http://127.0.0.1:8101", "http://127.0.0.1:8102"):
+        text = text.replace(url, "python:")
+    store.add(text, parse(text), 0.0)
+    assert modes(StoreWatch(store, lambda: True).look(0.0).table) == NOBODY
+    assert modes(StoreWatch(store, lambda: True, "inside").look(0.0).table) == {"inside": "champion"}
