@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
@@ -69,6 +71,8 @@ def _throughput(
         for server in running:
             wrk(server, 1)
         rounds: list[list[Round]] = [[wrk(server, effort.seconds) for server in running] for _ in range(effort.rounds)]
+        time.sleep(1.5)  # the worker writes its figures once a second
+        paired = _paired(running[0])
     failed = [sum(one[at].errors for one in rounds) for at in range(len(running))]
     for at, server in enumerate(running[1:], 1):
         for unit, of in ((CORE, lambda one: one.per_core), (WALL, lambda one: one.rate)):
@@ -84,8 +88,16 @@ def _throughput(
                 rounds=effort.rounds,
                 target=f"≥ {goal:g} ×" if goal else "",
                 holds=ratio >= goal and not failed[0] if goal else None,
-                note=f"failed requests: ours {failed[0]}, theirs {failed[at]}" if failed[0] or failed[at] else "",
+                note=f"failed requests: ours {failed[0]}, theirs {failed[at]}" if failed[0] or failed[at] else paired,
             )
+
+
+def _paired(ours: Server) -> str:
+    """How much of what was mirrored was paired, since copies are dropped rather than that a user waits."""
+    assert ours.data is not None
+    figures = json.loads(next((ours.data / "run").glob("metrics-*.json")).read_text())
+    compared, asked = sum(figures["compared"].values()), sum(figures["requests"].values())
+    return f"{compared / max(asked, 1):.1%} of answers were paired" if compared or figures["dropped"] else ""
 
 
 def assign(effort: Effort) -> Iterator[Row]:
