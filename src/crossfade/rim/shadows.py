@@ -19,14 +19,6 @@ WAITING = 512
 MOST_BYTES = 64 * 1024 * 1024
 """Bytes of all waiting copies."""
 
-READ = 64 * 1024 * 1024
-"""Bytes a second of replies read from one address before further copies wait: a flood would take time from users."""
-
-_BURST = 0.25
-"""Seconds' worth of them that may come at once."""
-
-_PAUSE = 0.02
-
 
 class CopySink(Sink, Protocol):
     """Whoever wants to hear of a copy."""
@@ -74,7 +66,6 @@ class Copy:
 
     def arrived(self, call: int, head: Head | None, body: bytes, ended: bool) -> None:
         """Pass on what came."""
-        self._lane.level += len(body)
         if ended and not self._over:
             self._over = True
             self._asking = None
@@ -107,7 +98,6 @@ class Shadows:
         self.waiting = waiting
         self.most_bytes = most_bytes
         self.bytes_waiting = 0
-        self.read = READ
         self._lanes: dict[Endpoint, _Lane] = {}
 
     def submit(
@@ -138,9 +128,6 @@ class _Lane:
         self._queue: deque[Copy] = deque()
         self._running = 0
         self._pumping = False
-        self.level = 0.0
-        """Bytes read, less what may have been read by the time of the last look."""
-        self._looked = 0.0
 
     @property
     def length(self) -> int:
@@ -178,17 +165,7 @@ class _Lane:
     def _pump(self) -> None:
         self._pumping = False
         while self._queue and self._running < self._shadows.concurrent:
-            if self._flooded():
-                self._pumping = True
-                self._shadows.loop.call_later(_PAUSE, self._pump)
-                return
             copy = self._queue.popleft()
             self._shadows.bytes_waiting -= sum(map(len, copy.data))
             self._running += 1
             copy.send(self._shadows.pool, self._where)
-
-    def _flooded(self) -> bool:
-        now, read = self._shadows.loop.time(), self._shadows.read
-        self.level = max(0.0, self.level - (now - self._looked) * read)
-        self._looked = now
-        return self.level > read * _BURST
