@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
+from crossfade.live.exchange.exposure import EXHAUSTED
 from crossfade.rim.http_text import Endpoint
 from crossfade.rim.upload import Upload
 from crossfade.rim.upstream_connection import Asking, Connection, Sink
@@ -21,6 +23,8 @@ MOST_IDLE = 128
 
 IDLE_SECONDS = 60.0
 """How long an unused connection is kept."""
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
 
 _trusted: ssl.SSLContext | None = None
 
@@ -120,10 +124,10 @@ class Pool:
                 _, connection = await self._loop.create_connection(
                     lambda: Connection(self, where), where.host, where.port, ssl=self._context(where)
                 )
-        except (OSError, TimeoutError, ssl.SSLError):
+        except (OSError, TimeoutError, ssl.SSLError) as error:
             asking.task = None
             if not asking.cancelled:
-                asking.sink.failed(asking.call, "refused")
+                asking.sink.failed(asking.call, EXHAUSTED if _ours(error) else "refused")
             return
         asking.task = None
         if asking.cancelled:
@@ -137,3 +141,8 @@ class Pool:
         if where.tls and self._tls is None:
             self._tls = _trusted or ssl.create_default_context()
         return self._tls if where.tls else None
+
+
+def _ours(error: Exception) -> bool:
+    """Whether a connection failed for want of something on this machine, which says nothing of the model server."""
+    return isinstance(error, OSError) and error.errno in _EXHAUSTED

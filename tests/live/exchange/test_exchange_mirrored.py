@@ -84,3 +84,9 @@ def test_no_share_no_copies() -> None:
 
 def test_health_checks_are_not_mirrored() -> None:
     Playbook(route("shadow"), method="HEAD").begins("call 0 v1 8s")
+
+
+def test_a_copy_that_this_machine_could_not_send_is_counted_and_not_compared() -> None:
+    play = Playbook(route("shadow", noise=0.0)).begins("call 0 v1 8s", "mirror 2 v2 8s")
+    play.fails(2, "exhausted", "count 1 exhausted")
+    play.replies(0, "{}", "exposed v1 by v1 200 0ms", "reply 200 {}.").is_done()

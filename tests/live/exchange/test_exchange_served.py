@@ -6,7 +6,7 @@ import pytest
 
 from crossfade.live.exchange import passing
 from crossfade.live.exchange.examine import LIMIT
-from crossfade.live.exchange.messages import Arrived, Begun, Head, Late, Reply
+from crossfade.live.exchange.messages import Arrived, Begun, Head, Late, Record, Reply
 
 from .playbook import CHAMPION, STREAM, Playbook, route, say
 
@@ -49,6 +49,14 @@ def test_a_lost_challenger_leaves_the_champion_the_rest_of_the_deadline(kind: st
     play = Playbook(route("promote", deadline=6.0)).begins("call 0 v2 3s")
     play.at(2.5).fails(0, kind, "call 1 v1 3.5s")
     play.at(3).replies(1, "{}", f"exposed v2 by v1 200 failed {kind} 2500ms", "reply 200 {}.").is_done()
+
+
+def test_what_this_machine_lacks_is_not_held_against_the_challenger() -> None:
+    play = Playbook(route("canary")).begins("call 0 v2 5s")
+    play.fails(0, "exhausted", "call 1 v1 8s")
+    play.replies(1, "{}", "exposed v2 by v1 200 exhausted 0ms", "reply 200 {}.").is_done()
+    (fact,) = [command.fact for command in play.commands if isinstance(command, Record)]
+    assert (fact.failed, fact.reason) == (False, "exhausted")
 
 
 def test_a_late_challenger_is_given_up_at_half_the_deadline() -> None:

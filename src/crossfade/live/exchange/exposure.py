@@ -11,6 +11,9 @@ from crossfade.live.routes import Route
 
 CLIENT_LEFT = "client-left"
 
+EXHAUSTED = "exhausted"
+"""No connection could be opened because of this machine's own limits. No arm is blamed for that."""
+
 
 class Asked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The facts of a request that an exchange needs; the bytes stay with the runner."""
@@ -41,9 +44,9 @@ class Exposure:
         self._reason = ""
 
     def failed(self, reason: str, at: float) -> None:
-        """The assigned arm failed; the first failure is the one that counts."""
+        """The assigned arm failed; the first failure counts. What this machine lacked is told, but not as its fault."""
         if not self._wrong:
-            self._wrong = True
+            self._wrong = reason != EXHAUSTED
             self._reason = reason
         self.timed(at)
 

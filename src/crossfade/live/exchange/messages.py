@@ -63,7 +63,8 @@ class Failed(_Record, frozen=True):
     at: float
     call: int
     kind: str
-    """`refused` (no connection), `timeout` (none in time), `broken` (cut or not HTTP), `dropped` (never sent)."""
+    """`refused` (no connection), `timeout` (none in time), `broken` (cut or not HTTP), `dropped` (never sent),
+    `exhausted` (this machine had no connection to give: our fault, never an arm's)."""
 
 
 class Late(_Record, frozen=True):

@@ -8,7 +8,7 @@ from crossfade.facts import Compared
 from crossfade.live.assign import bucket
 from crossfade.live.compare import differences
 from crossfade.live.exchange.examine import about_body, prediction, readable
-from crossfade.live.exchange.exposure import CLIENT_LEFT, Asked
+from crossfade.live.exchange.exposure import CLIENT_LEFT, EXHAUSTED, Asked
 from crossfade.live.exchange.gathered import Gathered
 from crossfade.live.exchange.messages import (
     Answer,
@@ -94,6 +94,8 @@ class Mirrored:
                     return self._give_up("large")
             case Failed():
                 self._champion.end(event.at, event.kind)
+                if event.kind == EXHAUSTED:
+                    return self._give_up(EXHAUSTED)
             case Late():
                 if self._served.done:
                     self._champion.end(event.at, "timeout")
@@ -122,6 +124,8 @@ class Mirrored:
                 copy.end(event.at, event.kind)
                 if event.kind == "dropped":
                     return self._lost_copy(event.call, "")
+                if event.kind == EXHAUSTED:
+                    return self._lost_copy(event.call, EXHAUSTED)
                 return self._pair()
             case Late():
                 copy.end(event.at, "timeout")

@@ -41,6 +41,12 @@ def unanswered(arm: str, kind: str) -> tuple[Head, bytes]:
                 f"no connection to the model '{arm}'",
                 "check that the model server is running at the arm's url",
             )
+        case "exhausted":
+            return problem(
+                503,
+                "the gateway has run out of connections or file descriptors",
+                "retry later; raise the limit on open files (ulimit -n) or lower --max-connections",
+            )
         case _:
             return problem(
                 502,
