@@ -143,7 +143,7 @@ def _events(runner: Runner, at: float, draw: st.DataObject) -> Event:
             return Failed(at, number, "dropped")
         case "failed":
             del runner.calls[number]
-            return Failed(at, number, draw.draw(st.sampled_from(["refused", "broken", "timeout"])))
+            return Failed(at, number, draw.draw(st.sampled_from(["refused", "exhausted", "broken", "timeout"])))
         case "late":
             assert call.due is not None
             at, call.due = max(at, call.due), None
@@ -202,7 +202,8 @@ def test_every_request_is_answered_and_recorded_exactly_once(mode: str, draw: st
     assert fact.arm == assign(there, unit).arm
     assert 0.0 <= fact.latency_ms <= fact.total_ms
     assert fact.size == len(runner.delivered)
-    assert (fact.served_by == "") <= (fact.status in (0, 502, 504))
+    assert (fact.reason == "exhausted") <= (not fact.failed)
+    assert (fact.served_by == "") <= (fact.status in (0, 502, 503, 504))
     assert len(runner.shown) <= (1 if mode == "interleave" else 0)
     assert len(runner.pairs) <= (2 if mode == "shadow" else 0)
     if fact.served_by and "+" not in fact.served_by and not (runner.left or runner.aborted):
