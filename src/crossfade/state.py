@@ -52,6 +52,10 @@ TRANSITIONS: Mapping[tuple[Phase, Move], Phase] = {
 }
 
 
+ENDED = frozenset({Phase.ROLLED_BACK, Phase.FINISHED})
+"""Phases that no move leaves."""
+
+
 class IllegalMove(ValueError):
     """A move that the present phase does not allow."""
 

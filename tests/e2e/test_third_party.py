@@ -67,6 +67,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         spec.write_text(SPEC.format(champion=ports[0], challenger=ports[1]))
         where = ("--data", str(data / "crossfade"), "--port", "0", "--control-port", "0", "--json")
         said = start("crossfade.cli.main", "serve", str(spec), *where)
+        assert said["rollouts"] == {"digits": "running"}
         yield Served(data / "crossfade", ports[0], int(str(said["data"]).rpartition(":")[2]), trained)
     finally:
         for process in reversed(processes):

@@ -75,6 +75,23 @@ def test_a_changed_spec_is_a_new_revision_at_the_same_position(store: Store) -> 
     assert ledger.verify(store.entries("r1")).intact
 
 
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("margin: 0.5pp", "margin: 5pp"),
+        ("goal: true", "goal: true, outcome: sale"),
+        ("metrics:", "alpha: 20%\nmetrics:"),
+    ],
+)
+def test_what_is_asked_may_be_changed_before_the_start_and_not_after(store: Store, was: str, now: str) -> None:
+    changed = SPEC.replace(was, now)
+    store.add(changed, parse(changed), 150.0)
+    move(store, Move.START)
+    with pytest.raises(StoreError, match="judged by another rule"):
+        store.add(SPEC, parse(SPEC), 300.0)
+    assert store.get("r1").revision == parse(changed).revision
+
+
 def test_a_changed_spec_that_does_not_fit_is_refused(store: Store) -> None:
     move(store, Move.START)
     move(store, Move.ADVANCE, 300.0)

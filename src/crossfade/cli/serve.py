@@ -131,12 +131,23 @@ def _reread(paths: list[Path]) -> list[str]:
         return []
 
 
+_AGAIN = ", and stays so: to try again, give the spec a new name"
+
+
 def _announce(running: Supervisor, data: Path, *, as_json: bool) -> None:
+    from crossfade.rim.standing import open_store
+    from crossfade.state import ENDED
+
     data_url, control_url = running.data_url, running.control_url
+    store = open_store(data)
+    phases = {stored.name: str(stored.position.phase) for stored in store.rollouts()}
+    store.close()
     if as_json:
-        print_json({"data": data_url, "control": control_url, "folder": str(data)})
+        print_json({"data": data_url, "control": control_url, "folder": str(data), "rollouts": phases})
         return
     if data_url is not None:
         typer.echo(f"models    {data_url}    point models' clients here")
     typer.echo(f"control   {control_url}    pages, outcomes, rollouts")
+    for name, phase in phases.items():
+        typer.echo(f"rollout   {name}    {phase.replace('_', ' ')}{_AGAIN if phase in ENDED else ''}")
     typer.echo(f"folder    {data}    watch it with `crossfade status -w --data {data}`")

@@ -25,7 +25,7 @@ from crossfade.rim.engine import Engine
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.store import StaleDecision, Store, Stored
 from crossfade.spec.model import Rollout
-from crossfade.state import RULE, IllegalMove, Phase
+from crossfade.state import ENDED, RULE, IllegalMove, Phase
 from crossfade.view import ArmCounts, Exposure, Progress, harm_so_far, view
 
 log = logging.getLogger("crossfade.controller")
@@ -72,7 +72,7 @@ class Controller:
     def _judge(self, stored: Stored) -> None:
         now = self._clock()
         position, rollout = stored.position, stored.rollout
-        ended = position.phase in (Phase.ROLLED_BACK, Phase.FINISHED)
+        ended = position.phase in ENDED
         if ended and now - position.step_since > LINGER:
             return
         measured = self._engine.measure(rollout, position, now)
@@ -167,7 +167,7 @@ def _shown(
 
     Outcomes that come in after the end complete the account of harm, but what was decided stays beside its reasons.
     """
-    if stored.position.phase in (Phase.ROLLED_BACK, Phase.FINISHED):
+    if stored.position.phase in ENDED:
         reasons = entries[-1].evidence if entries else ()
         return tuple(Evidence.from_json(line) for line in reasons) or evidence
     same = (measured.stage, measured.step) == (stored.position.stage, stored.position.step)

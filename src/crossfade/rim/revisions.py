@@ -27,6 +27,7 @@ def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
                 f"{new.name} is {position.phase} and cannot change its {what} from {was} to {now}: units would change"
                 f" sides; {advice}"
             )
+    _check_questions(old, new, advice)
     for index in range(position.stage + 1):
         was = stage_name(old.stages[index])
         now = stage_name(new.stages[index]) if index < len(new.stages) else "nothing"
@@ -50,3 +51,18 @@ def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
     was_last, now_last = isinstance(old.stages[-1], Promote), isinstance(new.stages[-1], Promote)
     if position.phase is Phase.PROMOTED and was_last != now_last:
         raise StoreError(f"{new.name} is promoted: its promote stage can neither be added nor removed; {advice}")
+
+
+def _check_questions(old: Rollout, new: Rollout, advice: str) -> None:
+    """What is asked stays: a margin moved after the evidence was looked at would void the promised error rates."""
+    reason = "what has been looked at would be judged by another rule"
+    if old.alpha != new.alpha:
+        raise StoreError(
+            f"{new.name} has started and cannot change alpha from {old.alpha:g} to {new.alpha:g}: {reason}; {advice}"
+        )
+    before, after = ({metric.name: metric for metric in rollout.metrics} for rollout in (old, new))
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        raise StoreError(
+            f"{new.name} has started and cannot change its metrics ({', '.join(changed)}): {reason}; {advice}"
+        )
