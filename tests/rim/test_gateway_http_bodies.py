@@ -290,13 +290,13 @@ async def test_a_model_that_breaks_off_in_mid_upload() -> None:
 
 async def test_a_models_time_begins_when_the_upload_is_complete() -> None:
     async with RawModel(swallow) as model:
-        slow = replace(route(model.url, ""), champion=Arm(name="v1", url=model.url, timeout=0.6))
+        slow = replace(route(model.url, ""), champion=Arm(name="v1", url=model.url, timeout=1.5))
         async with gate(slow) as gw:
             client = await Client.to(gw.port)
             client.send(head(3 * MIB))
             for _ in range(6):
                 client.send(bytes(MIB // 2))
-                await asyncio.sleep(0.15)
+                await asyncio.sleep(0.3)
             assert (await client.answer()).status == 200
     async with RawModel(never_reads) as model:
         async with gate(replace(slow, champion=Arm(name="v1", url=model.url, timeout=0.6))) as gw:
