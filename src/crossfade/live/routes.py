@@ -16,7 +16,7 @@ from crossfade.spec.model import (
     Rollout,
     Shadow,
 )
-from crossfade.state import Position, mode, weight
+from crossfade.state import Phase, Position, mode, weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,12 @@ class Route:
 
 
 def routes(rollout: Rollout, position: Position) -> Route:
-    """The route that `position` asks for."""
-    now = mode(rollout, position)
+    """The route that `position` asks for.
+
+    Once finished, the challenger is the champion: nobody falls back to a model that may have been taken down since.
+    """
+    finished = position.phase is Phase.FINISHED
+    now = "champion" if finished else mode(rollout, position)
     stage = rollout.stages[position.stage]
     return Route(
         rollout=rollout.name,
@@ -58,12 +62,12 @@ def routes(rollout: Rollout, position: Position) -> Route:
         unit=rollout.unit,
         segments=rollout.segments,
         salt=rollout.salt or rollout.name,
-        champion=rollout.champion,
-        challengers=rollout.challengers,
+        champion=rollout.challenger if finished else rollout.champion,
+        challengers=() if finished else rollout.challengers,
         mode=now,
         stage=position.stage,
         step=position.step,
-        weight=weight(rollout, position),
+        weight=0.0 if finished else weight(rollout, position),
         mirror=stage.mirror if now == "shadow" and isinstance(stage, Shadow) else 0.0,
         noise=stage.noise if now == "shadow" and isinstance(stage, Shadow) else 0.0,
         method=stage.method if now == "interleave" and isinstance(stage, Interleave) else "",
