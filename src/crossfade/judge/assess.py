@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer import infer, unmeasured
+from crossfade.judge.infer import answer
+from crossfade.judge.infer.question import Question
+from crossfade.judge.infer.verdict import Numbers, unmeasured_line
 from crossfade.judge.measure.measured import Absent, Measured
 from crossfade.judge.moments import Moments
 from crossfade.judge.plan import PlannedTest, alpha_plan
@@ -18,24 +20,8 @@ def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
 def _line(rollout: Rollout, measured: Measured, test: PlannedTest) -> Evidence:
     found = _found(measured, test)
     step = measured.step if isinstance(rollout.stages[measured.stage], Canary) else None
-    if isinstance(found, Absent):
-        units = {arm: measured.progress.units.get(arm, 0) for arm in (rollout.champion.name, test.arm)}
-        return unmeasured(
-            test.metric,
-            found.reason,
-            role=test.role,
-            limit=test.limit,
-            arm=test.arm,
-            baseline=rollout.champion.name,
-            stage=test.stage_name,
-            step=step,
-            alpha_harm=test.alpha_harm,
-            alpha_safe=test.alpha_safe,
-            units=units,
-        )
-    return infer(
-        test.metric,
-        found,
+    question = Question(
+        metric=test.metric,
         role=test.role,
         limit=test.limit,
         arm=test.arm,
@@ -44,7 +30,12 @@ def _line(rollout: Rollout, measured: Measured, test: PlannedTest) -> Evidence:
         step=step,
         alpha_harm=test.alpha_harm,
         alpha_safe=test.alpha_safe,
+        window=test.metric.window,
     )
+    if isinstance(found, Absent):
+        units = {arm: measured.progress.units.get(arm, 0) for arm in (rollout.champion.name, test.arm)}
+        return unmeasured_line(question, found.reason, Numbers(units=units))
+    return answer(question, found)
 
 
 def _found(measured: Measured, test: PlannedTest) -> Moments | Absent:

@@ -24,14 +24,14 @@ from crossfade.sim.lab import Lab, LabError
 from crossfade.sim.scenarios import SCENARIOS, Scenario
 from crossfade.sim.summary import SCHEMA, ranking_result, summary
 from crossfade.sim.training import Trained
-from crossfade.state import Phase
+from crossfade.state import ENDED, Phase
 
 LINGER = 3.0
 """Seconds watched after the end: a rollback has to be seen to hold."""
 
 LOOK_EVERY = 0.25
 
-ENDS = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FINISHED})
+ENDS = ENDED | {Phase.PROMOTED}
 
 Record = Mapping[str, Any]
 Watch = Callable[[Scenario, Record | None, Record | None], None]

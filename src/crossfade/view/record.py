@@ -15,7 +15,7 @@ from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.ledger import Entry
 from crossfade.spec.model import Canary, Promote, Rollout, Shadow, stage_name
-from crossfade.state import RULE, Move, Phase, Position, mode, weight
+from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
 from crossfade.view.harm import Harm, harm_record
 from crossfade.view.strip import strip
 from crossfade.view.words import amount, duration, interval, moment, percent, signed, whole
@@ -162,7 +162,7 @@ def status(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def sentence(rollout: Rollout, position: Position, decision: Decision | None, entries: Sequence[Entry]) -> str:
     """Why the rollout stands where it stands: the present rule's own words, else the last move's."""
-    ended = position.phase in (Phase.ROLLED_BACK, Phase.FINISHED)
+    ended = position.phase in ENDED
     by_hand = position.phase is Phase.HELD and position.held_by != RULE
     if decision is not None and not ended and not by_hand:
         return decision.sentence

@@ -30,7 +30,7 @@ from crossfade.judge.infer.verdict import Numbers, unmeasured_line
 from crossfade.judge.moments import MeanMoments, Moments, PairedMoments, QuantileMoments, RateMoments
 from crossfade.spec.model import Margin, Metric
 
-__all__ = ["PREFERENCE", "infer", "unmeasured"]
+__all__ = ["PREFERENCE", "answer", "infer", "unmeasured"]
 
 
 def infer(
@@ -64,6 +64,11 @@ def infer(
         alpha_safe=alpha_safe,
         window=window if window is not None else metric.window,
     )
+    return answer(question, moments)
+
+
+def answer(question: Question, moments: Moments) -> Evidence:
+    """The same for a question already put together: what the kind of moments says about it."""
     match moments:
         case RateMoments():
             return infer_rate(question, moments)
@@ -71,7 +76,7 @@ def infer(
             return infer_mean(question, moments)
         case QuantileMoments():
             return infer_quantile(question, moments)
-        case PairedMoments() if stage == "interleave":
+        case PairedMoments() if question.stage == "interleave":
             return infer_preference(question, moments)
         case PairedMoments():
             return infer_paired(question, moments)
