@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from crossfade.live.exchange.messages import Head
-from crossfade.rim.http_refusals import Limits, Refusal
+from crossfade.rim.endpoints import endpoint
 from crossfade.rim.http_request import Request
 from crossfade.rim.http_server import ClientConnection
-from crossfade.rim.http_text import endpoint
+from crossfade.rim.limits import Limits, Refusal
 from crossfade.rim.upstream_connection import Asking, Connection
 from crossfade.spec.model import Arm
 

@@ -16,7 +16,7 @@ import msgspec
 from crossfade.facts import Exposed, Fact
 from crossfade.live.routes import Route, RouteTable
 from crossfade.rim.gateway_process import Running, serve
-from crossfade.rim.http_refusals import Limits
+from crossfade.rim.limits import Limits
 from crossfade.rim.options import Options
 from crossfade.rim.routes_feed import FixedRoutes
 from crossfade.spec.model import Arm, Field, From, Protocol

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from crossfade.facts import Exposed
-from crossfade.rim.http_refusals import Limits
+from crossfade.rim.limits import Limits
 from crossfade.spec.model import Arm
 
 from .gateway_kit import Client, ask, gate, post, route

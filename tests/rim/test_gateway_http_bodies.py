@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from crossfade.facts import Dropped, Exposed
-from crossfade.rim.http_refusals import Limits
+from crossfade.rim.limits import Limits
 from crossfade.spec.model import Arm
 
 from .gateway_kit import Client, Gate, ask, gate, post, route

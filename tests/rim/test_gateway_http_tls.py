@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from crossfade.rim import logs, upstream
-from crossfade.rim.http_refusals import Limits
+from crossfade.rim.limits import Limits
 from crossfade.rim.options import Options, OptionsError, decode, size
 
 from .gateway_kit import Client, ask, gate, post, route

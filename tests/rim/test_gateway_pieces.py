@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossfade.facts import Dropped
-from crossfade.rim import telemetry
-from crossfade.rim.http_text import endpoint
+from crossfade.rim import figures
+from crossfade.rim.endpoints import endpoint
 from crossfade.rim.identity import decision_id
-from crossfade.rim.telemetry import Telemetry, read_metrics
+from crossfade.rim.metrics_text import read_metrics
+from crossfade.rim.telemetry import Telemetry
 from crossfade.rim.timers import TICK, Timers
 
 from .facts_made import compared, exposed
@@ -88,7 +89,7 @@ def test_figures_of_all_workers_are_one_text(tmp_path: Path) -> None:
             counts.count(exposed(number, latency_ms=7.0))
             counts.count(compared(number, differs=number == 0))
         counts.count(Dropped(rollout="r1", at=1.0, worker=worker, reason="queue-full", count=5))
-        telemetry.write(telemetry.path(tmp_path, worker), counts.encoded())
+        figures.write(figures.path(tmp_path, worker), counts.encoded())
     (tmp_path / "run" / "metrics-torn.json").write_text("{")
     lines = read_metrics(tmp_path).splitlines()
     assert 'crossfade_compared_total{arm="v2",result="differs",rollout="r1",worker="gateway-1"} 1.0' in lines

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from crossfade.facts import Exposed, Fact, Lease
 from crossfade.rim import batches
+from crossfade.rim.metrics_text import read_metrics
 from crossfade.rim.store import Store
-from crossfade.rim.telemetry import read_metrics
 from crossfade.spec.parse import parse
 from crossfade.state import Move
 

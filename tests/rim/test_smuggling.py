@@ -14,7 +14,7 @@ import pytest
 import uvloop
 import yaml
 
-from crossfade.rim.http_refusals import Limits
+from crossfade.rim.limits import Limits
 
 from .gateway_kit import gate, route
 from .nginx_kit import MISSING, NGINX, nginx

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from crossfade.rim.http_text import endpoint
+from crossfade.rim.endpoints import endpoint
 from crossfade.rim.upstream import Pool
 
 

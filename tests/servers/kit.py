@@ -121,7 +121,7 @@ class Gateway:
 
     def metric(self, name: str) -> list[str]:
         """The lines of a metric on the control port's /metrics, or rather in the files behind them."""
-        from crossfade.rim.telemetry import read_metrics
+        from crossfade.rim.metrics_text import read_metrics
 
         return [line for line in read_metrics(self.data).splitlines() if line.startswith(name)]
 

@@ -53,7 +53,7 @@ def serve(
     """Serve rollouts until interrupted; whatever dies is restarted. SIGHUP reads the specs again."""
     from crossfade.cli.act import _user
     from crossfade.rim import supervisor
-    from crossfade.rim.http_refusals import Limits
+    from crossfade.rim.limits import Limits
     from crossfade.rim.options import Options, OptionsError, path, size
     from crossfade.rim.store import StoreError
 

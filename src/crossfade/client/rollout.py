@@ -25,7 +25,7 @@ from crossfade.client.workers import Workers
 from crossfade.facts import Dropped, Exposed, Fact, Lease
 from crossfade.live import units
 from crossfade.live.assign import assign
-from crossfade.live.exchange.exposure import Asked
+from crossfade.live.exchange.asked import Asked
 from crossfade.live.health import Outlier, told
 from crossfade.live.routes import Route
 from crossfade.rim.identity import decision_id

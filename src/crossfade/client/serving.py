@@ -15,7 +15,8 @@ from crossfade.facts import Compared, Exposed, Fact, Shown
 from crossfade.live import interleave
 from crossfade.live.assign import Assigned, bucket
 from crossfade.live.compare import differences
-from crossfade.live.exchange.exposure import Asked, Exposure
+from crossfade.live.exchange.asked import Asked
+from crossfade.live.exchange.exposure import Exposure
 from crossfade.live.health import EJECTED, EXPOSING
 from crossfade.live.protocols.base import Invalid, Prediction
 from crossfade.live.routes import Route

@@ -122,7 +122,7 @@ def _lives(pid: int) -> bool:
 
 def _gateway_numbers(data: Path) -> bytes:
     """What the gateways counted, as they wrote it."""
-    from crossfade.rim.telemetry import read_metrics
+    from crossfade.rim.metrics_text import read_metrics
 
     return read_metrics(data).encode()
 

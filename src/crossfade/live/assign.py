@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import xxhash
 
 from crossfade.live.routes import Route
@@ -10,14 +9,17 @@ from crossfade.live.routes import Route
 _SCALE = 1.0 / 2.0**64
 
 
-class Assigned(msgspec.Struct, frozen=True, gc=False):
+class Assigned:
     """The arm of one unit. `arm` is a challenger's name, or the champion's."""
 
-    arm: str
-    bucket: float
-    """Position of the unit on the unit interval."""
-    missing: bool = False
-    """The request named no unit: the champion serves, nothing is randomised."""
+    __slots__ = ("arm", "bucket", "missing")
+
+    def __init__(self, arm: str, bucket: float, missing: bool = False) -> None:
+        self.arm = arm
+        self.bucket = bucket
+        """Position of the unit on the unit interval."""
+        self.missing = missing
+        """The request named no unit: the champion serves, nothing is randomised."""
 
 
 def bucket(salt: str, unit: str) -> float:

@@ -17,10 +17,10 @@ from crossfade.live.exchange.mirrored import compared
 from crossfade.live.routes import Route, RouteTable, champion_only
 from crossfade.rim import logs
 from crossfade.rim.health import Health
-from crossfade.rim.http_refusals import Limits, Refusal
 from crossfade.rim.http_request import Request, path_of
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.identity import decision_id
+from crossfade.rim.limits import Limits, Refusal
 from crossfade.rim.routes_feed import Update
 from crossfade.rim.shadows import Shadows
 from crossfade.rim.telemetry import Telemetry
@@ -42,6 +42,9 @@ INLINE_COMPARE = 64 * 1024
 
 MOST_COMPARES = 64
 """Large comparisons waiting for that thread."""
+
+MOST_TARGETS = 1000
+"""Request targets whose route is remembered."""
 
 MOST_REFUSALS = 20
 """Different refusals told a second."""
@@ -73,6 +76,8 @@ class Gateway:
         self.draining = False
         self.worker = worker
         self.table = RouteTable(())
+        self._remembered: dict[bytes, Route | None] = {}
+        self._remembered_of = self.table
         self.now = time.monotonic
         self.timers = Timers(loop, self.now)
         self.pool = Pool(loop)
@@ -93,7 +98,7 @@ class Gateway:
         self._refusals: dict[tuple[int, str], int] = {}
         self._failures: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._comparing = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
+        self._comparer = ThreadPoolExecutor(1, thread_name_prefix="compare")
 
     # -- a request ---------------------------------------------------------------------------------------------------
 
@@ -102,10 +107,9 @@ class Gateway:
         if self.in_flight > self.limits.in_flight:
             self.refused(BUSY)
             return Refused(connection, BUSY)
-        table = self.table
-        route = table.match(request.path)
+        route = self._route(request.target)
         if route is None:
-            upstream = table.upstream(request.path)
+            upstream = self.table.upstream(request.path)
             if upstream is None:
                 return Refused(connection, NOBODY)
             self.telemetry.figures.passed += 1
@@ -130,6 +134,17 @@ class Gateway:
         served = exchange(route, asked, assigned, ejected=ejected)
         return Turn(self, connection, request, served, route.rollout, decision)
 
+    def _route(self, target: bytes) -> Route | None:
+        """The route of a request target. The same few come again and again, so they are remembered."""
+        table = self.table
+        if table is not self._remembered_of or len(self._remembered) >= MOST_TARGETS:
+            self._remembered, self._remembered_of = {}, table
+        known = self._remembered
+        if target in known:
+            return known[target]
+        route = known[target] = table.match(path_of(target))
+        return route
+
     def room(self, target: bytes, size: int) -> bool:
         """Whether a body of so many bytes should be held whole: where it may be compared or sent a second time, and
         while there is memory for it. Otherwise it is passed on as it comes."""
@@ -138,7 +153,7 @@ class Gateway:
             return self.held <= limits.memory_bytes
         if size > limits.hold_bytes or self.held > limits.memory_bytes:
             return False
-        route = self.table.match(path_of(target))
+        route = self._route(target)
         return route is not None and (route.mode != "champion" or model_names.in_body(route))
 
     def _without_body(self, route: Route) -> Route:
@@ -170,7 +185,7 @@ class Gateway:
             self.count_drop(pair.rollout, "compare-busy", 1)
         else:
             self._comparing += 1
-            self._loop.run_in_executor(self._thread, compared, pair).add_done_callback(
+            self._loop.run_in_executor(self._comparer, compared, pair).add_done_callback(
                 lambda done: self._compared(pair.rollout, done)
             )
 
@@ -278,7 +293,7 @@ class Gateway:
         self.shadows.close()
         self.pool.close()
         await asyncio.sleep(0)
-        self._thread.shutdown(wait=True)
+        self._comparer.shutdown(wait=True)
         await asyncio.sleep(0)
         self.tidy()
 

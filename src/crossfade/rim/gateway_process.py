@@ -9,7 +9,7 @@ import signal
 import socket
 from pathlib import Path
 
-from crossfade.rim import logs, telemetry
+from crossfade.rim import figures, logs
 from crossfade.rim.gateway import Gateway, Recorder
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.options import PLAIN, Options
@@ -55,8 +55,8 @@ class Running:
             await asyncio.sleep(1.0)
             self.gateway.tidy()
             if self._data is not None:
-                where = telemetry.path(self._data, self.gateway.worker)
-                await loop.run_in_executor(None, telemetry.write, where, self.gateway.telemetry.encoded())
+                where = figures.path(self._data, self.gateway.worker)
+                await loop.run_in_executor(None, figures.write, where, self.gateway.telemetry.encoded())
             if self.gateway.access is not None:
                 await loop.run_in_executor(None, self.gateway.access.write)
 
@@ -64,8 +64,8 @@ class Running:
         if self.gateway.access is not None:
             self.gateway.access.write()
         if self._data is not None:
-            where = telemetry.path(self._data, self.gateway.worker)
-            telemetry.write(where, self.gateway.telemetry.encoded())
+            where = figures.path(self._data, self.gateway.worker)
+            figures.write(where, self.gateway.telemetry.encoded())
 
 
 async def serve(

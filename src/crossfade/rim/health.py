@@ -15,7 +15,8 @@ from crossfade.live.health import EXPOSING, Outlier, told
 from crossfade.live.protocols import WIRES
 from crossfade.live.protocols.base import Invalid
 from crossfade.live.routes import RouteTable
-from crossfade.rim.http_text import endpoint, request_head
+from crossfade.rim.endpoints import endpoint
+from crossfade.rim.http_text import request_head
 from crossfade.rim.upstream import Pool
 from crossfade.spec.model import Arm, Protocol
 

@@ -10,9 +10,7 @@ import httptools
 
 from crossfade.rim.http_refusals import (
     NOT_HTTP,
-    Limits,
     Malformed,
-    Refusal,
     check,
     malformed,
     other_protocol,
@@ -21,6 +19,7 @@ from crossfade.rim.http_refusals import (
 )
 from crossfade.rim.http_request import Request
 from crossfade.rim.http_text import CONTINUE, trailer_lines
+from crossfade.rim.limits import Limits, Refusal
 from crossfade.rim.upload import Upload
 
 
@@ -168,11 +167,11 @@ class Incoming(asyncio.Protocol):
                     raise too_large_head(self._room.limits)
                 if not self._fragments:
                     self._fragments.append(data)
-        except Malformed as error:
-            self._refuse(error.refusal)
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            self._refuse(cause.refusal if isinstance(cause, Malformed) else malformed(str(error)))
+        except Malformed as refused:
+            self._refuse(refused.refusal)
+        except httptools.HttpParserCallbackError as broken:
+            cause = broken.__context__
+            self._refuse(cause.refusal if isinstance(cause, Malformed) else malformed(str(broken)))
         except httptools.HttpParserError as error:
             if not self._closing:
                 self._refuse(malformed(str(error)))

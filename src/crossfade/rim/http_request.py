@@ -11,7 +11,8 @@ import xxhash
 
 from crossfade.live import model_names, readiness
 from crossfade.live.protocols.open_inference import HEADER_LENGTH
-from crossfade.rim.http_text import CHUNKED, endpoint, request_head, request_headers
+from crossfade.rim.endpoints import endpoint
+from crossfade.rim.http_text import CHUNKED, request_head, request_headers
 from crossfade.rim.upload import Upload
 from crossfade.spec.model import Arm, Protocol
 
@@ -175,7 +176,7 @@ class Request:
 def path_of(target: bytes) -> str:
     """The path of a request target, escapes undone."""
     path = target.partition(b"?")[0]
-    return _text(unquote_to_bytes(path)) if b"%" in path else path.decode("latin-1")
+    return _text(unquote_to_bytes(path)) if path.find(b"%") >= 0 else path.decode("latin-1")
 
 
 def _text(value: bytes) -> str:

@@ -9,9 +9,9 @@ from typing import Protocol
 from crossfade.live.exchange.messages import Head, Headers
 from crossfade.live.exchange.problems import problem
 from crossfade.rim.http_incoming import Incoming, Room
-from crossfade.rim.http_refusals import TOO_SLOW, Refusal
 from crossfade.rim.http_request import Request
 from crossfade.rim.http_text import CONTINUE, LAST_CHUNK, chunk, reply_lines
+from crossfade.rim.limits import TOO_SLOW, Refusal
 from crossfade.rim.logs import Access, access_line
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import urlsplit
-
-import msgspec
 
 from crossfade.live.exchange.messages import Head, Headers
+from crossfade.rim.endpoints import Endpoint
 
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -28,30 +26,6 @@ LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Endpoint(msgspec.Struct, frozen=True, cache_hash=True):
-    """An arm's url taken apart."""
-
-    host: str
-    port: int
-    tls: bool
-    authority: bytes
-    base: bytes
-    """Path prefix of the url, without a slash at its end."""
-
-
-@lru_cache(maxsize=1024)
-def endpoint(url: str) -> Endpoint:
-    """The endpoint of an http or https url. Raises ValueError for anything else."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an http:// or https:// url with a host")
-    tls = parts.scheme == "https"
-    authority = parts.netloc.rpartition("@")[2]
-    return Endpoint(
-        parts.hostname, parts.port or (443 if tls else 80), tls, authority.encode(), parts.path.rstrip("/").encode()
-    )
-
-
 def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The headers of a request that travel on to a model, as lines; Host and framing are added per arm."""
     named: frozenset[bytes] | None = None
@@ -65,7 +39,7 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
                 # Said for ourselves: we do pass them on.
                 lines.append(b"Connection: TE\r\nTE: trailers\r\n")
             continue
-        lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(name + b": " + value + b"\r\n")
     if named and named != {b"te"}:
         gone = (named - {b"te"}) | {b"connection"}
         return request_headers((name, value) for name, value in headers if name.lower() not in gone)
@@ -75,13 +49,17 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 def request_head(method: str, target: bytes, where: Endpoint, lines: bytes, length: int | None) -> bytes:
     """The head of a request to a model. `length` None means that it has no body, `CHUNKED` that it is not known."""
     framing = b"" if length is None else _CHUNKED if length == CHUNKED else b"Content-Length: %d\r\n" % length
-    return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
-        method.encode(),
-        where.base,
-        target,
-        where.authority,
-        lines,
-        framing,
+    return (
+        method.encode()
+        + b" "
+        + where.base
+        + target
+        + b" HTTP/1.1\r\nHost: "
+        + where.authority
+        + b"\r\n"
+        + lines
+        + framing
+        + b"\r\n"
     )
 
 
@@ -97,9 +75,9 @@ def reply_lines(head: Head, extra: Headers) -> tuple[list[bytes], bool]:
             continue
         if lower == b"content-length":
             sized = True
-        lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(name + b": " + value + b"\r\n")
     for name, value in extra:
-        lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(name + b": " + value + b"\r\n")
     return lines, sized
 
 

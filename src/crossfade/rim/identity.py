@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import random
+import os
 
-_bits = random.SystemRandom()
-_random = random.Random(_bits.getrandbits(128))
-_draw = _random.getrandbits
+_DRAWN = 4096
+"""Bytes drawn from the system at a time: asking it for each id takes longer than the id."""
 
-_FIXED = 0x7000_8000_0000_0000_0000
-"""Version 7 and the variant of RFC 9562, in the lower 80 bits."""
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""A random digit to one with the two variant bits of RFC 9562 set."""
 
-_DRAWN = 0x0FFF_3FFF_FFFF_FFFF_FFFF
-"""The bits beside them."""
+_millisecond = -1
+_prefix = ""
+_digits = ""
+_at = 0
 
 
 def reseed() -> None:
-    """Start a new sequence; a forked process must not repeat its parent's."""
-    _random.seed(_bits.getrandbits(128))
+    """Forget what was drawn; a forked process must not repeat its parent's."""
+    global _digits, _at
+    _digits, _at = "", 0
 
 
 def decision_id(now: float) -> str:
     """A UUIDv7 for this moment (seconds since the epoch)."""
-    # One number, printed once: piece by piece takes twice as long.
-    digits = f"{int(now * 1000.0) << 80 | _FIXED | _draw(80) & _DRAWN:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    global _millisecond, _prefix, _digits, _at
+    moment = int(now * 1000.0)
+    if moment != _millisecond:
+        digits = f"{moment:012x}"
+        _prefix = f"{digits[:8]}-{digits[8:]}-7"
+        _millisecond = moment
+    at = _at
+    if at + 19 > len(_digits):
+        _digits, at = os.urandom(_DRAWN).hex(), 0
+    _at = at + 19
+    drawn = _digits[at : at + 19]
+    return f"{_prefix}{drawn[:3]}-{_VARIANTS[drawn[3]]}{drawn[4:7]}-{drawn[7:]}"

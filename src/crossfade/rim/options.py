@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from crossfade.rim.http_refusals import Limits
+from crossfade.rim.limits import Limits
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]i?)?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Protocol
 
 from crossfade.live.exchange.messages import Head
-from crossfade.rim.http_text import Endpoint
+from crossfade.rim.endpoints import Endpoint
 from crossfade.rim.upstream import Asking, Pool, Sink
 
 CONCURRENT = 32

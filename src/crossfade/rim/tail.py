@@ -41,8 +41,8 @@ class Tail:
             # Real blocks, not a hole: a full disk must show here, not as a fatal signal at the first write.
             os.posix_fallocate(self._file, 0, 2 * half)
             self._map = mmap.mmap(self._file, 2 * half)
-        except BlockingIOError as error:
-            raise TailError(f"{path} is in use by another process: two workers have the same name") from error
+        except BlockingIOError as busy:
+            raise TailError(f"{path} is in use by another process: two workers have the same name") from busy
         except OSError as error:
             raise TailError(f"cannot open {path}: {error}") from error
         found = [self._read(0), self._read(half)]

@@ -1,51 +1,16 @@
-"""The gateway's figures: plain numbers while serving, a file a second per worker, one Prometheus text for all."""
+"""Counting: what each fact adds to the gateway's figures."""
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import msgspec
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault
-
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Upper bounds of the latency buckets, seconds."""
+from crossfade.rim.figures import BOUNDS, Figures, Histogram
 
 MOST_SERIES = 2000
 """Label combinations kept per worker; what exceeds them is counted under `other`."""
-
-
-class Histogram(msgspec.Struct):
-    """Counts per bucket (one more than bounds) and the sum, in seconds."""
-
-    counts: list[int]
-    total: float = 0.0
-
-
-class Figures(msgspec.Struct):
-    """Everything one worker has counted since it started. Keys are label values joined by newlines."""
-
-    worker: str
-    requests: dict[str, int] = {}
-    """rollout, mode, assigned arm, served by, status class, reason."""
-    seconds: dict[str, Histogram] = {}
-    """rollout, assigned arm."""
-    compared: dict[str, int] = {}
-    """rollout, arm, result."""
-    dropped: dict[str, int] = {}
-    """rollout, reason."""
-    faults: dict[str, int] = {}
-    """what."""
-    passed: int = 0
-    streamed: int = 0
-    refused: dict[str, int] = {}
-    """limit."""
-    gauges: dict[str, float] = {}
 
 
 class Telemetry:
@@ -53,12 +18,15 @@ class Telemetry:
 
     def __init__(self, worker: str) -> None:
         self.figures = Figures(worker)
+        self._keys: dict[tuple[str, str, str, str, int, str], tuple[str, Histogram]] = {}
+        """Where a kind of exposure is counted: putting the key together takes longer than counting."""
 
     def count(self, fact: Fact) -> None:
         """Take note of a fact that is also being recorded."""
+        if type(fact) is Exposed:
+            self._exposed(fact)
+            return
         match fact:
-            case Exposed():
-                self._exposed(fact)
             case Compared():
                 failed = fact.champion_failed or fact.challenger_failed
                 result = "failed" if failed else "differs" if fact.differs else "same"
@@ -71,19 +39,28 @@ class Telemetry:
                 pass
 
     def _exposed(self, fact: Exposed) -> None:
-        figures = self.figures
-        _add(
-            figures.requests,
-            f"{fact.rollout}\n{fact.mode}\n{fact.arm}\n{fact.served_by}\n{fact.status // 100}xx\n{fact.reason}",
-            1,
-        )
-        key = f"{fact.rollout}\n{fact.arm}"
-        histogram = figures.seconds.get(key)
-        if histogram is None:
-            histogram = figures.seconds[key] = Histogram([0] * (len(BOUNDS) + 1))
+        kind = (fact.rollout, fact.mode, fact.arm, fact.served_by, fact.status, fact.reason)
+        found = self._keys.get(kind)
+        if found is None:
+            found = self._kept(kind)
+        key, histogram = found
+        requests = self.figures.requests
+        requests[key] = requests.get(key, 0) + 1
         seconds = fact.latency_ms / 1000.0
         histogram.counts[bisect_left(BOUNDS, seconds)] += 1
         histogram.total += seconds
+
+    def _kept(self, kind: tuple[str, str, str, str, int, str]) -> tuple[str, Histogram]:
+        rollout, mode, arm, served_by, status, reason = kind
+        figures = self.figures
+        key = _series(figures.requests, f"{rollout}\n{mode}\n{arm}\n{served_by}\n{status // 100}xx\n{reason}")
+        timed = f"{rollout}\n{arm}"
+        histogram = figures.seconds.get(timed)
+        if histogram is None:
+            histogram = figures.seconds[timed] = Histogram([0] * (len(BOUNDS) + 1))
+        if len(self._keys) < MOST_SERIES:
+            self._keys[kind] = (key, histogram)
+        return key, histogram
 
     def refused(self, limit: str) -> None:
         """A client was turned away."""
@@ -94,85 +71,13 @@ class Telemetry:
         return msgspec.json.encode(self.figures)
 
 
-def path(data: Path, worker: str) -> Path:
-    """Where a worker leaves its figures."""
-    return data / "run" / f"metrics-{worker}.json"
-
-
-def write(where: Path, encoded: bytes) -> None:
-    """Replace the file in one step. Figures are not worth failing for: errors are swallowed."""
-    try:
-        where.parent.mkdir(parents=True, exist_ok=True)
-        fresh = where.with_suffix(".new")
-        fresh.write_bytes(encoded)
-        os.replace(fresh, where)
-    except OSError:
-        return
-
-
-def read_metrics(data: Path) -> str:
-    """The figures of all workers of a data directory in Prometheus text form."""
-    figures = []
-    for file in sorted((data / "run").glob("metrics-*.json")):
-        try:
-            figures.append(msgspec.json.decode(file.read_bytes(), type=Figures))
-        except (OSError, msgspec.DecodeError):
-            continue
-    registry = CollectorRegistry()
-    registry.register(_Collected(figures))
-    return generate_latest(registry).decode()
-
-
-class _Collected:
-    def __init__(self, figures: Iterable[Figures]) -> None:
-        self._figures = list(figures)
-
-    def collect(self) -> Iterator[Metric]:
-        labels = ("rollout", "mode", "arm", "served_by", "status", "reason", "worker")
-        requests = CounterMetricFamily("crossfade_requests", "Requests answered on routes.", labels=labels)
-        seconds = HistogramMetricFamily(
-            "crossfade_arm_seconds", "Time the assigned arm took.", labels=("rollout", "arm", "worker")
-        )
-        compared = CounterMetricFamily(
-            "crossfade_compared", "Mirrored requests compared.", labels=("rollout", "arm", "result", "worker")
-        )
-        dropped = CounterMetricFamily(
-            "crossfade_dropped", "Copies not compared.", labels=("rollout", "reason", "worker")
-        )
-        faults = CounterMetricFamily("crossfade_faults", "Faults of ours.", labels=("what", "worker"))
-        passed = CounterMetricFamily("crossfade_passed", "Requests outside every route.", labels=("worker",))
-        streamed = CounterMetricFamily("crossfade_streamed", "Bodies passed on as they came.", labels=("worker",))
-        refused = CounterMetricFamily("crossfade_refused", "Clients turned away.", labels=("limit", "worker"))
-        gauges: dict[str, GaugeMetricFamily] = {}
-        for one in self._figures:
-            for family, values in (
-                (requests, one.requests),
-                (compared, one.compared),
-                (dropped, one.dropped),
-                (faults, one.faults),
-                (refused, one.refused),
-            ):
-                for key, value in values.items():
-                    family.add_metric((*key.split("\n"), one.worker), value)
-            for key, histogram in one.seconds.items():
-                seconds.add_metric((*key.split("\n"), one.worker), _cumulative(histogram), histogram.total)
-            passed.add_metric((one.worker,), one.passed)
-            streamed.add_metric((one.worker,), one.streamed)
-            for name, number in one.gauges.items():
-                gauge = gauges.setdefault(name, GaugeMetricFamily(f"crossfade_{name}", name, labels=("worker",)))
-                gauge.add_metric((one.worker,), number)
-        yield from (requests, seconds, compared, dropped, faults, passed, streamed, refused, *gauges.values())
-
-
-def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:
-    out, running = [], 0
-    for bound, count in zip((*map(str, BOUNDS), "+Inf"), histogram.counts, strict=True):
-        running += count
-        out.append((bound, float(running)))
-    return out
-
-
 def _add(counts: dict[str, int], key: str, number: int) -> None:
-    if key not in counts and len(counts) >= MOST_SERIES:
-        key = "\n".join("other" for _ in key.split("\n"))
+    key = _series(counts, key)
     counts[key] = counts.get(key, 0) + number
+
+
+def _series(counts: dict[str, int], key: str) -> str:
+    """The key itself while there is room for it."""
+    if key not in counts and len(counts) >= MOST_SERIES:
+        return "\n".join("other" for _ in key.split("\n"))
+    return key

@@ -28,10 +28,11 @@ from crossfade.live.exchange.messages import (
     Watch,
 )
 from crossfade.live.exchange.problems import problem
-from crossfade.rim.http_refusals import Refusal
+from crossfade.rim.endpoints import endpoint
 from crossfade.rim.http_request import Edit, Request
 from crossfade.rim.http_server import ClientConnection
-from crossfade.rim.http_text import endpoint, trailer_lines
+from crossfade.rim.http_text import trailer_lines
+from crossfade.rim.limits import Refusal
 from crossfade.rim.shadows import Copy
 from crossfade.rim.timers import Timer
 from crossfade.rim.upstream import Asking

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crossfade.live.exchange.exposure import EXHAUSTED
-from crossfade.rim.http_text import Endpoint
+from crossfade.rim.endpoints import Endpoint
 from crossfade.rim.upload import Upload
 from crossfade.rim.upstream_connection import Asking, Connection, Sink
 

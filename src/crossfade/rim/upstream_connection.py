@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import httptools
 
 from crossfade.live.exchange.messages import Head
-from crossfade.rim.http_text import Endpoint
+from crossfade.rim.endpoints import Endpoint
 from crossfade.rim.upload import Upload
 
 MOST_HEAD = 128 * 1024

@@ -3,7 +3,7 @@
 `exchange()` picks the state machine; whoever runs it feeds `receive` and carries out the commands in order.
 """
 
+from crossfade.live.exchange.asked import Asked
 from crossfade.live.exchange.begin import Exchange, exchange, passing
-from crossfade.live.exchange.exposure import Asked
 
 __all__ = ["Asked", "Exchange", "exchange", "passing"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from crossfade.live.assign import Assigned, bucket
+from crossfade.live.exchange.asked import Asked
 from crossfade.live.exchange.examine import predicts
-from crossfade.live.exchange.exposure import Asked, Exposure
+from crossfade.live.exchange.exposure import Exposure
 from crossfade.live.exchange.interleaved import Interleaved
 from crossfade.live.exchange.messages import Command, Event, Headers
 from crossfade.live.exchange.mirrored import Mirrored

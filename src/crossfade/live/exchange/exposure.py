@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from crossfade.facts import Exposed
 from crossfade.live.assign import Assigned
+from crossfade.live.exchange.asked import Asked
 from crossfade.live.health import EJECTED
 from crossfade.live.routes import Route
 
@@ -13,21 +12,6 @@ CLIENT_LEFT = "client-left"
 
 EXHAUSTED = "exhausted"
 """No connection could be opened because of this machine's own limits. No arm is blamed for that."""
-
-
-class Asked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The facts of a request that an exchange needs; the bytes stay with the runner."""
-
-    method: str
-    decision_id: str
-    now: float
-    """When the request arrived, seconds since the epoch."""
-    start: float
-    """The same moment on the monotonic clock of the events."""
-    unit: str = ""
-    digest: str = ""
-    """Digest of path and body: the same unit asking the same thing sees the same interleaved list."""
-    segments: tuple[str, ...] = ()
 
 
 class Exposure:

@@ -6,8 +6,9 @@ from typing import assert_never
 
 from crossfade.facts import Shown
 from crossfade.live import interleave
+from crossfade.live.exchange.asked import Asked
 from crossfade.live.exchange.examine import decoded, listable
-from crossfade.live.exchange.exposure import Asked, Exposure
+from crossfade.live.exchange.exposure import Exposure
 from crossfade.live.exchange.gathered import Gathered
 from crossfade.live.exchange.messages import (
     Arrived,

@@ -7,8 +7,9 @@ from typing import assert_never
 from crossfade.facts import Compared
 from crossfade.live.assign import bucket
 from crossfade.live.compare import differences
+from crossfade.live.exchange.asked import Asked
 from crossfade.live.exchange.examine import about_body, prediction, readable
-from crossfade.live.exchange.exposure import CLIENT_LEFT, EXHAUSTED, Asked
+from crossfade.live.exchange.exposure import CLIENT_LEFT, EXHAUSTED
 from crossfade.live.exchange.gathered import Gathered
 from crossfade.live.exchange.messages import (
     Answer,

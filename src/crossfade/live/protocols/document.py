@@ -83,13 +83,13 @@ def items(body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
         listed = _elements.decode(raw)
         find = paths.compile(ranking.id).get
         pairs = [(canonical(find(item)), undecoded) for item, undecoded in zip(_any.decode(raw), listed, strict=True)]
-    except paths.PathError as error:
-        return Invalid("broken", str(error))
+    except paths.PathError as unknown:
+        return Invalid("broken", str(unknown))
     except (KeyError, IndexError):
         return Invalid("shape", f"the reply has no {ranking.items}")
-    except msgspec.ValidationError as error:
-        found = why(body, error)
-        return found if found.reason == "nan" else Invalid("shape", f"{ranking.items} is not a list: {error}")
+    except msgspec.ValidationError as mismatch:
+        found = why(body, mismatch)
+        return found if found.reason == "nan" else Invalid("shape", f"{ranking.items} is not a list: {mismatch}")
     except (ValueError, RecursionError) as error:
         return why(body, error)
     for index, (name, _) in enumerate(pairs):

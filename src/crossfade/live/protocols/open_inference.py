@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-import msgspec
-
 from crossfade.live import paths
 from crossfade.live.protocols import columns, document, tensors
 from crossfade.live.protocols.base import Headers, Invalid, Prediction, Tensor
+from crossfade.live.protocols.flat_reply import decode
 from crossfade.spec.model import Ranking
 
 HEADER_LENGTH = "inference-header-content-length"
@@ -68,30 +67,13 @@ class OpenInference:
         return document.merged(body, ranking, items) if place is None else columns.merged(body, place, items)
 
 
-class _Output(msgspec.Struct, gc=False):
-    name: str
-    shape: list[Any]
-    datatype: str
-    data: list[float]
-    parameters: Any = None
-
-
-class _Reply(msgspec.Struct, gc=False):
-    outputs: list[_Output]
-    error: Any = None
-    error_code: Any = None
-
-
-_reply = msgspec.json.Decoder(_Reply)
-
-
 def _plain(data: bytes) -> Prediction | None:
     """What most replies are, flat floating-point tensors, decoded and checked in one go; None for all others.
 
     JSON has no NaN and the decoder refuses numbers out of range, so what was decoded is finite.
     """
     try:
-        reply = _reply.decode(data)
+        reply = decode(data)
     except (ValueError, RecursionError):
         return None
     if reply.error or reply.error_code or not reply.outputs:
