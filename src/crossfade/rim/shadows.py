@@ -6,7 +6,9 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
+from crossfade.live.exchange.examine import LIMIT
 from crossfade.live.exchange.messages import Head
+from crossfade.live.exchange.mirrored import FLOOD, LARGE
 from crossfade.rim.http_text import Endpoint
 from crossfade.rim.upstream import Asking, Pool, Sink
 
@@ -18,6 +20,21 @@ WAITING = 512
 
 MOST_BYTES = 64 * 1024 * 1024
 """Bytes of all waiting copies."""
+
+READ = 16 * 1024 * 1024
+"""Bytes a second of copies' replies that are read in the long run; addresses share them equally."""
+
+BURST = 4 * 1024 * 1024
+"""Bytes of one address that may come at once before its copies are cut off."""
+
+CALM = 256 * 1024
+"""Bytes still unpaid for below which an address that flooded may be asked more again."""
+
+REFUSED_FOR = 0.1
+"""Seconds for which an address that refused a connection is taken to refuse the next ones."""
+
+AT_ONCE = 4
+"""Copies sent before the loop turns to the users again."""
 
 
 class CopySink(Sink, Protocol):
@@ -53,6 +70,12 @@ class Copy:
         self.data = ()
         self.sink.started(self.call, self.timeout)
 
+    def refuse(self) -> None:
+        """Leave the queue for an address that refused a moment ago: the same answer without another attempt."""
+        self.data = ()
+        self.sink.started(self.call, self.timeout)
+        self.failed(self.call, "refused")
+
     def cancel(self) -> None:
         """Nobody wants it any more."""
         if not self._over:
@@ -65,11 +88,17 @@ class Copy:
                 self._lane.withdrawn(self)
 
     def arrived(self, call: int, head: Head | None, body: bytes, ended: bool) -> None:
-        """Pass on what came."""
-        if ended and not self._over:
-            self._over = True
-            self._asking = None
-            self._lane.freed()
+        """Pass on what came, unless reading the rest would take time from users."""
+        lane = self._lane
+        flooded = lane.read(len(body))
+        if ended:
+            if not self._over:
+                self._over = True
+                self._asking = None
+                lane.ended()
+        elif flooded or (head is not None and _large(head)):
+            self._cut(FLOOD if flooded else LARGE)
+            return
         self.sink.arrived(call, head, body, ended)
 
     def failed(self, call: int, kind: str) -> None:
@@ -77,8 +106,16 @@ class Copy:
         if not self._over:
             self._over = True
             self._asking = None
+            if kind == "refused":
+                self._lane.refused()
             self._lane.freed()
         self.sink.failed(call, kind)
+
+    def _cut(self, kind: str) -> None:
+        asking = self._asking
+        if asking is not None:
+            asking.cancel()
+        self.failed(self.call, kind)
 
 
 class Shadows:
@@ -91,12 +128,16 @@ class Shadows:
         concurrent: int = CONCURRENT,
         waiting: int = WAITING,
         most_bytes: int = MOST_BYTES,
+        read: int = READ,
+        burst: int = BURST,
     ) -> None:
         self.loop = loop
         self.pool = Pool(loop)
         self.concurrent = concurrent
         self.waiting = waiting
         self.most_bytes = most_bytes
+        self.read = read
+        self.burst = burst
         self.bytes_waiting = 0
         self._lanes: dict[Endpoint, _Lane] = {}
 
@@ -114,6 +155,11 @@ class Shadows:
         """Copies waiting now."""
         return sum(lane.length for lane in self._lanes.values())
 
+    @property
+    def rate(self) -> float:
+        """Bytes a second that one address may send."""
+        return self.read / max(1, len(self._lanes))
+
     def close(self) -> None:
         """Drop what waits, end what runs."""
         for lane in self._lanes.values():
@@ -127,7 +173,13 @@ class _Lane:
         self._where = where
         self._queue: deque[Copy] = deque()
         self._running = 0
-        self._pumping = False
+        self._window = shadows.concurrent
+        """Copies that may be under way: one after a flood, then more each time that costs little."""
+        self._unpaid = 0.0
+        """Bytes read, less what was allowed for the time since."""
+        self._paid_at = 0.0
+        self._refused_until = 0.0
+        self._pumping: asyncio.Handle | None = None
 
     @property
     def length(self) -> int:
@@ -144,6 +196,31 @@ class _Lane:
         self._pump_soon()
         return copy
 
+    def read(self, size: int) -> bool:
+        """So many bytes came; True when that is more than may come, and whatever is not whole yet has to be cut."""
+        shadows = self._shadows
+        now = shadows.loop.time()
+        if now != self._paid_at:
+            self._unpaid = max(0.0, self._unpaid - (now - self._paid_at) * shadows.rate)
+            self._paid_at = now
+        self._unpaid += size
+        if self._unpaid <= shadows.burst:
+            return False
+        self._window = 1
+        return True
+
+    def ended(self) -> None:
+        """A reply was whole."""
+        if self._window < self._shadows.concurrent and self._unpaid <= CALM:
+            self._window = min(self._shadows.concurrent, 2 * self._window)
+        self.freed()
+
+    def refused(self) -> None:
+        """No connection: for a moment no other is tried."""
+        now = self._shadows.loop.time()
+        if now >= self._refused_until:
+            self._refused_until = now + REFUSED_FOR
+
     def freed(self) -> None:
         self._running -= 1
         self._pump_soon()
@@ -155,17 +232,45 @@ class _Lane:
 
     def close(self) -> None:
         self._queue.clear()
+        if self._pumping is not None:
+            self._pumping.cancel()
 
     def _pump_soon(self) -> None:
         # Copies go out after the loop has dealt with the users' own calls that are ready now.
-        if not self._pumping and self._queue and self._running < self._shadows.concurrent:
-            self._pumping = True
-            self._shadows.loop.call_soon(self._pump)
+        if self._pumping is None and self._queue and self._running < self._window:
+            pause = self._pause()
+            loop = self._shadows.loop
+            self._pumping = loop.call_later(pause, self._pump) if pause else loop.call_soon(self._pump)
+
+    def _pause(self) -> float:
+        """Seconds until a lane that flooded has paid for what was read of it."""
+        if self._window >= self._shadows.concurrent:
+            return 0.0
+        self.read(0)
+        return self._unpaid / self._shadows.rate
 
     def _pump(self) -> None:
-        self._pumping = False
-        while self._queue and self._running < self._shadows.concurrent:
+        self._pumping = None
+        sent = 0
+        while self._queue and self._running < self._window and sent < AT_ONCE:
             copy = self._queue.popleft()
             self._shadows.bytes_waiting -= sum(map(len, copy.data))
             self._running += 1
-            copy.send(self._shadows.pool, self._where)
+            sent += 1
+            if self._refuses():
+                copy.refuse()
+            else:
+                copy.send(self._shadows.pool, self._where)
+        self._pump_soon()
+
+    def _refuses(self) -> bool:
+        shadows = self._shadows
+        return shadows.loop.time() < self._refused_until and not shadows.pool.ready(self._where)
+
+
+def _large(head: Head) -> bool:
+    """Whether a reply says of itself that it is too long to be compared."""
+    return any(
+        len(name) == 14 and name.lower() == b"content-length" and value.isdigit() and int(value) > LIMIT
+        for name, value in head.headers
+    )
