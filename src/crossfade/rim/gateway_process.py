@@ -104,15 +104,15 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
     """Serve an inherited listening socket until SIGTERM or SIGINT; for a process of its own. Returns once drained."""
     import uvloop
 
+    from crossfade.rim.glance import FILE, Glance
     from crossfade.rim.journal import Journal
     from crossfade.rim.journal import Recorder as JournalRecorder
-    from crossfade.rim.store import Store
 
     logs.begin(worker)
     sock = socket.socket(fileno=sock_fd)
     sock.setblocking(False)
     recorder = JournalRecorder(Journal(data, worker))
-    feed = RoutesFeed(Store(data), lambda: recorder.healthy)
+    feed = RoutesFeed(Glance(data / FILE), lambda: recorder.healthy)
     # What was imported lives as long as the process: walking over it again and again would only make users wait.
     gc.collect()
     gc.freeze()

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault
 
@@ -118,58 +115,9 @@ def read_metrics(data: Path) -> str:
             figures.append(msgspec.json.decode(file.read_bytes(), type=Figures))
         except (OSError, msgspec.DecodeError):
             continue
-    registry = CollectorRegistry()
-    registry.register(_Collected(figures))
-    return generate_latest(registry).decode()
+    from crossfade.rim.telemetry_text import text  # a gateway only writes figures, and should start fast
 
-
-class _Collected:
-    def __init__(self, figures: Iterable[Figures]) -> None:
-        self._figures = list(figures)
-
-    def collect(self) -> Iterator[Metric]:
-        labels = ("rollout", "mode", "arm", "served_by", "status", "reason", "worker")
-        requests = CounterMetricFamily("crossfade_requests", "Requests answered on routes.", labels=labels)
-        seconds = HistogramMetricFamily(
-            "crossfade_arm_seconds", "Time the assigned arm took.", labels=("rollout", "arm", "worker")
-        )
-        compared = CounterMetricFamily(
-            "crossfade_compared", "Mirrored requests compared.", labels=("rollout", "arm", "result", "worker")
-        )
-        dropped = CounterMetricFamily(
-            "crossfade_dropped", "Copies not compared.", labels=("rollout", "reason", "worker")
-        )
-        faults = CounterMetricFamily("crossfade_faults", "Faults of ours.", labels=("what", "worker"))
-        passed = CounterMetricFamily("crossfade_passed", "Requests outside every route.", labels=("worker",))
-        streamed = CounterMetricFamily("crossfade_streamed", "Bodies passed on as they came.", labels=("worker",))
-        refused = CounterMetricFamily("crossfade_refused", "Clients turned away.", labels=("limit", "worker"))
-        gauges: dict[str, GaugeMetricFamily] = {}
-        for one in self._figures:
-            for family, values in (
-                (requests, one.requests),
-                (compared, one.compared),
-                (dropped, one.dropped),
-                (faults, one.faults),
-                (refused, one.refused),
-            ):
-                for key, value in values.items():
-                    family.add_metric((*key.split("\n"), one.worker), value)
-            for key, histogram in one.seconds.items():
-                seconds.add_metric((*key.split("\n"), one.worker), _cumulative(histogram), histogram.total)
-            passed.add_metric((one.worker,), one.passed)
-            streamed.add_metric((one.worker,), one.streamed)
-            for name, number in one.gauges.items():
-                gauge = gauges.setdefault(name, GaugeMetricFamily(f"crossfade_{name}", name, labels=("worker",)))
-                gauge.add_metric((one.worker,), number)
-        yield from (requests, seconds, compared, dropped, faults, passed, streamed, refused, *gauges.values())
-
-
-def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:
-    out, running = [], 0
-    for bound, count in zip((*map(str, BOUNDS), "+Inf"), histogram.counts, strict=True):
-        running += count
-        out.append((bound, float(running)))
-    return out
+    return text(figures)
 
 
 def _add(counts: dict[str, int], key: str, number: int) -> None:
