@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossfade.live.compare import MOST_PATHS, Tolerance, differences
+from crossfade.live.compare import MOST_PATHS, Difference, Rules, Tolerance, differences, fields_of, found
 from crossfade.live.protocols.base import Prediction, Tensor
+from crossfade.spec.model import Comparator, Comparison
 
 leaves = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 documents = st.recursive(
@@ -163,3 +164,72 @@ def _leaves(doc, way=()):
             yield from _leaves(value, (*way, key))
     else:
         yield way
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "path", "kind"),
+    [
+        ({"x": 1}, {"x": 2}, "$.x", Difference.VALUE),
+        ({"x": 1}, {}, "$.x", Difference.MISSING),
+        ({}, {"x": 1}, "$.x", Difference.EXTRA),
+        ({"x": None}, {"x": 1}, "$.x", Difference.TYPE),
+        ({"x": {}}, {"x": []}, "$.x", Difference.TYPE),
+        ({"x": 1.5}, {"x": "1.5"}, "$.x", Difference.TYPE),
+        ({"x": 1.5}, {"x": float("nan")}, "$.x", Difference.NAN),
+        ({"x": 1}, {"x": float("-inf")}, "$.x", Difference.NAN),
+        ({"x": float("nan")}, {"x": 1.5}, "$.x", Difference.VALUE),
+        ({"x": float("nan")}, {"x": None}, "$.x", Difference.TYPE),
+        ({"x": [1, 2]}, {"x": [1, 2, 3]}, "$.x", Difference.LENGTH),
+        ({"x": [1, 2, 2]}, {"x": [2, 1, 2]}, "$.x[*]", Difference.ORDER),
+        ({"x": [1, 2]}, {"x": [2, 3]}, "$.x[*]", Difference.VALUE),
+        ({"x": [{"y": 1}, {"y": 2}]}, {"x": [{"y": 2}, {"y": 1}]}, "$.x[*]", Difference.ORDER),
+        ({"x": [{"y": 1}, {"y": 2}]}, {"x": [{"y": 0}, {}]}, "$.x[*].y", Difference.MISSING),
+        ({"x": [1.0, 2.0, 3.0]}, {"x": [1.5, float("nan"), 3.0]}, "$.x[*]", Difference.NAN),
+    ],
+)
+def test_ways_to_differ_are_told_apart(a, b, path, kind):
+    (place, how), *more = found(of(a), of(b)).items()
+    assert (place, how.kind, more) == (path, kind, [])
+
+
+def test_another_shape_is_told_with_both():
+    a, b = Prediction({"p": Tensor((1, 2), [1, 2])}), Prediction({"p": Tensor((2,), [1, 2])})
+    assert found(a, b) == {"p.shape": (Difference.SHAPE, [1, 2], [2])}
+
+
+def test_two_nan_say_the_same():
+    nan = float("nan")
+    assert differences(of({"x": nan, "y": [nan, 1.0]}), of({"x": nan, "y": [nan, 1.0]})) == ()
+
+
+def test_a_rule_stands_for_everything_below_its_field():
+    rules = Rules([Comparison(path="$.items", how=Comparator.RANKING, id="$.id")])
+    a = {"items": [{"id": n, "score": n} for n in range(10)]}
+    b = {"items": [{"id": n, "score": -n} for n in range(10)]}
+    assert differences(of(a), of(b), rules=rules) == ()
+    assert differences(of(a), of(b)) == ("$.items[*].score",)
+    c = {"items": list(reversed(b["items"]))}
+    assert found(of(a), of(c), rules=rules)["$.items"].kind is Difference.ORDER
+
+
+def test_a_rule_reaches_into_rows():
+    rules = Rules([Comparison(path="$[*].score", how=Comparator.NUMBER, absolute=0.5)])
+    a, b = [{"score": 1.0}, {"score": 2.0}], [{"score": 1.4}, {"score": 2.6}]
+    assert differences(of(a), of(b), rules=rules) == ("$[*].score",)
+    assert differences(of(a), of([{"score": 1.4}, {"score": 2.4}]), rules=rules) == ()
+
+
+def test_a_muted_field_is_found_and_does_not_count():
+    rules = Rules([Comparison(path="$.meta", mute="a time")])
+    assert differences(of({"meta": {"t": 1}}), of({"meta": {"t": 2}}), rules=rules) == ("$.meta.t",)
+    assert not rules.counting(["$.meta.t"])
+    assert rules.counting(["$.meta.t", "$.metal"])
+
+
+@given(documents, documents)
+def test_every_value_that_differs_is_among_the_fields(a, b):
+    told = found(of(a), of(b), most=1000)
+    known = fields_of(of(a)) | fields_of(of(b))
+    for path, how in told.items():
+        if how.kind is Difference.VALUE and path != "$":
+            assert path in known
