@@ -15,8 +15,9 @@ from crossfade.rim import parsed
 from crossfade.rim.glance import FILE, Glance
 from crossfade.rim.parsed import packed, unpacked
 from crossfade.rim.store import Store, StoreError
-from crossfade.spec.model import Shadow
+from crossfade.spec.model import STAGE_NAMES, Ab, Canary, Interleave, Protocol, Stage
 from crossfade.spec.parse import parse
+from crossfade.spec.template import template
 from crossfade.state import Move
 
 SPEC = """
@@ -75,7 +76,7 @@ def test_it_sees_what_the_store_says(store: Store) -> None:
 
 def test_a_store_without_records_or_with_foreign_ones_is_read_by_its_texts(store: Store) -> None:
     wanted = [one.rollout for one in store.rollouts()]
-    for change in ("UPDATE parsed SET record = x'93a0'", "DELETE FROM parsed"):
+    for change in ("UPDATE parsed SET record = x'93a0'", "UPDATE parsed SET record = x''", "DELETE FROM parsed"):
         with sqlite3.connect(store.path) as connection:
             connection.execute(change)
         assert [one.rollout for one in Glance(store.path).rollouts()] == wanted
@@ -91,9 +92,20 @@ def test_a_record_of_another_version_or_revision_is_not_understood(monkeypatch: 
     assert unpacked(record, rollout.revision) is None
 
 
-def test_stages_keep_their_kind() -> None:
-    rollout = replace(parse(SPEC.format(name="a")), stages=(Shadow(),))
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_whatever_the_template_shows_can_be_handed_over(protocol: Protocol) -> None:
+    rollout = parse(template(protocol=protocol))
     assert unpacked(packed(rollout), rollout.revision) == rollout
+
+
+def test_stages_of_every_kind_are_handed_over() -> None:
+    stages = tuple(Canary(steps=(0.1,)) if kind is Canary else _plain(kind) for kind in STAGE_NAMES)
+    rollout = replace(parse(SPEC.format(name="a")), stages=stages)
+    assert unpacked(packed(rollout), rollout.revision) == rollout
+
+
+def _plain(kind: type) -> Stage:
+    return kind(weight=0.5) if kind in (Interleave, Ab) else kind()
 
 
 def test_looking_makes_no_file(tmp_path: Path) -> None:

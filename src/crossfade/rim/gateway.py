@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
 from crossfade.live import model_names, units
@@ -28,6 +28,9 @@ from crossfade.rim.timers import Timers
 from crossfade.rim.turn import Refused, Turn
 from crossfade.rim.upstream import Pool
 from crossfade.spec.model import Field, From
+
+if TYPE_CHECKING:
+    from crossfade.rim.tracing import Tracing
 
 log = logging.getLogger("crossfade.gateway")
 
@@ -90,6 +93,8 @@ class Gateway:
         """Requests being answered."""
         self.access: logs.Access | None = None
         """Where each request is noted, if anywhere."""
+        self.tracing: Tracing | None = None
+        """Who makes spans of requests, if anybody."""
         self._refusals: dict[tuple[int, str], int] = {}
         self._failures: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._comparing = 0
@@ -109,7 +114,10 @@ class Gateway:
             if upstream is None:
                 return Refused(connection, NOBODY)
             self.telemetry.figures.passed += 1
-            return Turn(self, connection, request, passing(upstream, PASSING_DEADLINE), "", "")
+            through = passing(upstream, PASSING_DEADLINE)
+            if self.tracing is not None:
+                through, request = self.tracing.watch(through, request, None, "", "")
+            return Turn(self, connection, request, through, "", "")
         request.protocol = route.protocol
         if request.upload is not None:
             route = self._without_body(route)
@@ -128,6 +136,8 @@ class Gateway:
         assigned = assign(route, unit)
         ejected = assigned.arm != route.champion.name and not self.health.admits(route.rollout, assigned.arm)
         served = exchange(route, asked, assigned, ejected=ejected)
+        if self.tracing is not None:
+            served, request = self.tracing.watch(served, request, route, assigned.arm, decision)
         return Turn(self, connection, request, served, route.rollout, decision)
 
     def room(self, target: bytes, size: int) -> bool:

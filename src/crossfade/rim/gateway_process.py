@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 from pathlib import Path
@@ -46,6 +47,8 @@ class Running:
         self._server.close()
         await asyncio.get_running_loop().run_in_executor(None, self._feed.stop)
         await self.gateway.drain(seconds)
+        if self.gateway.tracing is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self.gateway.tracing.close)
         self._tidying.cancel()
         self._write()
 
@@ -83,6 +86,10 @@ async def serve(
     if options.upstream_ca:
         trust(Path(options.upstream_ca))
     gateway = Gateway(recorder, worker=worker, limits=options.limits)
+    if options.tracing(os.environ):
+        from crossfade.rim.tracing import Tracing
+
+        gateway.tracing = Tracing(worker)
     if options.access_log and data is not None:
         gateway.access = logs.Access(data / "logs" / f"access-{worker}.jsonl")
 

@@ -68,7 +68,7 @@ class Glance:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"the position of {name} in {self.path} cannot be read: {error!r}") from error
         rollout = self._known.get(revision)
-        if rollout is None and record is not None:
+        if rollout is None and record:
             rollout = unpacked(record, revision)
         if rollout is None:
             if text is None:

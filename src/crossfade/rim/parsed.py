@@ -6,12 +6,12 @@ A spec's text stays what counts. A record that another version wrote is not unde
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
-from typing import Any, get_type_hints
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from crossfade.spec.model import STAGE_NAMES, Arm, Field, Margin, Metric, Probe, Ranking, Rollout, Stage, Until
+from crossfade.spec.model import STAGE_NAMES, Rollout, Stage
 
 _STAGES: dict[str, type[Stage]] = {name: kind for kind, name in STAGE_NAMES.items()}
 
@@ -28,21 +28,27 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
 _decode = msgspec.msgpack.Decoder(_Record).decode
 
 
-def _shape() -> str:
-    """A fingerprint of every field that a rollout has in this version."""
-    kinds: tuple[Any, ...] = (Rollout, Field, Arm, Probe, Metric, Margin, Ranking, Until, *_STAGES.values())
-    told = [f"{kind.__name__}.{one.name}:{one.type}" for kind in kinds for one in fields(kind)]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+def _fields(hint: Any, told: dict[str, str]) -> dict[str, str]:
+    """Every field of every record that a value of this type may hold."""
+    for part in get_args(hint):
+        _fields(part, told)
+    if is_dataclass(hint) and isinstance(hint, type) and hint.__name__ not in told:
+        told[hint.__name__] = ", ".join(f"{one.name}: {one.type}" for one in fields(hint))
+        for part in get_type_hints(hint).values():
+            _fields(part, told)
+    return told
 
 
-SHAPE = _shape()
+SHAPE = hashlib.sha256(repr(sorted(_fields(Rollout, {}).items())).encode()).hexdigest()[:16]
+"""A fingerprint of what a rollout can say in this version."""
 
 
 def packed(rollout: Rollout) -> bytes:
-    """A rollout as bytes."""
+    """A rollout as bytes; none where they would not give it back as it was."""
     stages = [(STAGE_NAMES[type(stage)], msgspec.to_builtins(stage)) for stage in rollout.stages]
     plain = {name: msgspec.to_builtins(getattr(rollout, name)) for name in _HINTS}
-    return msgspec.msgpack.encode(_Record(SHAPE, plain, stages))
+    record = msgspec.msgpack.encode(_Record(SHAPE, plain, stages))
+    return record if unpacked(record, rollout.revision) == rollout else b""
 
 
 def unpacked(record: bytes, revision: str) -> Rollout | None:
@@ -54,5 +60,5 @@ def unpacked(record: bytes, revision: str) -> Rollout | None:
         stages = tuple(msgspec.convert(given, _STAGES[name]) for name, given in found.stages)
         plain = {name: msgspec.convert(found.rollout[name], hint) for name, hint in _HINTS.items()}
         return Rollout(stages=stages, **plain)
-    except (msgspec.MsgspecError, KeyError):
+    except (msgspec.MsgspecError, KeyError, TypeError):
         return None
