@@ -217,8 +217,8 @@ class Seen:
         file = f"{uuid.uuid4().hex}.ids"
         self._folder.mkdir(parents=True, exist_ok=True)
         with open(self._folder / file, "wb") as out:
-            out.write(np.ascontiguousarray(high[order], dtype="<u8"))
-            out.write(np.ascontiguousarray(low[order], dtype="<u8"))
+            out.write(high[order].astype("<u8").tobytes())
+            out.write(low[order].astype("<u8").tobytes())
             out.flush()
             os.fsync(out.fileno())
         _sync_folder(self._folder)
