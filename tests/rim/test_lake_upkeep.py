@@ -83,7 +83,7 @@ def test_files_and_log_stay_few_and_a_named_version_stays_readable(tmp_path: Pat
         if lake.versions()["exposed"] == named:
             told = lake.digests({"exposed": named})
             facts = decisions(lake)
-    assert lake.vacuum(keep_hours=0, named={"exposed": [named]}) > 180
+    assert lake.vacuum(keep_hours=0, named={"exposed": [named]}) > 150
     folder = tmp_path / "lake" / "exposed"
     assert len(list(folder.glob("*.parquet"))) < 100
     log = [path for path in (folder / "_delta_log").iterdir() if path.suffix == ".json"]
