@@ -1,6 +1,5 @@
 """Copies against model servers that flood, refuse or come back: what is read, what is tried, what is told."""
 
-# ruff: noqa: SIM117 — one line for each party of the conversation
 from __future__ import annotations
 
 import asyncio
@@ -175,6 +174,19 @@ async def test_a_copy_withdrawn_from_a_flooded_lane_frees_its_place() -> None:
         assert (shadows.queued, shadows.bytes_waiting) == (0, 0)
         assert heard.ends == {}
         shadows.close()
+
+
+async def test_copies_that_the_end_of_the_gateway_cuts_off_are_no_failures() -> None:
+    async with ToyServer(hangs) as server:
+        shadows, heard = Shadows(asyncio.get_running_loop(), concurrent=2), Heard()
+        submit(shadows, heard, server.url, 5)
+        async with asyncio.timeout(5):
+            while len(server.requests) < 2:
+                await asyncio.sleep(0.002)
+        shadows.close()
+        assert await heard.all(5) == ["shutdown"] * 5
+        await asyncio.sleep(0.02)
+        assert shadows.queued == 0
 
 
 # -- as facts ----------------------------------------------------------------------------------------------------------

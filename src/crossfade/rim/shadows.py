@@ -8,7 +8,7 @@ from typing import Protocol
 
 from crossfade.live.exchange.examine import LIMIT
 from crossfade.live.exchange.messages import Head
-from crossfade.live.exchange.mirrored import FLOOD, LARGE
+from crossfade.live.exchange.mirrored import FLOOD, LARGE, SHUTDOWN
 from crossfade.rim.http_text import Endpoint
 from crossfade.rim.upstream import Asking, Pool, Sink
 
@@ -83,7 +83,7 @@ class Copy:
             asking, self._asking = self._asking, None
             if asking is not None:
                 asking.cancel()
-                self._lane.freed()
+                self._lane.freed(self)
             else:
                 self._lane.withdrawn(self)
 
@@ -95,9 +95,9 @@ class Copy:
             if not self._over:
                 self._over = True
                 self._asking = None
-                lane.ended()
+                lane.ended(self)
         elif flooded or (head is not None and _large(head)):
-            self._cut(FLOOD if flooded else LARGE)
+            self.cut(FLOOD if flooded else LARGE)
             return
         self.sink.arrived(call, head, body, ended)
 
@@ -108,10 +108,11 @@ class Copy:
             self._asking = None
             if kind == "refused":
                 self._lane.refused()
-            self._lane.freed()
+            self._lane.freed(self)
         self.sink.failed(call, kind)
 
-    def _cut(self, kind: str) -> None:
+    def cut(self, kind: str) -> None:
+        """End it from our side, and say why."""
         asking = self._asking
         if asking is not None:
             asking.cancel()
@@ -161,7 +162,7 @@ class Shadows:
         return self.read / max(1, len(self._lanes))
 
     def close(self) -> None:
-        """Drop what waits, end what runs."""
+        """End what waits and what runs: the models are not to blame for what they did not get to answer."""
         for lane in self._lanes.values():
             lane.close()
         self.pool.close()
@@ -172,7 +173,7 @@ class _Lane:
         self._shadows = shadows
         self._where = where
         self._queue: deque[Copy] = deque()
-        self._running = 0
+        self._running: set[Copy] = set()
         self._window = shadows.concurrent
         """Copies that may be under way: one after a flood, then more each time that costs little."""
         self._unpaid = 0.0
@@ -209,11 +210,11 @@ class _Lane:
         self._window = 1
         return True
 
-    def ended(self) -> None:
+    def ended(self, copy: Copy) -> None:
         """A reply was whole."""
         if self._window < self._shadows.concurrent and self._unpaid <= CALM:
             self._window = min(self._shadows.concurrent, 2 * self._window)
-        self.freed()
+        self.freed(copy)
 
     def refused(self) -> None:
         """No connection: for a moment no other is tried."""
@@ -221,8 +222,8 @@ class _Lane:
         if now >= self._refused_until:
             self._refused_until = now + REFUSED_FOR
 
-    def freed(self) -> None:
-        self._running -= 1
+    def freed(self, copy: Copy) -> None:
+        self._running.discard(copy)
         self._pump_soon()
 
     def withdrawn(self, copy: Copy) -> None:
@@ -231,13 +232,16 @@ class _Lane:
             self._shadows.bytes_waiting -= sum(map(len, copy.data))
 
     def close(self) -> None:
+        waiting = list(self._queue)
         self._queue.clear()
         if self._pumping is not None:
             self._pumping.cancel()
+        for copy in (*self._running, *waiting):
+            copy.cut(SHUTDOWN)
 
     def _pump_soon(self) -> None:
         # Copies go out after the loop has dealt with the users' own calls that are ready now.
-        if self._pumping is None and self._queue and self._running < self._window:
+        if self._pumping is None and self._queue and len(self._running) < self._window:
             pause = self._pause()
             loop = self._shadows.loop
             self._pumping = loop.call_later(pause, self._pump) if pause else loop.call_soon(self._pump)
@@ -252,10 +256,10 @@ class _Lane:
     def _pump(self) -> None:
         self._pumping = None
         sent = 0
-        while self._queue and self._running < self._window and sent < AT_ONCE:
+        while self._queue and len(self._running) < self._window and sent < AT_ONCE:
             copy = self._queue.popleft()
             self._shadows.bytes_waiting -= sum(map(len, copy.data))
-            self._running += 1
+            self._running.add(copy)
             sent += 1
             if self._refuses():
                 copy.refuse()

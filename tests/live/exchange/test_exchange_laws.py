@@ -143,7 +143,7 @@ def _events(runner: Runner, at: float, draw: st.DataObject) -> Event:
             return Failed(at, number, "dropped")
         case "failed":
             del runner.calls[number]
-            kinds = ["refused", "exhausted", "broken", "timeout", *(["flood", "large"] if call.hidden else [])]
+            kinds = ["refused", "exhausted", "broken", "timeout", *(["flood", "large", "shutdown"] if call.hidden else [])]
             return Failed(at, number, draw.draw(st.sampled_from(kinds)))
         case "late":
             assert call.due is not None

@@ -42,7 +42,10 @@ LARGE = "large"
 FLOOD = "flood"
 """A copy cut off because copies' replies came faster than they may be read. Cut by us, so no failure of the arm."""
 
-_UNREAD = frozenset((LARGE, FLOOD, EXHAUSTED))
+SHUTDOWN = "shutdown"
+"""A copy that we ended because this gateway ends. No failure of the arm either."""
+
+_UNREAD = frozenset((LARGE, FLOOD, SHUTDOWN, EXHAUSTED))
 
 
 class Mirrored:
