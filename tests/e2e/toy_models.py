@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import suppress
 
 from rim.toy_server import Got, ToyServer, hangs, says, slow
 
@@ -16,9 +17,10 @@ BROKEN = b'{"error": "the champion is out of memory"}'
 async def floods(_: Got, writer: asyncio.StreamWriter) -> None:
     """A reply without end, as fast as it goes."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
-        await writer.drain()
+    with suppress(OSError):
+        while True:
+            writer.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
+            await writer.drain()
 
 
 CHARACTERS = {

@@ -30,6 +30,9 @@ BURST = 4 * 1024 * 1024
 CALM = 256 * 1024
 """Bytes still unpaid for below which an address that flooded may be asked more again."""
 
+FEW = 16
+"""Copies that may wait for each that may be under way at an address that flooded: they would only grow old."""
+
 REFUSED_FOR = 0.1
 """Seconds for which an address that refused a connection is taken to refuse the next ones."""
 
@@ -186,10 +189,15 @@ class _Lane:
     def length(self) -> int:
         return len(self._queue)
 
+    @property
+    def _room(self) -> int:
+        most = self._shadows.waiting
+        return most if self._window >= self._shadows.concurrent else min(most, FEW * self._window)
+
     def submit(self, sink: CopySink, call: int, data: tuple[bytes, ...], timeout: float) -> Copy | None:
         size = sum(map(len, data))
         shadows = self._shadows
-        if len(self._queue) >= shadows.waiting or shadows.bytes_waiting + size > shadows.most_bytes:
+        if len(self._queue) >= self._room or shadows.bytes_waiting + size > shadows.most_bytes:
             return None
         copy = Copy(self, sink, call, data, timeout)
         self._queue.append(copy)
@@ -208,6 +216,10 @@ class _Lane:
         if self._unpaid <= shadows.burst:
             return False
         self._window = 1
+        while len(self._queue) > self._room:
+            waiting = self._queue.pop()
+            shadows.bytes_waiting -= sum(map(len, waiting.data))
+            waiting.cut(FLOOD)
         return True
 
     def ended(self, copy: Copy) -> None:
