@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
@@ -16,6 +15,7 @@ from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
 from crossfade.live.routes import Route, RouteTable, champion_only
 from crossfade.rim import logs
+from crossfade.rim.comparing import Comparing
 from crossfade.rim.health import Health
 from crossfade.rim.http_refusals import Limits, Refusal
 from crossfade.rim.http_request import Request, path_of
@@ -41,10 +41,10 @@ PASSING_DEADLINE = 60.0
 """Seconds for requests outside every route."""
 
 INLINE_COMPARE = 64 * 1024
-"""Bytes of answers compared on the event loop; larger ones go to a thread."""
+"""Bytes of answers compared on the event loop; larger ones go to another process."""
 
 MOST_COMPARES = 64
-"""Large comparisons waiting for that thread."""
+"""Large comparisons waiting for that process."""
 
 MOST_REFUSALS = 20
 """Different refusals told a second."""
@@ -98,7 +98,7 @@ class Gateway:
         self._refusals: dict[tuple[int, str], int] = {}
         self._failures: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._comparing = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
+        self._large = Comparing()
 
     # -- a request ---------------------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Gateway:
             self.count_drop(pair.rollout, "compare-busy", 1)
         else:
             self._comparing += 1
-            self._loop.run_in_executor(self._thread, compared, pair).add_done_callback(
+            asyncio.wrap_future(self._large.submit(pair), loop=self._loop).add_done_callback(
                 lambda done: self._compared(pair.rollout, done)
             )
 
@@ -288,7 +288,7 @@ class Gateway:
         self.shadows.close()
         self.pool.close()
         await asyncio.sleep(0)
-        self._thread.shutdown(wait=True)
+        self._large.close()
         await asyncio.sleep(0)
         self.tidy()
 
