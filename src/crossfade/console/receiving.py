@@ -134,7 +134,8 @@ def _is_lines(content_type: str) -> bool:
 
 async def _body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
-    chunks, size = [], 0
+    chunks: list[bytes] = []
+    size = 0
     if declared.isdigit() and int(declared) > LARGEST_BODY:
         # Who waits to be told to go on need not send it at all.
         if "expect" not in request.headers:

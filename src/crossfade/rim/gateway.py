@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
@@ -13,6 +14,7 @@ from crossfade.live.assign import assign
 from crossfade.live.exchange import Asked, exchange, passing
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
+from crossfade.live.model_list import public_names
 from crossfade.live.routes import Route, RouteTable, champion_only
 from crossfade.rim import logs
 from crossfade.rim.comparing import Comparing
@@ -114,11 +116,15 @@ class Gateway:
             if upstream is None:
                 return Refused(connection, NOBODY)
             self.telemetry.figures.passed += 1
+            if request.method == "GET":
+                _list_publicly(request, public_names(table.routes, "GET", request.path, upstream.url))
             through = passing(upstream, PASSING_DEADLINE)
             if self.tracing is not None:
                 through, request = self.tracing.watch(through, request, None, "", "")
             return Turn(self, connection, request, through, "", "")
         request.protocol = route.protocol
+        if request.method == "GET":
+            _list_publicly(request, public_names((route,), "GET", request.path))
         if request.upload is not None:
             route = self._without_body(route)
         now = time.time()
@@ -291,6 +297,16 @@ class Gateway:
         self._large.close()
         await asyncio.sleep(0)
         self.tidy()
+
+
+def _list_publicly(request: Request, names: Mapping[str, str]) -> None:
+    """Names are replaced in a list that can be read as it comes, and is not said to be the one the client knows."""
+    if names:
+        request.public_names = names
+        request.headers[:] = [pair for pair in request.headers if pair[0].lower() not in _LIST_AS_KNOWN]
+
+
+_LIST_AS_KNOWN = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))
 
 
 def _read(field: Field, request: Request) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +19,10 @@ log = logging.getLogger("crossfade.gateway")
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]i?)?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+OTHER_FILES = 256
+"""Open files that a worker keeps for copies to shadows, its journal, its logs and the libraries."""
 
 
 class OptionsError(ValueError):
@@ -81,6 +85,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if wrong:
             log.warning("nothing is traced: %s", wrong)
         return not wrong
+
+    def within(self, files: int) -> tuple[Options, str]:
+        """The options that a worker with so many open files can keep, and a word on what had to be lowered; '' for
+        nothing. A client holds one file, and a second one while a model answers it."""
+        room = max((files - OTHER_FILES) // 2, 1) if files > 0 else self.limits.connections
+        if self.limits.connections <= room:
+            return self, ""
+        told = (
+            f"--max-connections {self.limits.connections} is lowered to {room} a worker: only {files} files may be"
+            " open; raise the limit (ulimit -n, or LimitNOFILE= of systemd) or ask for fewer connections"
+        )
+        limits = replace(self.limits, connections=room)
+        return msgspec.structs.replace(self, limits=limits), told
 
     def check(self) -> None:
         """Raise OptionsError for what would fail once the workers have started."""
