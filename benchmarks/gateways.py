@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.machine import GATEWAY_CORE, LOAD_CORE, ROOT, free_port
+from benchmarks.machine import GATEWAY_CORE, LOAD_CORE, ROOT, free_port, gateway_python
 from benchmarks.servers import Missing, Server, _nginx, _running, folder
 
 BOOT_SECONDS = 180.0
@@ -39,11 +41,19 @@ def chat_model() -> Iterator[Server]:
         yield server
 
 
-def _python(name: str) -> Path:
+def _python(name: str) -> tuple[list[str | Path], dict[str, str]]:
+    """How to start Python for a peer, and in which environment: the gateway's own interpreter, since builds differ by
+    a third and no peer should lose by its build, with the peer's own packages."""
     at = ROOT / "build" / f"bench-peers-{name}"
-    if not (at / ".installed").exists():
+    packages = next(iter(at.glob("lib/python*/site-packages")), None)
+    if packages is None or not (at / ".installed").exists():
         raise Missing(f"{name} is not installed: `make bench` tries to, from benchmarks/peers-{name}.txt")
-    return at / "bin" / "python"
+    python, _, _ = gateway_python()
+    command: list[str | Path] = [python]
+    if python == sys.executable:
+        # Its own packages are those of this environment, which are not the peer's.
+        command = [at / "bin" / "python"]
+    return command, {"PYTHONPATH": str(packages), "PATH": f"{at / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
 _MLFLOW = """
@@ -60,14 +70,14 @@ endpoints:
 @contextmanager
 def mlflow(model: Server) -> Iterator[Server]:
     """MLflow's gateway, as its own command runs it: the application under uvicorn, here with one worker and no log."""
-    python, port = _python("mlflow"), free_port()
+    (python, env), port = _python("mlflow"), free_port()
     with folder() as at:
         (at / "config.yaml").write_text(_MLFLOW.format(url=model.url))
         command: list[str | Path] = [
-            python, "-m", "uvicorn", "--factory", "mlflow.gateway.app:create_app_from_env", "--host", "127.0.0.1",
+            *python, "-m", "uvicorn", "--factory", "mlflow.gateway.app:create_app_from_env", "--host", "127.0.0.1",
             "--port", str(port), "--workers", "1", "--log-level", "warning", "--no-access-log",
         ]  # fmt: skip
-        env = {"MLFLOW_GATEWAY_CONFIG": str(at / "config.yaml"), "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(at)}
+        env |= {"MLFLOW_GATEWAY_CONFIG": str(at / "config.yaml"), "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(at)}
         with _running("MLflow gateway", command, port, GATEWAY_CORE, at, env, BOOT_SECONDS) as server:
             yield server
 
@@ -82,14 +92,14 @@ model_list:
 @contextmanager
 def litellm(model: Server) -> Iterator[Server]:
     """LiteLLM's proxy with one worker, without a database and without callbacks."""
-    python, port = _python("litellm"), free_port()
+    (python, env), port = _python("litellm"), free_port()
     with folder() as at:
         (at / "config.yaml").write_text(_LITELLM.format(url=model.url))
         command: list[str | Path] = [
-            python.with_name("litellm"), "--config", at / "config.yaml", "--host", "127.0.0.1",
-            "--port", str(port), "--num_workers", "1", "--telemetry", "False",
+            *python, "-c", "from litellm import run_server; run_server()", "--config", at / "config.yaml",
+            "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1", "--telemetry", "False",
         ]  # fmt: skip
-        env = {
+        env |= {
             "LITELLM_MASTER_KEY": "sk-bench",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_TELEMETRY": "False",
