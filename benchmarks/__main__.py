@@ -21,7 +21,13 @@ RESULTS = Path(__file__).with_name("results.json")
 def main() -> int:
     """0 when everything was measured, whether targets hold or not; 1 when a case could not run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=CASES, nargs="+", default=list(CASES), help="cases; all by default")
+    parser.add_argument(
+        "--only",
+        choices=CASES,
+        nargs="+",
+        default=list(CASES),
+        help="cases; all by default. The others keep their rows in the file",
+    )
     parser.add_argument("--rounds", type=int, default=7, help="paired rounds a case (default 7)")
     parser.add_argument("--seconds", type=int, default=2, help="seconds a round (default 2)")
     parser.add_argument("--soak", type=int, default=60, help="seconds of the soak (default 60; 600 for a release)")
@@ -43,9 +49,19 @@ def main() -> int:
             console.print(f"[red]{name} could not be measured:[/red] {error}")
             broken = True
     console.print(_table(rows))
-    asked.out.write_text(json.dumps([row.to_json() for row in rows], indent=1, ensure_ascii=False) + "\n")
+    asked.out.write_text(json.dumps(_merged(asked.out, rows), indent=1, ensure_ascii=False) + "\n")
     console.print(f"written to {asked.out}; load average {os.getloadavg()[0]:.1f} at the end")
     return 1 if broken else 0
+
+
+def _merged(out: Path, rows: list[Row]) -> list[dict[str, object]]:
+    """What was measured now, among what an earlier run left of other cases: `--only` must not lose the rest."""
+    try:
+        before = [row for row in json.loads(out.read_text()) if isinstance(row, dict)]
+    except (OSError, ValueError, TypeError):
+        before = []
+    measured = {row.case for row in rows}
+    return [row for row in before if row.get("case") not in measured] + [row.to_json() for row in rows]
 
 
 def _table(rows: list[Row]) -> Table:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from benchmarks import servers
+from benchmarks import gateways, servers
 from benchmarks.load import Round, Steady, steady, wrk
 from benchmarks.machine import free_port, urgent
 from benchmarks.servers import Missing, Server
@@ -53,7 +53,11 @@ WALL, CORE = "requests/s", "requests/s of one core"
 
 
 def _throughput(
-    case: str, ours: Start, peers: Sequence[tuple[str, Start, float | None]], effort: Effort
+    case: str,
+    ours: Start,
+    peers: Sequence[tuple[str, Start, float | None]],
+    effort: Effort,
+    script: str = "units",
 ) -> Iterator[Row]:
     """Ours and each peer driven to the full in turn. The target is about what one core serves: requests per second of
     the gateway's own CPU time, which a neighbour on the machine does not take away."""
@@ -69,8 +73,10 @@ def _throughput(
                     case=case, peer=name, ratio=None, ours=None, theirs=None, unit=CORE, rounds=0, note=str(missing)
                 )
         for server in running:
-            wrk(server, 1)
-        rounds: list[list[Round]] = [[wrk(server, effort.seconds) for server in running] for _ in range(effort.rounds)]
+            wrk(server, 1, script=script)
+        rounds: list[list[Round]] = [
+            [wrk(server, effort.seconds, script=script) for server in running] for _ in range(effort.rounds)
+        ]
         time.sleep(1.5)  # the worker writes its figures once a second
         paired = _paired(running[0])
     failed = [sum(one[at].errors for one in rounds) for at in range(len(running))]
@@ -123,6 +129,21 @@ def json_unit(effort: Effort) -> Iterator[Row]:
             lambda: servers.crossfade(one, two.url, unit="json:$.user"),
             [("nginx", lambda: servers.nginx(one), 0.45)],
             effort,
+        )
+
+
+def llm_gateways(effort: Effort) -> Iterator[Row]:
+    """The same against gateways for language models: a chat request, and one mock model behind all of them."""
+    with gateways.chat_model() as one, gateways.chat_model() as two:
+        yield from _throughput(
+            "assign by header + deadline + exposure recorded, chat",
+            lambda: servers.crossfade(one, two.url, route="/v1/chat/completions", protocol="openai-chat"),
+            [
+                ("MLflow gateway", lambda: gateways.mlflow(one), 15.0),
+                ("LiteLLM proxy", lambda: gateways.litellm(one), 100.0),
+            ],
+            effort,
+            "chat",
         )
 
 
@@ -247,6 +268,7 @@ def soak(effort: Effort) -> Iterator[Row]:
 
 CASES: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "assign": assign,
+    "gateways": llm_gateways,
     "json": json_unit,
     "mirror": mirror,
     "latency": latency,

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.machine import LOAD_CORE, placed
 from benchmarks.servers import Missing, Server
 
-_SCRIPT = Path(__file__).with_name("wrk") / "units.lua"
+_SCRIPTS = Path(__file__).with_name("wrk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,14 @@ class Round:
         return 1e6 * self.cpu_seconds / max(self.requests, 1)
 
 
-def wrk(server: Server, seconds: int, *, connections: int = 32) -> Round:
+def wrk(server: Server, seconds: int, *, connections: int = 32, script: str = "units") -> Round:
     """Drive a server as hard as it goes. Raises Missing without wrk, RuntimeError when it printed no result."""
     binary = shutil.which("wrk")
     if binary is None:
         raise Missing("wrk is not installed: apt-get install wrk")
     before = server.process.cpu_seconds()
-    command = [binary, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT), server.url]
+    command = [binary, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
+    command += ["-s", str(_SCRIPTS / f"{script}.lua"), server.url]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=placed(LOAD_CORE))
     used = server.process.cpu_seconds() - before
     server.process.check()

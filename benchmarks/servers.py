@@ -60,11 +60,17 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def _running(
-    name: str, command: list[str | Path], port: int, core: int, at: Path, env: dict[str, str] | None = None
+    name: str,
+    command: list[str | Path],
+    port: int,
+    core: int,
+    at: Path,
+    env: dict[str, str] | None = None,
+    boot: float = 20.0,
 ) -> Iterator[Server]:
     process = Process(command, core=core, log=at / "log", env=env)
     try:
-        wait_for(port, process)
+        wait_for(port, process, boot)
         yield Server(name, process, port, at / "log")
     finally:
         process.stop()
@@ -232,8 +238,8 @@ def aiohttp(champion: Server) -> Iterator[Server]:
 
 _SPEC = """
 name: bench
-route: /v2/models/m/infer
-protocol: open-inference
+route: {route}
+protocol: {protocol}
 unit: {unit}
 lease: 10s
 deadline: 10s
@@ -252,14 +258,21 @@ SHADOW = "shadow:  {mirror: 100%, until: {requests: 1000000000}}"
 
 @contextmanager
 def crossfade(
-    champion: Server, challenger: str, *, stage: str = CANARY, unit: str = "header:x-user-id", start: bool = True
+    champion: Server,
+    challenger: str,
+    *,
+    stage: str = CANARY,
+    unit: str = "header:x-user-id",
+    start: bool = True,
+    route: str = "/v2/models/m/infer",
+    protocol: str = "open-inference",
 ) -> Iterator[Server]:
     """The real worker on a real data directory: store, journal, spec. This process keeps its lease, as a controller
     would; with `start` False the rollout is pending and the champion serves."""
     python, env, _ = gateway_python()
     with folder() as at, socket.socket() as sock:
         store = Store(at / "data")
-        text = _SPEC.format(unit=unit, one=champion.url, two=challenger, stage=stage)
+        text = _SPEC.format(unit=unit, one=champion.url, two=challenger, stage=stage, route=route, protocol=protocol)
         store.add(text, parse(text), time.time())
         if start:
             store.act("bench", Move.START, actor="bench", rule="person", sentence="Start.", at=time.time())

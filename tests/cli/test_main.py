@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -49,3 +50,29 @@ def test_wrong_use_is_two_and_names_what_was_meant(crossfade: Crossfade) -> None
 
 def test_the_version(crossfade: Crossfade) -> None:
     assert crossfade("--version").out.startswith("crossfade 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["status", "--jsno", "--json"], "--jsno"),
+        (["statsu", "--json"], "statsu"),
+        (["serve", "--port", "many", "--json"], "--port"),
+        (["hold", "--json"], "NAME"),
+        (["--json", "status"], "--json"),
+    ],
+)
+def test_wrong_use_is_a_record_where_the_caller_reads_json(
+    crossfade: Crossfade, arguments: list[str], said: str
+) -> None:
+    ran = crossfade(*arguments)
+    assert (ran.code, ran.err) == (2, "")
+    told = json.loads(ran.out)
+    assert said in told["error"]
+    assert "--help`" in told["what_to_do"]
+
+
+def test_help_is_still_help_where_the_caller_reads_json(crossfade: Crossfade) -> None:
+    ran = crossfade("status", "--json", "--help")
+    assert ran.code == 0
+    assert "Usage: crossfade status" in ran.out

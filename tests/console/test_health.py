@@ -14,7 +14,11 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from crossfade.console import health
+from crossfade.rim import figures
 from crossfade.rim.store import Store
+from crossfade.spec.parse import parse
+from crossfade.state import Move
+from view.sample import ROLLOUT, SPEC
 
 
 async def ready(client: httpx.AsyncClient) -> tuple[int, dict[str, bool]]:
@@ -24,6 +28,7 @@ async def ready(client: httpx.AsyncClient) -> tuple[int, dict[str, bool]]:
 
 def started(data: Path, pid: int) -> None:
     (data / "run" / "serve.json").write_text(json.dumps({"pids": {"gateway-0": pid, "controller": 1}}))
+    figures.write(figures.path(data, "gateway-0"), b"{}")
 
 
 async def test_ready_only_once_the_heart_was_seen_to_beat_and_the_gateways_live(
@@ -50,10 +55,44 @@ def test_a_heart_that_stops_is_noticed_by_our_own_clock(store: Store, monkeypatc
     pulse.look()
     store.beat()
     assert pulse.look()["ok"]
-    now += health.PATIENCE + 1.0
+    now += ROLLOUT.lease - 0.5
+    assert pulse.look()["ok"]
+    now += 1.0
     told = pulse.look()
     assert not told["ok"]
-    assert "silent for 11 s" in told["reason"]
+    assert f"silent for {ROLLOUT.lease + 0.5} s, longer than the lease of {ROLLOUT.lease:g} s" in told["reason"]
+
+
+def test_silence_is_judged_by_the_shortest_lease_of_what_is_under_way(store: Store, monkeypatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(health.time, "monotonic", lambda: now)
+    pulse = health.Pulse(store)
+    text = (
+        SPEC.replace("name: ranker-v2", "name: hasty", 1).replace("route: /v2", "route: /hasty/v2", 1) + "\nlease: 2s\n"
+    )
+    store.add(text, parse(text), 1.0)
+    pulse.look()
+    store.beat()
+    assert pulse.look()["ok"]
+    now += 3.0
+    assert pulse.look()["ok"], "a pending rollout exposes nobody"
+    store.act("hasty", Move.START, actor="ana", rule="manual", sentence="So.", at=2.0)
+    assert "lease of 2 s" in pulse.look()["reason"]
+    store.act("hasty", Move.ROLLBACK, actor="ana", rule="manual", sentence="So.", at=3.0)
+    assert pulse.look()["ok"]
+
+
+async def test_a_gateway_that_hangs_is_not_ready(client: httpx.AsyncClient, store: Store, data: Path) -> None:
+    started(data, os.getpid())
+    assert (await client.get("/readyz")).json()["checks"]["gateways"]["ok"]
+    left = figures.path(data, "gateway-0")
+    then = time.time() - 30.0
+    os.utime(left, (then, then))
+    told = (await client.get("/readyz")).json()["checks"]["gateways"]
+    assert not told["ok"]
+    assert "gateway-0 has not been heard for 30 s" in told["reason"]
+    left.unlink()
+    assert "has not been heard yet" in (await client.get("/readyz")).json()["checks"]["gateways"]["reason"]
 
 
 async def test_metrics_say_what_the_page_says(client: httpx.AsyncClient) -> None:
@@ -82,9 +121,9 @@ def test_as_a_process_it_serves_and_stops_when_asked(
     auth = {"authorization": "Bearer open-sesame"}
     assert httpx.post(f"{url}/api/v1/rollouts/ranker-v2/hold", json={"reason": "x"}, headers=auth).status_code == 200
     assert store.get("ranker-v2").position.phase == "held"
-    started(data, os.getpid())
     deadline = time.monotonic() + 20.0
     while httpx.get(f"{url}/readyz").status_code != 200:
+        started(data, os.getpid())
         store.beat()
         assert time.monotonic() < deadline
         time.sleep(0.1)

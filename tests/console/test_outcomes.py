@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
+import socket
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -48,6 +51,19 @@ async def test_repeats_are_recognised_with_and_without_an_id(client: httpx.Async
     other = [dict(unnamed[0], item="doc-8")]
     assert (await client.post(PATH, json=other)).json()["accepted"] == 1
     assert len(kept()) == 3
+
+
+async def test_an_id_that_comes_back_with_another_value_is_told_and_changes_nothing(
+    client: httpx.AsyncClient, kept: Kept
+) -> None:
+    first = {"outcome_id": "a", "decision_id": "d1", "name": "revenue", "value": 10.0}
+    await client.post(PATH, json=[first])
+    body = [{"name": ""}, dict(first, value=7.0), first, {"outcome_id": "b", "decision_id": "d", "name": "click"}]
+    answer = (await client.post(PATH, json=body)).json()
+    assert (answer["accepted"], answer["duplicates"]) == (1, 1)
+    assert [found["index"] for found in answer["rejected"]] == [0, 1]
+    assert "'a' was reported before with other content" in answer["rejected"][1]["problem"]
+    assert [(outcome.outcome_id, outcome.value) for outcome in kept()] == [("a", 10.0), ("b", 1.0)]
 
 
 async def test_lines_are_taken_and_a_bad_line_costs_only_itself(client: httpx.AsyncClient, kept: Kept) -> None:
@@ -135,7 +151,7 @@ async def test_an_empty_array_and_a_single_object_are_fine(client: httpx.AsyncCl
     assert (await client.post(PATH, json={"decision_id": "d", "name": "click"})).json()["accepted"] == 1
 
 
-async def test_a_body_that_is_too_large_is_refused_before_it_is_read(client: httpx.AsyncClient, kept: Kept) -> None:
+async def test_of_a_body_that_is_too_large_nothing_is_kept(client: httpx.AsyncClient, kept: Kept) -> None:
     async def endless():
         for _ in range(LARGEST_BODY // 65536 + 2):
             yield b" " * 65536
@@ -187,3 +203,27 @@ def test_every_item_is_either_kept_or_told_about_however_it_is_sent(found: list[
     assert array.outcomes == by_line.outcomes
     assert [item["index"] for item in array.rejected] == [item["index"] for item in by_line.rejected]
     assert all(outcome.name and outcome.outcome_id for outcome in array.outcomes)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_who_sends_too_much_over_a_real_connection_is_told_so(
+    running: tuple[str, subprocess.Popen[bytes]], chunked: bool
+) -> None:
+    port = int(running[0].rpartition(":")[2])
+    sent = b"x" * (3 * LARGEST_BODY)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"content-type": "application/json"}
+    pieces = (sent[at : at + 65536] for at in range(0, len(sent), 65536))
+    connection.request("POST", PATH, body=pieces if chunked else sent, headers=headers, encode_chunked=chunked)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert str(LARGEST_BODY) in json.loads(answer.read())["error"]
+    connection.close()
+
+
+def test_who_asks_before_sending_is_told_at_once(running: tuple[str, subprocess.Popen[bytes]]) -> None:
+    port = int(running[0].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), 30) as client:
+        head = b"POST %b HTTP/1.1\r\nHost: c\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+        client.sendall(head % PATH.encode() + b"Content-Length: %d\r\n\r\n" % (LARGEST_BODY + 1))
+        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")

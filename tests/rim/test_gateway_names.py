@@ -127,3 +127,27 @@ async def test_json_of_no_type_is_sent_on_as_json_and_nothing_else_is_touched() 
 
 def get(path: bytes) -> bytes:
     return b"GET %b HTTP/1.1\r\nHost: gw\r\n\r\n" % path
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/v1/chat/completions"])
+async def test_the_list_of_models_shows_the_public_name(prefix: str) -> None:
+    own = b'{"object":"list","data":[{"id":"%b","object":"model"},{"id":"embeddings","object":"model"}]}'
+    async with ToyServer(says(own % b"m1")) as one, ToyServer(says(own % b"m2")) as two:
+        arms: dict[str, Any] = {
+            "champion": Arm(name="v1", url=one.url, model="m1"),
+            "challengers": (Arm(name="v2", url=two.url, model="m2"),),
+        }
+        here = replace(route("", "", prefix=prefix, protocol=Protocol.OPENAI_CHAT, mode="canary"), **arms)
+        for weight in (0.0, 1.0):
+            async with gate(replace(here, weight=weight)) as gw:
+                asked = b"GET %b HTTP/1.1\r\nHost: a\r\nX-User-Id: u\r\nAccept-Encoding: gzip\r\n\r\n"
+                answer = await ask(gw.port, asked % b"/v1/models")
+                assert [model["id"] for model in json.loads(answer.body)["data"]] == ["r", "embeddings"]
+                assert answer.get(b"content-length") == b"%d" % len(answer.body)
+                assert sent((two if weight and prefix == "/v1" else one).requests[-1], b"accept-encoding") == []
+                # Where no arm has a name of its own, and for other questions, nothing is touched.
+                other = await ask(gw.port, asked % b"/v1/files")
+                assert other.body in (own % b"m1", own % b"m2")
+        plain = route(one.url, two.url, prefix=prefix, protocol=Protocol.OPENAI_CHAT)
+        async with gate(plain) as gw:
+            assert (await ask(gw.port, asked % b"/v1/models")).body == own % b"m1"

@@ -16,7 +16,7 @@ from crossfade.rim import figures
 from crossfade.rim.endpoints import endpoint
 from crossfade.rim.identity import decision_id
 from crossfade.rim.metrics_text import read_metrics
-from crossfade.rim.telemetry import Telemetry
+from crossfade.rim.telemetry import MOST_SERIES, Telemetry
 from crossfade.rim.timers import TICK, Timers
 
 from .facts_made import compared, exposed
@@ -101,7 +101,7 @@ def test_figures_of_all_workers_are_one_text(tmp_path: Path) -> None:
 
 def test_label_values_are_bounded() -> None:
     counts = Telemetry("w")
-    for number in range(telemetry.MOST_SERIES + 50):
+    for number in range(MOST_SERIES + 50):
         counts.count(Dropped(rollout=f"r{number}", at=1.0, worker="w", reason="x", count=1))
-    assert len(counts.figures.dropped) == telemetry.MOST_SERIES + 1
+    assert len(counts.figures.dropped) == MOST_SERIES + 1
     assert counts.figures.dropped["other\nother"] == 50

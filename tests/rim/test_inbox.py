@@ -42,10 +42,12 @@ def test_repeats_are_counted_and_not_kept(tmp_path: Path) -> None:
 
 def test_the_first_report_wins(tmp_path: Path) -> None:
     inbox = OutcomeInbox(tmp_path)
-    inbox.accept([outcome("a", value=1.0), outcome("a", value=2.0)])
-    inbox.accept([outcome("a", value=3.0)])
+    both = inbox.accept([outcome("a", value=1.0), outcome("a", value=2.0)])
+    assert both == Accepted(accepted=1, duplicates=0, conflicts=(1,))
+    later = inbox.accept([outcome("b"), outcome("a", value=3.0), outcome("a", value=1.0, at=9.0)])
+    assert later == Accepted(accepted=1, duplicates=1, conflicts=(1,))
     connection = batches.connect(inbox.path)
-    (row,) = batches.rows(connection, 0, 10)
+    (row, _) = batches.rows(connection, 0, 10)
     assert row.facts == [outcome("a", value=1.0)]
     connection.close()
     inbox.close()

@@ -42,3 +42,10 @@ def test_a_duration_in_two_units_is_near_the_seconds_it_stands_for(seconds: floa
     told = sum(int(n) * sizes[unit] for n, unit in zip(parts[::2], parts[1::2], strict=True))
     assert len(parts) <= 4
     assert told == pytest.approx(seconds, rel=0.05, abs=1.0)
+
+
+def test_a_count_is_followed_by_its_share_and_its_reasons() -> None:
+    assert words.of_which(0.125, {"queue-full": 30, "flood": 1200}) == " (12.5 %: 1,200 flood, 30 queue-full)"
+    assert words.of_which(None, {"late": 2}) == " (2 late)"
+    assert words.of_which(0.0, {}) == " (0 %)"
+    assert words.of_which(None, None) == words.of_which(None, {}) == ""

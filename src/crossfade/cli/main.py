@@ -13,6 +13,7 @@ import typer
 
 from crossfade import __version__
 from crossfade.cli.act import MOVES
+from crossfade.cli.common import FINE, WRONG_USE, print_json
 
 COMMANDS: dict[str, str] = {
     "init": "init",
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; always ends the process with a documented exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if "--json" in given:
+            raise SystemExit(_for_programs(given))
         build(given)(args=given, prog_name="crossfade")
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -39,6 +42,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The reader of a pipe went away; that is its right. Closing stderr keeps the interpreter quiet about it.
         sys.stderr.close()
         raise SystemExit(0) from None
+
+
+def _for_programs(given: list[str]) -> int:
+    """Run a command whose caller reads JSON, wrong use included; the exit code."""
+    try:
+        code = build(given)(args=given, prog_name="crossfade", standalone_mode=False)
+    except Exception as error:
+        said = getattr(error, "format_message", None)
+        if said is None:
+            raise
+        # A usage error, from whichever copy of click it came.
+        named = next((word for word in given if not word.startswith("-")), "")
+        told = f"see `crossfade {named} --help`" if named in COMMANDS else "see `crossfade --help`"
+        print_json({"error": said(), "what_to_do": told})
+        return int(getattr(error, "exit_code", WRONG_USE))
+    return code if isinstance(code, int) else FINE
 
 
 def build(arguments: Sequence[str] = ()) -> typer.Typer:

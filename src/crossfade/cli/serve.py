@@ -36,6 +36,7 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.", **_PORT)] = None,
     upstream_ca: Annotated[Path | None, typer.Option(help="PEM authorities of https:// models.", **_PORT)] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Note every request in logs/.", **_PORT)] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Send spans to OTEL_EXPORTER_OTLP_ENDPOINT.", **_PORT)] = False,
     max_head: Annotated[str, typer.Option(metavar="SIZE", help="Headers of a request.", **_PORT)] = "64KiB",
     max_body: Annotated[str, typer.Option(metavar="SIZE", help="Body of a request.", **_PORT)] = "1GiB",
     max_held: Annotated[
@@ -73,6 +74,7 @@ def serve(
             tls_key=path(tls_key),
             upstream_ca=path(upstream_ca),
             access_log=access_log,
+            trace=trace,
         )
         options.check()
     except OptionsError as error:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from crossfade.view.words import clock, duration, percent, whole
+from crossfade.view.words import clock, duration, of_which, percent, whole
 
 INK = {"grey": "bright_black", "accent": "cyan", "amber": "yellow", "red": "red", "green": "green"}
 
@@ -194,12 +194,14 @@ def _losses(record: Record) -> list[RenderableType]:
     """What was not measured, where there was anything: dropped copies, missing units, orphans, faults, a lost lease."""
     counts = record["counts"]
     words = {
-        "dropped": "shadow copies dropped",
+        "dropped": f"shadow copies dropped{of_which(counts.get('dropped_share'), counts.get('dropped_why'))}",
         "missing_units": "requests without a unit",
         "orphans": "outcomes that joined nothing",
         "faults": "faults of ours",
     }
     told = [f"{whole(counts[key])} {text}" for key, text in words.items() if counts.get(key)]
+    if excluded := counts.get("excluded"):
+        told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
     parts: list[RenderableType] = []
     if told:
         parts.append(Text("? " + " · ".join(told), style=INK["amber"]))

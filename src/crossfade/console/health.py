@@ -16,11 +16,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from crossfade.console import models
 from crossfade.console.receiving import Tally
-from crossfade.rim.standing import all_standing
+from crossfade.rim.figures import path
+from crossfade.rim.standing import FRESH, all_standing
 from crossfade.rim.store import Store, StoreError
+from crossfade.state import ENDED, Phase
 
 PATIENCE = 10.0
-"""Seconds without a heartbeat after which the controller counts as silent."""
+"""Seconds without a heartbeat after which the controller counts as silent where no rollout is under way; where one is,
+it is the shortest lease, after which gateways stop exposing."""
 
 
 class Pulse:
@@ -30,6 +33,8 @@ class Pulse:
         self._store = store
         self._value: int | None = None
         self._moved: float | None = None
+        self._version: int | None = None
+        self._lease = PATIENCE
 
     def look(self) -> dict[str, Any]:
         """Read the heartbeat, and say whether it has moved lately."""
@@ -44,9 +49,23 @@ class Pulse:
         if self._moved is None:
             return _check(False, "the controller's heart has not been seen to beat yet")
         silent = now - self._moved
-        if silent > PATIENCE:
-            return _check(False, f"the controller has been silent for {silent:.0f} s: only champions serve")
+        try:
+            patience = self._patience()
+        except StoreError as error:
+            return _check(False, str(error))
+        if silent > patience:
+            said = f"the controller has been silent for {silent:.1f} s, longer than the lease of {patience:g} s"
+            return _check(False, f"{said}: only champions serve")
         return _check(True, f"the controller's heart beat {silent:.1f} s ago")
+
+    def _patience(self) -> float:
+        """The shortest lease of what is under way; read again only when a spec or a position has changed."""
+        version = self._store.version()
+        if version != self._version:
+            under_way = (one for one in self._store.rollouts() if one.position.phase not in (*ENDED, Phase.PENDING))
+            self._lease = min((one.rollout.lease for one in under_way), default=PATIENCE)
+            self._version = version
+        return self._lease
 
 
 def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
@@ -65,7 +84,7 @@ def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
         summary="Is everything working",
     )
     def readyz() -> JSONResponse:
-        """200 when the store can be read, the controller's heart beats and every gateway process lives."""
+        """200 when the store can be read, the controller's heart beats within the leases and every gateway answers."""
         checks = {"store": _store(store), "controller": pulse.look(), "gateways": _gateways(data)}
         ready = all(check["ok"] for check in checks.values())
         return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
@@ -98,16 +117,31 @@ def _store(store: Store) -> dict[str, Any]:
 
 
 def _gateways(data: Path) -> dict[str, Any]:
-    """Whether every gateway process that the supervisor started is there."""
+    """Whether every gateway that the supervisor started is there and answers. That its process lives says little: one
+    that hangs lives too. So each is judged by the figures that its loop writes every second."""
     try:
         pids = json.loads((data / "run" / "serve.json").read_text())["pids"]
-        wanted = {name: int(pid) for name, pid in pids.items() if name.startswith("gateway")}
+        wanted = {name: int(pid) for name, pid in pids.items() if name.startswith("gateway") and pid is not None}
+        dead = [name for name, pid in pids.items() if name.startswith("gateway") and pid is None]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return _check(False, f"{data / 'run' / 'serve.json'} does not say which gateways should run")
-    gone = [name for name, pid in wanted.items() if not _lives(pid)]
+    gone = [*dead, *(name for name, pid in wanted.items() if not _lives(pid))]
     if gone or not wanted:
         return _check(False, f"not running: {', '.join(gone)}" if gone else "no gateway was started")
-    return _check(True, f"{len(wanted)} running")
+    now = time.time()
+    silent = [f"{name} {told}" for name in wanted if (told := _silence(path(data, name), now))]
+    if silent:
+        return _check(False, f"{'; '.join(silent)}: it hangs, or its disk is full")
+    return _check(True, f"{len(wanted)} running, each heard within {FRESH:g} s")
+
+
+def _silence(figures: Path, now: float) -> str:
+    """For how long a gateway has not written its figures; '' where it has lately."""
+    try:
+        age = now - figures.stat().st_mtime
+    except OSError:
+        return "has not been heard yet"
+    return "" if age <= FRESH else f"has not been heard for {age:.0f} s"
 
 
 def _lives(pid: int) -> bool:

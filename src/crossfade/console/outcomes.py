@@ -57,6 +57,23 @@ class Read:
     outcomes: list[Outcome]
     rejected: list[dict[str, Any]]
 
+    def refused(self, conflicts: Sequence[int]) -> list[dict[str, Any]]:
+        """All that was not kept, in the body's order; `conflicts` are places among `outcomes`."""
+        if not conflicts:
+            return self.rejected
+        bad = {found["index"] for found in self.rejected}
+        count = len(bad) + len(self.outcomes)
+        kept = [index for index in range(count) if index not in bad]
+        told = [{"index": kept[place], "problem": _conflict(self.outcomes[place])} for place in conflicts]
+        return sorted(self.rejected + told, key=lambda found: int(found["index"]))
+
+
+def _conflict(outcome: Outcome) -> str:
+    return (
+        f"outcome_id {outcome.outcome_id!r} was reported before with other content, which stands; nothing was changed. "
+        "An event of its own needs an outcome_id of its own"
+    )
+
 
 class Unreadable(ValueError):
     """The body as a whole is neither a JSON array nor lines of JSON."""

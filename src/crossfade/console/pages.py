@@ -19,7 +19,7 @@ from crossfade.console.drawings import forest_row, staircase
 from crossfade.console.markup import Markup, el, join
 from crossfade.rim.standing import all_standing, nearest, standing
 from crossfade.rim.store import Store, UnknownRollout
-from crossfade.view.words import clock, duration, moment, percent, whole
+from crossfade.view.words import clock, duration, moment, of_which, percent, whole
 
 Record = Mapping[str, Any]
 
@@ -202,13 +202,16 @@ def _head(words: Sequence[str], numbers: set[int]) -> Markup:
 
 def _losses(record: Record) -> Markup | None:
     """What was not measured; shown only where there was anything."""
+    counts = record["counts"]
     words = {
-        "dropped": "shadow copies dropped",
+        "dropped": f"shadow copies dropped{of_which(counts.get('dropped_share'), counts.get('dropped_why'))}",
         "missing_units": "requests named no unit",
         "orphans": "outcomes joined nothing",
         "faults": "faults of ours",
     }
-    told = [f"{whole(record['counts'][key])} {text}" for key, text in words.items() if record["counts"].get(key)]
+    told = [f"{whole(counts[key])} {text}" for key, text in words.items() if counts.get(key)]
+    if excluded := counts.get("excluded"):
+        told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
     if record["lease"]["held"] is False:
         told.append("the gateways do not hear the controller: only the champion serves")
     return el("p", "? " + " · ".join(told), class_="warning") if told else None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -17,6 +20,11 @@ from crossfade.rim.store import Store
 
 LARGEST_BODY = 8 * 1024 * 1024
 """Bytes in one body of outcomes."""
+
+MOST_DISCARDED = 256 * 1024 * 1024
+"""Bytes of too large a body that are read and thrown away before the connection is closed on them."""
+
+DISCARD_SECONDS = 30.0
 
 JSON = ("application/json",)
 LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines")
@@ -88,7 +96,8 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
     )
     async def report(request: Request) -> JSONResponse:
         """Keep outcomes. A repeat, by `outcome_id`, is counted as a duplicate and changes nothing, so a batch whose
-        answer was lost can be sent again. Items that are wrong are listed and cost only themselves."""
+        answer was lost can be sent again. An id that comes back with another value, name or owner is rejected: what was
+        reported first stands. Items that are wrong are listed and cost only themselves."""
         lines = _is_lines(request.headers.get("content-type", ""))
         body = await _body(request)
         known = await run_in_threadpool(lambda: {stored.name for stored in store.rollouts()})
@@ -101,8 +110,9 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
         taken = await run_in_threadpool(inbox.accept, found.outcomes)
         tally.accepted += taken.accepted
         tally.duplicates += taken.duplicates
-        tally.rejected += len(found.rejected)
-        answer = {"accepted": taken.accepted, "duplicates": taken.duplicates, "rejected": found.rejected}
+        rejected = found.refused(taken.conflicts)
+        tally.rejected += len(rejected)
+        answer = {"accepted": taken.accepted, "duplicates": taken.duplicates, "rejected": rejected}
         return JSONResponse(answer, 202)
 
     return routes
@@ -124,16 +134,39 @@ def _is_lines(content_type: str) -> bool:
 
 async def _body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
+    chunks: list[bytes] = []
+    size = 0
     if declared.isdigit() and int(declared) > LARGEST_BODY:
+        # Who waits to be told to go on need not send it at all.
+        if "expect" not in request.headers:
+            await _discard(request, MOST_DISCARDED)
         raise _too_large()
-    chunks, size = [], 0
-    async for chunk in request.stream():
+    stream = request.stream()
+    async for chunk in stream:
         size += len(chunk)
         if size > LARGEST_BODY:
+            chunks.clear()
+            await _discard(request, MOST_DISCARDED, stream)
             raise _too_large()
         chunks.append(chunk)
     return b"".join(chunks)
 
 
+async def _discard(request: Request, most: int, stream: AsyncIterator[bytes] | None = None) -> None:
+    """Let what is too large arrive before it is refused: closing on a client that is still sending makes its kernel
+    throw the answer away, and leaves it with a broken connection in place of a reason. In reason: not for ever."""
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            async for chunk in stream if stream is not None else request.stream():
+                size += len(chunk)
+                if size > most:
+                    return
+
+
 def _too_large() -> Refused:
-    return Refused(413, f"the body is larger than {LARGEST_BODY} bytes", "send it in smaller batches")
+    return Refused(
+        413,
+        f"the body is larger than {LARGEST_BODY} bytes (8 MiB), the most that is taken at once",
+        "send it in smaller batches",
+    )

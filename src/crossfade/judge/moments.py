@@ -51,7 +51,10 @@ class RateMoments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanMoments:
-    """Unit-level n, sum and sum of squares per arm, one row a step."""
+    """Unit-level n, sum and sum of squares per arm, one row a step.
+
+    The `cov_*` sums speak of one covariate x per unit that the arm cannot have affected; all six are given, or none.
+    """
 
     step: Ints = field(default_factory=_ints)
     n_a: Ints = field(default_factory=_ints)
@@ -60,6 +63,35 @@ class MeanMoments:
     n_b: Ints = field(default_factory=_ints)
     sum_b: Floats = field(default_factory=_floats)
     squares_b: Floats = field(default_factory=_floats)
+    cov_sum_a: Floats | None = None
+    """Σx, over the units that `n_a` counts."""
+    cov_squares_a: Floats | None = None
+    """Σx²."""
+    cov_products_a: Floats | None = None
+    """Σxy, y being the metric's value."""
+    cov_sum_b: Floats | None = None
+    cov_squares_b: Floats | None = None
+    cov_products_b: Floats | None = None
+    immature: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioMoments:
+    """Unit-level sums of a numerator y and a denominator x per arm, one row a step. Units with neither count in n."""
+
+    step: Ints = field(default_factory=_ints)
+    n_a: Ints = field(default_factory=_ints)
+    sum_y_a: Floats = field(default_factory=_floats)
+    sum_x_a: Floats = field(default_factory=_floats)
+    squares_y_a: Floats = field(default_factory=_floats)
+    squares_x_a: Floats = field(default_factory=_floats)
+    products_xy_a: Floats = field(default_factory=_floats)
+    n_b: Ints = field(default_factory=_ints)
+    sum_y_b: Floats = field(default_factory=_floats)
+    sum_x_b: Floats = field(default_factory=_floats)
+    squares_y_b: Floats = field(default_factory=_floats)
+    squares_x_b: Floats = field(default_factory=_floats)
+    products_xy_b: Floats = field(default_factory=_floats)
     immature: int = 0
 
 
@@ -101,4 +133,4 @@ class PairedMoments:
     zero: Ints = field(default_factory=_ints)
 
 
-Moments = RateMoments | MeanMoments | QuantileMoments | PairedMoments
+Moments = RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments

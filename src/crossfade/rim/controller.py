@@ -194,21 +194,30 @@ def _arms(rollout: Rollout, measured: Measured) -> dict[str, ArmCounts]:
     counted = {}
     for arm in (rollout.champion, *rollout.challengers):
         requests = reach.requests.get(arm.name, 0)
+        failures: int | None = reach.failures.get(arm.name, 0)
+        share = requests / everything if everything else None
+        if not everything and arm is rollout.champion:
+            requests, failures = progress.requests, progress.failures.get(arm.name, 0)
+        elif not requests:
+            # A hidden arm fails copies, not users; the line of evidence says how many.
+            requests = progress.pairs.get(arm.name, 0)
+            failures = None if requests else 0
         counted[arm.name] = ArmCounts(
-            requests=requests or progress.pairs.get(arm.name, 0),
-            failures=reach.failures.get(arm.name, 0),
-            fallbacks=progress.fallbacks.get(arm.name, 0),
-            share=requests / everything if everything else None,
+            requests=requests, failures=failures, fallbacks=progress.fallbacks.get(arm.name, 0), share=share
         )
     return counted
 
 
 def _progress(measured: Measured) -> Progress:
     told = asdict(measured.progress)
+    dropped, compared = sum(measured.progress.dropped.values()), sum(measured.progress.pairs.values())
     return Progress(
         requests=told["requests"],
         mirrored=told["mirrored"],
-        dropped=sum(measured.progress.dropped.values()),
+        dropped=dropped,
+        dropped_share=dropped / (dropped + compared) if dropped + compared else None,
+        dropped_why=told["dropped"],
+        excluded=told["excluded"],
         missing_units=told["missing"],
         orphans=told["orphans"],
         faults=told["faults"],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
 from crossfade.live import model_names, units
@@ -14,8 +14,10 @@ from crossfade.live.assign import assign
 from crossfade.live.exchange import Asked, exchange, passing
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
+from crossfade.live.model_list import public_names
 from crossfade.live.routes import Route, RouteTable, champion_only
 from crossfade.rim import logs
+from crossfade.rim.comparing import Comparing
 from crossfade.rim.health import Health
 from crossfade.rim.http_request import Request, path_of
 from crossfade.rim.http_server import ClientConnection
@@ -29,6 +31,9 @@ from crossfade.rim.turn import Refused, Turn
 from crossfade.rim.upstream import Pool
 from crossfade.spec.model import Field, From
 
+if TYPE_CHECKING:
+    from crossfade.rim.tracing import Tracing
+
 log = logging.getLogger("crossfade.gateway")
 
 LAST_REQUESTS = 1.0
@@ -38,10 +43,10 @@ PASSING_DEADLINE = 60.0
 """Seconds for requests outside every route."""
 
 INLINE_COMPARE = 64 * 1024
-"""Bytes of answers compared on the event loop; larger ones go to a thread."""
+"""Bytes of answers compared on the event loop; larger ones go to another process."""
 
 MOST_COMPARES = 64
-"""Large comparisons waiting for that thread."""
+"""Large comparisons waiting for that process."""
 
 MOST_TARGETS = 1000
 """Request targets whose route is remembered."""
@@ -95,10 +100,12 @@ class Gateway:
         """Requests being answered."""
         self.access: logs.Access | None = None
         """Where each request is noted, if anywhere."""
+        self.tracing: Tracing | None = None
+        """Who makes spans of requests, if anybody."""
         self._refusals: dict[tuple[int, str], int] = {}
         self._failures: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._comparing = 0
-        self._comparer = ThreadPoolExecutor(1, thread_name_prefix="compare")
+        self._large = Comparing()
 
     # -- a request ---------------------------------------------------------------------------------------------------
 
@@ -113,8 +120,15 @@ class Gateway:
             if upstream is None:
                 return Refused(connection, NOBODY)
             self.telemetry.figures.passed += 1
-            return Turn(self, connection, request, passing(upstream, PASSING_DEADLINE), "", "")
+            if request.method == "GET":
+                _list_publicly(request, public_names(self.table.routes, "GET", request.path, upstream.url))
+            through = passing(upstream, PASSING_DEADLINE)
+            if self.tracing is not None:
+                through, request = self.tracing.watch(through, request, None, "", "")
+            return Turn(self, connection, request, through, "", "")
         request.protocol = route.protocol
+        if request.method == "GET":
+            _list_publicly(request, public_names((route,), "GET", request.path))
         if request.upload is not None:
             route = self._without_body(route)
         now = time.time()
@@ -132,6 +146,8 @@ class Gateway:
         assigned = assign(route, unit)
         ejected = assigned.arm != route.champion.name and not self.health.admits(route.rollout, assigned.arm)
         served = exchange(route, asked, assigned, ejected=ejected)
+        if self.tracing is not None:
+            served, request = self.tracing.watch(served, request, route, assigned.arm, decision)
         return Turn(self, connection, request, served, route.rollout, decision)
 
     def _route(self, target: bytes) -> Route | None:
@@ -185,7 +201,7 @@ class Gateway:
             self.count_drop(pair.rollout, "compare-busy", 1)
         else:
             self._comparing += 1
-            self._loop.run_in_executor(self._comparer, compared, pair).add_done_callback(
+            asyncio.wrap_future(self._large.submit(pair), loop=self._loop).add_done_callback(
                 lambda done: self._compared(pair.rollout, done)
             )
 
@@ -293,9 +309,19 @@ class Gateway:
         self.shadows.close()
         self.pool.close()
         await asyncio.sleep(0)
-        self._comparer.shutdown(wait=True)
+        self._large.close()
         await asyncio.sleep(0)
         self.tidy()
+
+
+def _list_publicly(request: Request, names: Mapping[str, str]) -> None:
+    """Names are replaced in a list that can be read as it comes, and is not said to be the one the client knows."""
+    if names:
+        request.public_names = names
+        request.headers[:] = [pair for pair in request.headers if pair[0].lower() not in _LIST_AS_KNOWN]
+
+
+_LIST_AS_KNOWN = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))
 
 
 def _read(field: Field, request: Request) -> str:

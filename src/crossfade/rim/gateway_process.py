@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import resource
 import signal
 import socket
 from pathlib import Path
 
 from crossfade.rim import figures, logs
+from crossfade.rim.certificates import Certificates
 from crossfade.rim.gateway import Gateway, Recorder
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.options import PLAIN, Options
@@ -29,8 +32,16 @@ HANDSHAKE_SECONDS = 10.0
 class Running:
     """A gateway that serves a socket."""
 
-    def __init__(self, gateway: Gateway, server: asyncio.Server, feed: Feed, data: Path | None) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        server: asyncio.Server,
+        feed: Feed,
+        data: Path | None,
+        certificates: Certificates | None = None,
+    ) -> None:
         self.gateway = gateway
+        self._certificates = certificates
         self._server = server
         self._feed = feed
         self._data = data
@@ -41,11 +52,18 @@ class Running:
         """The port it listens on."""
         return int(self._server.sockets[0].getsockname()[1])
 
+    def reread(self) -> None:
+        """Look at once whether the certificate has changed; otherwise that is done every second."""
+        if self._certificates is not None:
+            self._certificates.look()
+
     async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
         """Accept nothing more, let requests in flight end."""
         self._server.close()
         await asyncio.get_running_loop().run_in_executor(None, self._feed.stop)
         await self.gateway.drain(seconds)
+        if self.gateway.tracing is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self.gateway.tracing.close)
         self._tidying.cancel()
         self._write()
 
@@ -54,6 +72,7 @@ class Running:
         while True:
             await asyncio.sleep(1.0)
             self.gateway.tidy()
+            self.reread()
             if self._data is not None:
                 where = figures.path(self._data, self.gateway.worker)
                 await loop.run_in_executor(None, figures.write, where, self.gateway.telemetry.encoded())
@@ -83,6 +102,10 @@ async def serve(
     if options.upstream_ca:
         trust(Path(options.upstream_ca))
     gateway = Gateway(recorder, worker=worker, limits=options.limits)
+    if options.tracing(os.environ):
+        from crossfade.rim.tracing import Tracing
+
+        gateway.tracing = Tracing(worker)
     if options.access_log and data is not None:
         gateway.access = logs.Access(data / "logs" / f"access-{worker}.jsonl")
 
@@ -97,22 +120,25 @@ async def serve(
         ssl=tls,
         ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
     )
-    return Running(gateway, server, feed, data)
+    return Running(gateway, server, feed, data, None if tls is None else Certificates(options, tls))
 
 
 def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options: Options = PLAIN) -> None:
     """Serve an inherited listening socket until SIGTERM or SIGINT; for a process of its own. Returns once drained."""
     import uvloop
 
+    from crossfade.rim.glance import FILE, Glance
     from crossfade.rim.journal import Journal
     from crossfade.rim.journal import Recorder as JournalRecorder
-    from crossfade.rim.store import Store
 
     logs.begin(worker)
+    options, told = options.within(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    if told:
+        log.warning(told)
     sock = socket.socket(fileno=sock_fd)
     sock.setblocking(False)
     recorder = JournalRecorder(Journal(data, worker))
-    feed = RoutesFeed(Store(data), lambda: recorder.healthy)
+    feed = RoutesFeed(Glance(data / FILE), lambda: recorder.healthy)
     # What was imported lives as long as the process: walking over it again and again would only make users wait.
     gc.collect()
     gc.freeze()
@@ -124,6 +150,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         running = await serve(sock, feed, recorder, worker=worker, data=data, options=options)
+        loop.add_signal_handler(signal.SIGHUP, running.reread)
         log.info("%s serves port %d, one of %d", worker, running.port, workers_hint)
         await stopping.wait()
         await running.stop()

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 import xxhash
 
-from crossfade.live import model_names, readiness
+from crossfade.live import model_list, model_names, readiness
 from crossfade.live.protocols.open_inference import HEADER_LENGTH
 from crossfade.rim.endpoints import endpoint
 from crossfade.rim.http_text import CHUNKED, request_head, request_headers
@@ -22,7 +22,9 @@ _TELLS_TYPE = frozenset((b"content-type", HEADER_LENGTH.encode()))
 _TELLS_LENGTHS = frozenset(map(len, _TELLS_TYPE))
 _JSON_TYPE = b"Content-Type: application/json\r\n"
 
-Edit = readiness.Affirming | model_names.Restoring
+Edit = readiness.Affirming | model_names.Restoring | model_list.Listing
+
+_NO_NAMES: Mapping[str, str] = {}
 
 
 class Request:
@@ -42,6 +44,7 @@ class Request:
         "method",
         "modern",
         "protocol",
+        "public_names",
         "target",
         "upload",
     )
@@ -74,6 +77,8 @@ class Request:
         self._held = held
         self.protocol: Protocol | None = None
         """What its route says the body is written in; None outside every route."""
+        self.public_names: Mapping[str, str] = _NO_NAMES
+        """What models are called here by their own names, for a request that lists them."""
         self._lines: bytes | None = None
         self._renamed: dict[str, model_names.Renamed | None] = {}
         self._lower: dict[str, str] | None = None
@@ -146,6 +151,8 @@ class Request:
             said = readiness.affirmation(self.method, self.path)
             if said:
                 edits.append(readiness.Affirming(said))
+            if self.public_names:
+                edits.append(model_list.Listing(self.public_names))
         sent = self._named_for(arm)
         if sent is not None and sent.key:
             edits.append(model_names.Restoring(sent.key, sent.public))

@@ -1,12 +1,13 @@
 """The outcome inbox: outcomes are accepted once each, and only once they are on the disk.
 
 It is a journal like any worker's (`outcomes`), with the ids seen so far beside it in the same file, so that one
-transaction both recognises repeats and keeps what is new.
+transaction both recognises repeats and keeps what is new. The first report under an id stands for good: a later one
+that says the same is a duplicate, one that says something else is refused. Whoever has to correct an outcome reports a
+new one that names it in `corrects`; both stay on record.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from crossfade import facts as codec
 from crossfade.facts import Outcome
 from crossfade.rim import batches
 from crossfade.rim.batches import JournalError
+from crossfade.rim.seen import Known, Seen, fingerprint
 
 WORKER = "outcomes"
 
-_SEEN = "CREATE TABLE IF NOT EXISTS seen (outcome_id TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID"
-
-_CLAIM = "INSERT OR IGNORE INTO seen (outcome_id, at) SELECT value, ? FROM json_each(?) WHERE true RETURNING outcome_id"
+REMEMBER = 400 * 86_400.0
+"""Seconds for which ids are remembered, counted from their acceptance; longer than facts are kept by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Accepted:
 
     accepted: int
     duplicates: int
+    conflicts: tuple[int, ...] = ()
+    """Places in the batch whose id stands for something else already; nothing was kept of them."""
 
 
 class OutcomeInbox:
@@ -41,7 +44,7 @@ class OutcomeInbox:
         self._lock = threading.Lock()
         try:
             self._connection = batches.connect(self.path)
-            self._connection.execute(_SEEN)
+            self._seen = Seen(self._connection, self.path.with_suffix(".seen"))
         except (sqlite3.Error, OSError) as error:
             raise JournalError(f"cannot open {self.path}: {error}") from error
 
@@ -49,20 +52,18 @@ class OutcomeInbox:
         """Keep what is new, by `outcome_id`; durable when this returns. Raises JournalError, and then kept nothing."""
         if not outcomes:
             return Accepted(accepted=0, duplicates=0)
-        first: dict[str, Outcome] = {}
-        for outcome in outcomes:
-            first.setdefault(outcome.outcome_id, outcome)
+        prints = [fingerprint(outcome) for outcome in outcomes]
         at = max(outcome.received_at for outcome in outcomes)
         with self._lock:
             connection = self._connection
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    claimed = connection.execute(_CLAIM, (at, json.dumps(list(first)))).fetchall()
-                    if claimed:
-                        new = {row[0] for row in claimed}
-                        fresh = [outcome for key, outcome in first.items() if key in new]
-                        batches.insert(connection, codec.encode(fresh), len(fresh))
+                    fresh, conflicts = self._sort(prints)
+                    if fresh:
+                        kept = [outcomes[place] for place in fresh]
+                        batches.insert(connection, codec.encode(kept), len(kept))
+                        self._seen.add([prints[place] for place in fresh], at)
                     connection.execute("COMMIT")
                 except BaseException:
                     if connection.in_transaction:
@@ -70,13 +71,15 @@ class OutcomeInbox:
                     raise
             except sqlite3.Error as error:
                 raise JournalError(f"cannot write {self.path}: {error}") from error
-        return Accepted(accepted=len(claimed), duplicates=len(outcomes) - len(claimed))
+            self._tidy(at)
+        repeated = len(outcomes) - len(fresh) - len(conflicts)
+        return Accepted(accepted=len(fresh), duplicates=repeated, conflicts=tuple(conflicts))
 
     def forget(self, before: float) -> int:
         """Forget ids accepted before a time, so that the list of ids stays bounded; how many."""
         with self._lock:
             try:
-                return self._connection.execute("DELETE FROM seen WHERE at < ?", (before,)).rowcount
+                return self._seen.forget(before)
             except sqlite3.Error as error:
                 raise JournalError(f"cannot write {self.path}: {error}") from error
 
@@ -84,3 +87,27 @@ class OutcomeInbox:
         """Let go of the file."""
         with self._lock:
             self._connection.close()
+
+    def _sort(self, prints: Sequence[bytes]) -> tuple[list[int], list[int]]:
+        """The places of what is new, and of what contradicts what is known or came earlier in the batch."""
+        fresh, conflicts = [], []
+        first: dict[bytes, bytes] = {}
+        for place, verdict in enumerate(self._seen.judge(prints)):
+            one = prints[place]
+            if verdict is Known.NEW:
+                known = first.setdefault(one[:12], one)
+                if known is one:
+                    fresh.append(place)
+                    continue
+                verdict = Known.REPEATED if known == one else Known.CONTRADICTED
+            if verdict is Known.CONTRADICTED:
+                conflicts.append(place)
+        return fresh, conflicts
+
+    def _tidy(self, now: float) -> None:
+        try:
+            if self._seen.tidy():
+                self._seen.forget(now - REMEMBER)
+        except (sqlite3.Error, OSError):
+            # What was accepted is safe; tidying is tried again with the next batch.
+            return

@@ -2,24 +2,23 @@
 
 A commit names, per journal, the last row it holds (a Delta application transaction), so a compactor that dies
 anywhere starts again where the tables say, not where it believes. Rows leave a journal only after every table has
-them. Tables are not partitioned: at a commit a second, partitions multiply small files (docs/adr/0002).
+them. Tables are not partitioned: at a commit a second, partitions multiply small files (docs/adr/0002). They lie in
+the data folder or below the URL of an object store, see `lake_place`.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
-import msgspec
 import pyarrow as pa
 from deltalake import (
     CommitProperties,
@@ -31,11 +30,13 @@ from deltalake import (
 )
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from crossfade.facts import KINDS, Fact, by_kind
-from crossfade.rim import batches
+from crossfade.facts import Fact, by_kind
+from crossfade.rim import batches, lake_upkeep
 from crossfade.rim.batches import JournalError
+from crossfade.rim.lake_columns import SCHEMAS, columns
+from crossfade.rim.lake_place import LakeError, Place
 
-FOLDER = "lake"
+__all__ = ["SCHEMAS", "Lake", "LakeError", "columns"]
 
 DRAIN = 200_000
 """Facts taken from one journal in one go, so that memory stays bounded after a long outage."""
@@ -43,32 +44,13 @@ DRAIN = 200_000
 SMALL_FILES = 32
 """Files per table above which `optimize` rewrites them into few."""
 
+KEEP_HOURS = 24.0 * 7
+"""Hours for which versions that nobody names stay readable, so that slow readers are not cut off."""
+
+NOTHING: Mapping[str, Collection[int]] = {}
+
 DELETE_ROWS = 64
 """Journal rows that may lie about after they were moved, so that deletion seldom meets a writer."""
-
-_ARROW: dict[Any, pa.DataType] = {
-    str: pa.string(),
-    float: pa.float64(),
-    int: pa.int64(),
-    bool: pa.bool_(),
-    bool | None: pa.bool_(),
-    tuple[str, ...]: pa.list_(pa.string()),
-}
-
-
-def _schema(kind: type[Any]) -> pa.Schema:
-    columns = msgspec.inspect.type_info(kind)
-    assert isinstance(columns, msgspec.inspect.StructType)
-    hints = msgspec.structs.fields(kind)
-    return pa.schema([pa.field(f.name, _ARROW[f.type]) for f in hints])
-
-
-SCHEMAS: dict[str, pa.Schema] = {name: _schema(kind) for kind, name in KINDS.items()}
-"""The columns of each table: the fields of its fact, in their order, with their types."""
-
-
-class LakeError(Exception):
-    """The lake cannot be read or written; the message says why."""
 
 
 @dataclass(slots=True)
@@ -89,8 +71,9 @@ class Lake:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.path = data / FOLDER
-        self.path.mkdir(parents=True, exist_ok=True)
+        self._place = Place(data)
+        self.path = self._place.folder
+        self._digests: dict[tuple[str, str], str] = {}
         self._tables: dict[str, DeltaTable] = {}
         self._done: dict[tuple[str, str], int] = {}
         self._sources: dict[Path, _Source] = {}
@@ -126,22 +109,41 @@ class Lake:
                 try:
                     result = table.optimize.compact(max_concurrent_tasks=1, writer_properties=_WRITER)
                 except DeltaError as error:
-                    raise LakeError(f"cannot compact {self.path / kind}: {error}") from error
+                    raise LakeError(f"cannot compact {self._place.uri(kind)}: {error}") from error
                 removed[kind] = int(result["numFilesRemoved"])
         return removed
 
-    def vacuum(self, *, keep_hours: int = 24 * 7) -> int:
-        """Delete files that no version younger than `keep_hours` needs; how many. Older versions become unreadable."""
+    def vacuum(self, *, keep_hours: float = KEEP_HOURS, named: Mapping[str, Collection[int]] = NOTHING) -> int:
+        """Delete files and log entries that no version younger than `keep_hours`, and none of the `named` ones, needs.
+
+        How many data files. Other versions become unreadable.
+        """
         count = 0
         with self._lock:
             self._claim_compaction()
             for kind in SCHEMAS:
                 table = self._table(kind)
                 if table is not None:
-                    count += len(
-                        table.vacuum(retention_hours=keep_hours, dry_run=False, enforce_retention_duration=False)
-                    )
+                    versions = [version for version in named.get(kind, ()) if version <= table.version()]
+                    count += lake_upkeep.vacuum(table, keep_hours, versions)
+                    lake_upkeep.prune_log(self._place, kind, keep_hours, versions)
+                    needed = {self._place.name(kind, uri) for uri in table.file_uris()}
+                    self._place.drop_copies(kind, needed, older_than=keep_hours * 3600.0)
         return count
+
+    def retire(self, before: float, needed: Mapping[str, float]) -> dict[str, int]:
+        """Delete facts from before a time, except what rollouts still need (by name, with when each began).
+
+        How many per kind. Named versions still tell of them until `vacuum`. Raises LakeError.
+        """
+        deleted: dict[str, int] = {}
+        with self._lock:
+            self._claim_compaction()
+            for kind in lake_upkeep.TIMES:
+                table = self._table(kind)
+                if table is not None and (count := lake_upkeep.retire(table, kind, before, needed, _WRITER)):
+                    deleted[kind] = count
+        return deleted
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -151,35 +153,33 @@ class Lake:
             return {kind: table.version() for kind in SCHEMAS if (table := self._fresh(kind)) is not None}
 
     def files(self, kind: str, version: int | None = None) -> list[str]:
-        """The Parquet files that make up a table, at a version or now; none when there are no such facts yet."""
+        """The Parquet files that make up a table, at a version or now, on this disk; none when there are none yet."""
         with self._lock:
-            table = self._fresh(kind)
-            if table is None:
-                return []
-            if version is not None and version != table.version():
-                try:
-                    table = DeltaTable(self.path / kind, version=version)
-                except DeltaError as error:
-                    raise LakeError(f"cannot read {self.path / kind} at version {version}: {error}") from error
-            return sorted(table.file_uris())
+            return [str(self._place.local(kind, name)) for name in self._names(kind, version)]
 
     def added(self, kind: str, after: int, upto: int) -> list[str] | None:
         """The files that brought new facts between two versions (rewritten ones bring none); None when not known."""
         files: list[str] = []
-        log = self.path / kind / "_delta_log"
         for version in range(after + 1, upto + 1):
             try:
-                lines = (log / f"{version:020d}.json").read_text().splitlines()
-            except OSError:
-                return None
-            for line in lines:
-                add = json.loads(line).get("add")
-                if add is not None and add["dataChange"]:
-                    file = self.path / kind / unquote(add["path"])
+                lines = self._place.read(kind, f"_delta_log/{version:020d}.json").splitlines()
+                for line in _brought(lines):
+                    file = self._place.local(kind, unquote(line))
                     if not file.exists():
                         return None
                     files.append(str(file))
+            except LakeError:
+                return None
         return files
+
+    def digests(self, versions: Mapping[str, int], *, again: bool = False) -> dict[str, str]:
+        """What each table holds at a version, as one SHA-256 over the names and SHA-256 digests of its files.
+
+        The same facts in the same files give the same digest for ever, and one changed byte gives another. A file is
+        read once, or with `again` each time, from where it lies: for those who check. Raises LakeError.
+        """
+        with self._lock:
+            return {kind: self._digest(kind, version, again) for kind, version in sorted(versions.items())}
 
     def table(self, kind: str) -> pa.Table:
         """All facts of a kind, for tests and small exports."""
@@ -188,7 +188,9 @@ class Lake:
             return SCHEMAS[kind].empty_table()
         import pyarrow.parquet as pq
 
-        return pa.concat_tables([pq.read_table(file, schema=SCHEMAS[kind]) for file in files])
+        return pa.concat_tables([pq.ParquetFile(file).read() for file in files], promote_options="default").select(
+            SCHEMAS[kind].names
+        )
 
     def close(self) -> None:
         """Let go of the journals and of the right to compact."""
@@ -201,6 +203,28 @@ class Lake:
                 self._claim = None
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _names(self, kind: str, version: int | None) -> list[str]:
+        """The files of a table by their paths below it."""
+        table = self._fresh(kind)
+        if table is None:
+            return []
+        if version is not None and version != table.version():
+            try:
+                table = DeltaTable(self._place.uri(kind), version=version)
+            except (DeltaError, OSError) as error:
+                raise LakeError(f"cannot read {self._place.uri(kind)} at version {version}: {error}") from error
+        return sorted(self._place.name(kind, uri) for uri in table.file_uris())
+
+    def _digest(self, kind: str, version: int, again: bool) -> str:
+        root = hashlib.sha256(f"{kind}\n".encode())
+        for name in self._names(kind, version):
+            digest = None if again else self._digests.get((kind, name))
+            if digest is None:
+                digest = hashlib.sha256(self._place.read(kind, name)).hexdigest()
+                self._digests[(kind, name)] = digest
+            root.update(f"{digest} {name}\n".encode())
+        return root.hexdigest()
 
     def _claim_compaction(self) -> None:
         if self._claim is not None:
@@ -246,11 +270,13 @@ class Lake:
         table = self._table(kind)
         try:
             if table is None:
-                table = self._tables[kind] = DeltaTable.create(self.path / kind, SCHEMAS[kind], mode="ignore")
+                table = self._tables[kind] = DeltaTable.create(self._place.uri(kind), SCHEMAS[kind], mode="ignore")
             write_deltalake(
                 table,
                 columns(kind, facts),
                 mode="append",
+                # A later version's facts have more columns than the tables of an earlier one.
+                schema_mode="merge",
                 commit_properties=CommitProperties(
                     app_transactions=[Transaction(app_id=app, version=row) for app, row in upto.items()]
                 ),
@@ -260,7 +286,7 @@ class Lake:
         except (DeltaError, OSError) as error:
             self._tables.pop(kind, None)
             self._done.clear()
-            raise LakeError(f"cannot commit to {self.path / kind}: {error}") from error
+            raise LakeError(f"cannot commit to {self._place.uri(kind)}: {error}") from error
         for app, row in upto.items():
             self._done[(kind, app)] = row
 
@@ -277,11 +303,11 @@ class Lake:
     def _table(self, kind: str) -> DeltaTable | None:
         if kind not in self._tables:
             try:
-                self._tables[kind] = DeltaTable(self.path / kind)
+                self._tables[kind] = DeltaTable(self._place.uri(kind))
             except TableNotFoundError:
                 return None
-            except DeltaError as error:
-                raise LakeError(f"cannot open {self.path / kind}: {error}") from error
+            except (DeltaError, OSError) as error:
+                raise LakeError(f"cannot open {self._place.uri(kind)}: {error}") from error
         return self._tables[kind]
 
     def _fresh(self, kind: str) -> DeltaTable | None:
@@ -297,10 +323,9 @@ _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 
-def columns(kind: str, facts: Iterable[Fact]) -> pa.Table:
-    """Facts of one kind as a table with that kind's schema."""
-    schema = SCHEMAS[kind]
-    rows = map(attrgetter(*schema.names), facts)
-    return pa.table(
-        [pa.array(column, f.type) for column, f in zip(zip(*rows, strict=True), schema, strict=True)], schema=schema
-    )
+def _brought(lines: Iterable[bytes]) -> list[str]:
+    """The files that one entry of a table's log brought new facts in. Deleting rewrites files, which brings none."""
+    actions = [json.loads(line) for line in lines]
+    if any(action.get("commitInfo", {}).get("operation") == "DELETE" for action in actions):
+        return []
+    return [action["add"]["path"] for action in actions if "add" in action and action["add"]["dataChange"]]

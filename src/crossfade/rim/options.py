@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import ssl
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
 from crossfade.rim.limits import Limits
 
+log = logging.getLogger("crossfade.gateway")
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]i?)?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+OTHER_FILES = 256
+"""Open files that a worker keeps for copies to shadows, its journal, its logs and the libraries."""
 
 
 class OptionsError(ValueError):
@@ -30,6 +40,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     upstream_ca: str = ""
     """PEM file of the authorities that vouch for https models; '' for those of the system."""
     access_log: bool = False
+    trace: bool = False
+    """Send spans to an OpenTelemetry collector, also where no environment variable says so."""
 
     def encoded(self) -> str:
         """As one command line argument."""
@@ -53,9 +65,44 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             ) from error
         return context
 
+    def tracing(self, environment: Mapping[str, str]) -> bool:
+        """Whether to trace, by `--trace` or by the usual variables of OpenTelemetry. Raises OptionsError where traces
+        were asked for by `--trace` and cannot be had."""
+        if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            return False
+        exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip()
+        named = exporter == "otlp" or any(environment.get(name) for name in _COLLECTOR)
+        if not self.trace and (exporter == "none" or not named):
+            return False
+        spoken = next((environment[name] for name in _SPOKEN if environment.get(name)), "http/protobuf")
+        wrong = ""
+        if not _installed():
+            wrong = "OpenTelemetry is not installed; do so with: pip install 'crossfade[otel]'"
+        elif spoken != "http/protobuf":
+            wrong = f"OTEL_EXPORTER_OTLP_PROTOCOL is {spoken}; only http/protobuf is spoken, usually at port 4318"
+        if wrong and self.trace:
+            raise OptionsError(f"--trace: {wrong}")
+        if wrong:
+            log.warning("nothing is traced: %s", wrong)
+        return not wrong
+
+    def within(self, files: int) -> tuple[Options, str]:
+        """The options that a worker with so many open files can keep, and a word on what had to be lowered; '' for
+        nothing. A client holds one file, and a second one while a model answers it."""
+        room = max((files - OTHER_FILES) // 2, 1) if files > 0 else self.limits.connections
+        if self.limits.connections <= room:
+            return self, ""
+        told = (
+            f"--max-connections {self.limits.connections} is lowered to {room} a worker: only {files} files may be"
+            " open; raise the limit (ulimit -n, or LimitNOFILE= of systemd) or ask for fewer connections"
+        )
+        limits = replace(self.limits, connections=room)
+        return msgspec.structs.replace(self, limits=limits), told
+
     def check(self) -> None:
         """Raise OptionsError for what would fail once the workers have started."""
         self.tls()
+        self.tracing(os.environ)
         if self.upstream_ca:
             try:
                 ssl.create_default_context(cafile=self.upstream_ca)
@@ -68,6 +115,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self.limits, one.name)
             if value <= 0:
                 raise OptionsError(f"the limit {one.name} is {value}; it must be more than 0")
+
+
+_COLLECTOR = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_SPOKEN = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+
+def _installed() -> bool:
+    try:
+        return all(
+            find_spec(name) is not None for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+        )
+    except ModuleNotFoundError:
+        return False
 
 
 PLAIN = Options()

@@ -6,7 +6,9 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
+from crossfade.live.exchange.examine import LIMIT
 from crossfade.live.exchange.messages import Head
+from crossfade.live.exchange.mirrored import FLOOD, LARGE, SHUTDOWN
 from crossfade.rim.endpoints import Endpoint
 from crossfade.rim.upstream import Asking, Pool, Sink
 
@@ -18,6 +20,24 @@ WAITING = 512
 
 MOST_BYTES = 64 * 1024 * 1024
 """Bytes of all waiting copies."""
+
+READ = 16 * 1024 * 1024
+"""Bytes a second of copies' replies that are read in the long run; addresses share them equally."""
+
+BURST = 4 * 1024 * 1024
+"""Bytes of one address that may come at once before its copies are cut off."""
+
+CALM = 256 * 1024
+"""Bytes still unpaid for below which an address that flooded may be asked more again."""
+
+FEW = 16
+"""Copies that may wait for each that may be under way at an address that flooded: they would only grow old."""
+
+REFUSED_FOR = 0.1
+"""Seconds for which an address that refused a connection is taken to refuse the next ones."""
+
+AT_ONCE = 4
+"""Copies sent before the loop turns to the users again."""
 
 
 class CopySink(Sink, Protocol):
@@ -53,6 +73,12 @@ class Copy:
         self.data = ()
         self.sink.started(self.call, self.timeout)
 
+    def refuse(self) -> None:
+        """Leave the queue for an address that refused a moment ago: the same answer without another attempt."""
+        self.data = ()
+        self.sink.started(self.call, self.timeout)
+        self.failed(self.call, "refused")
+
     def cancel(self) -> None:
         """Nobody wants it any more."""
         if not self._over:
@@ -60,16 +86,22 @@ class Copy:
             asking, self._asking = self._asking, None
             if asking is not None:
                 asking.cancel()
-                self._lane.freed()
+                self._lane.freed(self)
             else:
                 self._lane.withdrawn(self)
 
     def arrived(self, call: int, head: Head | None, body: bytes, ended: bool) -> None:
-        """Pass on what came."""
-        if ended and not self._over:
-            self._over = True
-            self._asking = None
-            self._lane.freed()
+        """Pass on what came, unless reading the rest would take time from users."""
+        lane = self._lane
+        flooded = lane.read(len(body))
+        if ended:
+            if not self._over:
+                self._over = True
+                self._asking = None
+                lane.ended(self)
+        elif flooded or (head is not None and _large(head)):
+            self.cut(FLOOD if flooded else LARGE)
+            return
         self.sink.arrived(call, head, body, ended)
 
     def failed(self, call: int, kind: str) -> None:
@@ -77,8 +109,17 @@ class Copy:
         if not self._over:
             self._over = True
             self._asking = None
-            self._lane.freed()
+            if kind == "refused":
+                self._lane.refused()
+            self._lane.freed(self)
         self.sink.failed(call, kind)
+
+    def cut(self, kind: str) -> None:
+        """End it from our side, and say why."""
+        asking = self._asking
+        if asking is not None:
+            asking.cancel()
+        self.failed(self.call, kind)
 
 
 class Shadows:
@@ -91,12 +132,16 @@ class Shadows:
         concurrent: int = CONCURRENT,
         waiting: int = WAITING,
         most_bytes: int = MOST_BYTES,
+        read: int = READ,
+        burst: int = BURST,
     ) -> None:
         self.loop = loop
         self.pool = Pool(loop)
         self.concurrent = concurrent
         self.waiting = waiting
         self.most_bytes = most_bytes
+        self.read = read
+        self.burst = burst
         self.bytes_waiting = 0
         self._lanes: dict[Endpoint, _Lane] = {}
 
@@ -114,8 +159,13 @@ class Shadows:
         """Copies waiting now."""
         return sum(lane.length for lane in self._lanes.values())
 
+    @property
+    def rate(self) -> float:
+        """Bytes a second that one address may send."""
+        return self.read / max(1, len(self._lanes))
+
     def close(self) -> None:
-        """Drop what waits, end what runs."""
+        """End what waits and what runs: the models are not to blame for what they did not get to answer."""
         for lane in self._lanes.values():
             lane.close()
         self.pool.close()
@@ -126,17 +176,28 @@ class _Lane:
         self._shadows = shadows
         self._where = where
         self._queue: deque[Copy] = deque()
-        self._running = 0
-        self._pumping = False
+        self._running: set[Copy] = set()
+        self._window = shadows.concurrent
+        """Copies that may be under way: one after a flood, then more each time that costs little."""
+        self._unpaid = 0.0
+        """Bytes read, less what was allowed for the time since."""
+        self._paid_at = 0.0
+        self._refused_until = 0.0
+        self._pumping: asyncio.Handle | None = None
 
     @property
     def length(self) -> int:
         return len(self._queue)
 
+    @property
+    def _room(self) -> int:
+        most = self._shadows.waiting
+        return most if self._window >= self._shadows.concurrent else min(most, FEW * self._window)
+
     def submit(self, sink: CopySink, call: int, data: tuple[bytes, ...], timeout: float) -> Copy | None:
         size = sum(map(len, data))
         shadows = self._shadows
-        if len(self._queue) >= shadows.waiting or shadows.bytes_waiting + size > shadows.most_bytes:
+        if len(self._queue) >= self._room or shadows.bytes_waiting + size > shadows.most_bytes:
             return None
         copy = Copy(self, sink, call, data, timeout)
         self._queue.append(copy)
@@ -144,8 +205,37 @@ class _Lane:
         self._pump_soon()
         return copy
 
-    def freed(self) -> None:
-        self._running -= 1
+    def read(self, size: int) -> bool:
+        """So many bytes came; True when that is more than may come, and whatever is not whole yet has to be cut."""
+        shadows = self._shadows
+        now = shadows.loop.time()
+        if now != self._paid_at:
+            self._unpaid = max(0.0, self._unpaid - (now - self._paid_at) * shadows.rate)
+            self._paid_at = now
+        self._unpaid += size
+        if self._unpaid <= shadows.burst:
+            return False
+        self._window = 1
+        while len(self._queue) > self._room:
+            waiting = self._queue.pop()
+            shadows.bytes_waiting -= sum(map(len, waiting.data))
+            waiting.cut(FLOOD)
+        return True
+
+    def ended(self, copy: Copy) -> None:
+        """A reply was whole."""
+        if self._window < self._shadows.concurrent and self._unpaid <= CALM:
+            self._window = min(self._shadows.concurrent, 2 * self._window)
+        self.freed(copy)
+
+    def refused(self) -> None:
+        """No connection: for a moment no other is tried."""
+        now = self._shadows.loop.time()
+        if now >= self._refused_until:
+            self._refused_until = now + REFUSED_FOR
+
+    def freed(self, copy: Copy) -> None:
+        self._running.discard(copy)
         self._pump_soon()
 
     def withdrawn(self, copy: Copy) -> None:
@@ -154,18 +244,49 @@ class _Lane:
             self._shadows.bytes_waiting -= sum(map(len, copy.data))
 
     def close(self) -> None:
+        waiting = list(self._queue)
         self._queue.clear()
+        if self._pumping is not None:
+            self._pumping.cancel()
+        for copy in (*self._running, *waiting):
+            copy.cut(SHUTDOWN)
 
     def _pump_soon(self) -> None:
         # Copies go out after the loop has dealt with the users' own calls that are ready now.
-        if not self._pumping and self._queue and self._running < self._shadows.concurrent:
-            self._pumping = True
-            self._shadows.loop.call_soon(self._pump)
+        if self._pumping is None and self._queue and len(self._running) < self._window:
+            pause = self._pause()
+            loop = self._shadows.loop
+            self._pumping = loop.call_later(pause, self._pump) if pause else loop.call_soon(self._pump)
+
+    def _pause(self) -> float:
+        """Seconds until a lane that flooded has paid for what was read of it."""
+        if self._window >= self._shadows.concurrent:
+            return 0.0
+        self.read(0)
+        return self._unpaid / self._shadows.rate
 
     def _pump(self) -> None:
-        self._pumping = False
-        while self._queue and self._running < self._shadows.concurrent:
+        self._pumping = None
+        sent = 0
+        while self._queue and len(self._running) < self._window and sent < AT_ONCE:
             copy = self._queue.popleft()
             self._shadows.bytes_waiting -= sum(map(len, copy.data))
-            self._running += 1
-            copy.send(self._shadows.pool, self._where)
+            self._running.add(copy)
+            sent += 1
+            if self._refuses():
+                copy.refuse()
+            else:
+                copy.send(self._shadows.pool, self._where)
+        self._pump_soon()
+
+    def _refuses(self) -> bool:
+        shadows = self._shadows
+        return shadows.loop.time() < self._refused_until and not shadows.pool.ready(self._where)
+
+
+def _large(head: Head) -> bool:
+    """Whether a reply says of itself that it is too long to be compared."""
+    return any(
+        len(name) == 14 and name.lower() == b"content-length" and value.isdigit() and int(value) > LIMIT
+        for name, value in head.headers
+    )

@@ -1,15 +1,13 @@
 """Where rollouts stand, on disk: specs, positions, the ledger and the last view, in one SQLite file.
 
 Every change is one transaction that checks legality, appends to the ledger and writes the position, so no crash
-and no race can leave a move that the ledger does not tell. SQLAlchemy Core is used throughout, except for the two
-counters that every gateway polls many times a second.
+and no race can leave a move that the ledger does not tell. SQLAlchemy Core is used throughout; those who only look many
+times a second do so through `glance`.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from crossfade import ledger, state
 from crossfade.ledger import Entry
 from crossfade.rim import store_tables as tables
+from crossfade.rim.glance import FILE, Glance
+from crossfade.rim.parsed import packed
 from crossfade.rim.revisions import StoreError, check_revision
 from crossfade.spec.model import Rollout
 from crossfade.state import Move, Position
@@ -70,9 +70,9 @@ class Store:
 
     def __init__(self, data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
-        self.path = data / "state.db"
+        self.path = data / FILE
         self._parsed: dict[str, Rollout] = {}
-        self._local = threading.local()
+        self._glance = Glance(self.path)
         self._engine = tables.engine(self.path, "FULL")
         self._light = tables.engine(self.path, "NORMAL")
         with self._writing() as connection:
@@ -126,6 +126,11 @@ class Store:
                 connection.execute(
                     tables.specs.insert().values(rollout=name, revision=rollout.revision, text=text, at=at)
                 )
+            connection.execute(
+                sa.insert(tables.parsed)
+                .prefix_with("OR REPLACE")
+                .values(rollout=name, revision=rollout.revision, record=packed(rollout))
+            )
             self._parsed[rollout.revision] = rollout
             self._put(connection, entry, position, new=row is None)
         return Stored(name=name, text=text, revision=rollout.revision, position=position, seq=entry.n, rollout=rollout)
@@ -253,23 +258,11 @@ class Store:
 
     def heartbeat(self) -> int:
         """A number that moves while the controller is alive. Cheap."""
-        return self._poll("beats")
+        return self._glance.heartbeat()
 
     def version(self) -> int:
         """A number that changes with every change of a spec or a position, in any process. Cheap."""
-        return self._poll("changes")
-
-    def _poll(self, counter: str) -> int:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        try:
-            if connection is None:
-                connection = sqlite3.connect(self.path, timeout=tables.BUSY_SECONDS, isolation_level=None)
-                self._local.connection = connection
-            found = connection.execute("SELECT value FROM counters WHERE name = ?", (counter,)).fetchone()
-        except sqlite3.Error as error:
-            self._local.connection = None
-            raise StoreError(f"cannot read {self.path}: {error}") from error
-        return int(found[0])
+        return self._glance.version()
 
     # -- inside a transaction --------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from crossfade.rim.glance import BUSY_SECONDS
+
 TABLES = sa.MetaData()
 specs = sa.Table(
     "specs",
@@ -17,6 +19,13 @@ specs = sa.Table(
     sa.Column("revision", sa.Text, primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
+)
+parsed = sa.Table(
+    "parsed",
+    TABLES,
+    sa.Column("rollout", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Text, primary_key=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
 )
 rollouts = sa.Table(
     "rollouts",
@@ -45,9 +54,6 @@ counters = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Integer, nullable=False),
 )
-
-BUSY_SECONDS = 5.0
-"""How long a transaction waits for another process's."""
 
 
 def engine(path: Path, synchronous: str) -> sa.Engine:

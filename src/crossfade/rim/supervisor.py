@@ -332,6 +332,9 @@ def serve(
         write_token(data)
         unserved.pop_all()
     more_files()
+    options, told = options.within(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    if told and workers:
+        sys.stderr.write(f"crossfade: {told}\n")
     supervisor = Supervisor(data, data_socket, control_socket, tls=bool(options.tls_cert))
     signal.signal(signal.SIGHUP, supervisor.ask_reread)
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -75,6 +75,10 @@ class Pool:
         asking.connection = None
         self._connect(asking)
 
+    def ready(self, where: Endpoint) -> bool:
+        """Whether a call would need no new connection."""
+        return any(connection.usable for connection in self._idle.get(where, ()))
+
     def keep(self, connection: Connection) -> None:
         """Take back a connection whose reply is complete."""
         idle = self._idle.setdefault(connection.where, [])

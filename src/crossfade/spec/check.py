@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from crossfade.spec import words
+from crossfade.spec.check_compare import check_compare, check_dry_run
 from crossfade.spec.check_stages import check_stages
 from crossfade.spec.document import Document, MetricDocument, RankingDocument
 from crossfade.spec.document_stages import InterleaveDocument
@@ -23,6 +24,8 @@ def check(document: Document) -> None:
     _segments(document)
     _metrics(document)
     check_stages(document)
+    check_compare(document)
+    check_dry_run(document)
     _protection(document)
     _ranking(document)
 

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from crossfade.spec import measures, words
+from crossfade.spec.document_compare import ComparisonDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
 from crossfade.spec.model import Better, Kind, Margin, Protocol, Source
@@ -136,6 +137,13 @@ class Document(Written):
     """Fields of the request by which exposure is recorded, to look at groups of units separately."""
     ranking: RankingDocument | None = None
     """Where replies carry a ranked list; an interleave stage needs it."""
+    compare: Annotated[
+        dict[str, ComparisonDocument],
+        words.table("a mapping from fields to comparisons, such as `$.score: {as: number, relative: 1%}`"),
+    ] = Field(default_factory=dict)
+    """How single fields of the replies are compared in a shadow, by their paths; see `crossfade compare`."""
+    dry_run_header: Annotated[str, words.HEADER] | None = None
+    """A header that marks every mirrored copy with the value true, such as x-dry-run, for models that write."""
     reveal: Annotated[bool, words.FLAG] = False
     """Whether replies say in the header x-crossfade-arm which arm served them. false unless written."""
     lease: Duration = 10.0

@@ -122,6 +122,8 @@ class Metric:
     """The outcome's name; the metric's own name unless the spec says otherwise."""
     per: str | None = None
     """The outcome counted in the denominator, only for `kind: ratio`."""
+    covariate: str | None = None
+    """An outcome whose total before a unit's first exposure explains some of its value; for means and counts."""
     goal: bool = False
     guardrail: Margin | None = None
 
@@ -134,6 +136,42 @@ class Ranking:
     """JSON path to the list, such as `$.items`."""
     id: str = "$"
     """JSON path inside one item; `$` where the items are the ids themselves."""
+
+
+class Comparator(StrEnum):
+    """How one field of two replies is compared."""
+
+    EXACT = "exact"
+    NUMBER = "number"
+    LABEL = "label"
+    PROBABILITIES = "probabilities"
+    RANKING = "ranking"
+    TEXT = "text"
+    TENSOR = "tensor"
+    SET = "set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How one field is compared, where not as it comes: numbers with a small tolerance, all else exactly."""
+
+    path: str
+    """The field as differences name it, elements of a list as `[*]`, such as `$.items[*].score`."""
+    how: Comparator | None = None
+    """None: as the values come."""
+    by: str = ""
+    """Which measure of distance; empty for the comparator's own."""
+    within: float | None = None
+    """The largest distance, as a share, that still counts as the same."""
+    relative: float | None = None
+    absolute: float | None = None
+    """Tolerances of a number: a share of the larger magnitude, and the number's own units."""
+    depth: int | None = None
+    """How many ranks of a ranking are looked at; None for all."""
+    id: str = "$"
+    """JSON path inside one item of a ranking or a set; `$` where the items are the ids themselves."""
+    mute: str = ""
+    """Why differences of this field do not count; empty where they do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +277,10 @@ class Rollout:
     """Seconds gateways go on without hearing from the controller before only the champion serves."""
     deadline: float = 30.0
     """Seconds a request may take in all; a failing challenger must leave room for the champion."""
+    compare: tuple[Comparison, ...] = ()
+    """Fields of replies that a shadow compares in a way of their own."""
+    dry_run_header: str = ""
+    """Header that marks mirrored copies, in lower case; empty for none."""
     revision: str = ""
     """Digest of the spec this was parsed from."""
 

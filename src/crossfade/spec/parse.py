@@ -5,11 +5,13 @@ from __future__ import annotations
 from crossfade.spec import document as written
 from crossfade.spec.check import check
 from crossfade.spec.digest import REVISION_DIGITS, digest_of
+from crossfade.spec.document_compare import ComparisonDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.model import (
     Ab,
     Arm,
     Canary,
+    Comparison,
     Interleave,
     Metric,
     Probe,
@@ -54,10 +56,26 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         salt=document.salt or document.name,
         segments=tuple(document.segments),
         ranking=Ranking(items=document.ranking.items, id=document.ranking.id) if document.ranking else None,
+        compare=tuple(_comparison(path, one) for path, one in document.compare.items()),
+        dry_run_header=(document.dry_run_header or "").lower(),
         reveal=document.reveal,
         lease=document.lease,
         deadline=document.deadline,
         revision=revision,
+    )
+
+
+def _comparison(path: str, one: ComparisonDocument) -> Comparison:
+    return Comparison(
+        path=path,
+        how=one.how,
+        by=one.by or "",
+        within=one.within,
+        relative=one.relative,
+        absolute=one.absolute,
+        depth=one.depth,
+        id=one.id or "$",
+        mute=one.mute or "",
     )
 
 

@@ -97,6 +97,14 @@ alpha: 5%
 # deadline: 30s                  # how long a request may take in all, the champion's help for a failed one included
 # lease: 10s                     # how long gateways go on when the controller is silent; then the champion serves all
 # ranking: {items: $.items, id: $.id}   # where replies carry a ranked list; needed by an interleave stage
+# dry_run_header: x-dry-run      # marks mirrored copies with the value true, for models that write (none by default)
+
+# How single fields of replies are compared in a shadow (by default numbers with a small tolerance, all else exactly):
+#   as         number (relative: 1%, absolute: 0.5), label, probabilities, ranking (depth: 10, id: $.id), text, tensor,
+#              set (id: $.id) or exact
+#   by, within the measure of distance, such as by: words, and the largest distance that still counts as the same
+#   mute       why differences of this field do not count
+# compare: {$.score: {as: number, relative: 1%}, $.answer: {as: text, by: words, within: 20%}, $.took: {mute: a time}}
 
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later

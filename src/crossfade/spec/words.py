@@ -158,6 +158,8 @@ ROUTE = text(
     most=1000,
 )
 
+HEADER = text("the name of a header, such as x-dry-run", r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", most=100)
+
 # The grammar of crossfade.live.paths, which this room may not import.
 _STEPS = r"(?:\.[\w-]+|\[[0-9]{1,9}\]|\['[^'\x00-\x1f]+'\])"
 JSON_PATH = text("a JSON path such as $.items or $.outputs[0].data", rf"\${_STEPS}*", most=500)

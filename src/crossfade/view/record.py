@@ -48,8 +48,9 @@ class ArmCounts:
     """What one arm has done since the rollout started."""
 
     requests: int = 0
-    """Requests assigned to it (for a hidden arm: copies it answered)."""
-    failures: int = 0
+    """Requests assigned to it (for a hidden arm: copies that were compared)."""
+    failures: int | None = 0
+    """How many of them it failed; None where that was not counted."""
     fallbacks: int = 0
     """Requests assigned to it that another arm had to answer."""
     share: float | None = None
@@ -65,6 +66,12 @@ class Progress:
     """Mirrored requests compared in this stage."""
     dropped: int | None = None
     """Shadow copies not sent or not compared."""
+    dropped_share: float | None = None
+    """Their share (0–1) of all copies; None before there was any."""
+    dropped_why: Mapping[str, int] | None = None
+    """How many of them for which reason."""
+    excluded: Mapping[str, int] | None = None
+    """Interleaved lists that are not evidence, per reason."""
     missing_units: int | None = None
     """Requests that named no unit: served by the champion, never analysed."""
     orphans: int | None = None

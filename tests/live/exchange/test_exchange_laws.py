@@ -143,7 +143,14 @@ def _events(runner: Runner, at: float, draw: st.DataObject) -> Event:
             return Failed(at, number, "dropped")
         case "failed":
             del runner.calls[number]
-            return Failed(at, number, draw.draw(st.sampled_from(["refused", "exhausted", "broken", "timeout"])))
+            kinds = [
+                "refused",
+                "exhausted",
+                "broken",
+                "timeout",
+                *(["flood", "large", "shutdown"] if call.hidden else []),
+            ]
+            return Failed(at, number, draw.draw(st.sampled_from(kinds)))
         case "late":
             assert call.due is not None
             at, call.due = max(at, call.due), None

@@ -10,20 +10,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossfade.live.interleave import METHODS, coin, credit, merge
+from crossfade import interleave
+from crossfade.live.interleave import METHODS, credit, merge
 
-VECTORS = json.loads((Path(__file__).parents[2] / "golden" / "interleave.json").read_text(encoding="utf-8"))["vectors"]
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "interleave.json").read_text(encoding="utf-8"))
+VECTORS, PAGES = GOLDEN["vectors"], GOLDEN["pages"]
 items = st.lists(st.sampled_from("abcdefgh"), max_size=8)
+keys = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
 
 @pytest.mark.parametrize("number", range(len(VECTORS)))
 def test_golden(number):
     vector = VECTORS[number]
-    merged = merge("team-draft", vector["champion"], vector["challenger"], key=vector["key"], length=vector["length"])
+    merged = merge(
+        vector["method"], vector["champion"], vector["challenger"], key=vector["key"], length=vector["length"]
+    )
     assert list(merged.items) == vector["items"]
     assert list(merged.owners) == vector["owners"]
     assert [list(place) for place in merged.from_] == vector["from"]
     assert merged.same == vector["same"]
+    assert merged.credits == pytest.approx(tuple(vector["credits"]), abs=1e-9)
+
+
+@pytest.mark.parametrize("number", range(len(PAGES)))
+def test_golden_pages(number):
+    page = PAGES[number]
+    shown = interleave(*page["rankings"], method=page["method"], seed=page["seed"], length=page["length"])
+    assert list(shown.items) == page["items"]
+    assert list(shown.owners) == page["owners"]
+
+
+def test_every_method_has_golden_vectors():
+    assert {vector["method"] for vector in VECTORS} == set(METHODS)
 
 
 def test_the_published_example_comes_out_in_quarters():
@@ -34,19 +52,13 @@ def test_the_published_example_comes_out_in_quarters():
     assert all(abs(times - count / 4) < 137 for times in seen.values()), seen
 
 
-def test_coins_are_fair_and_independent_of_each_other():
-    count = 4000
-    pairs = Counter((coin(f"k{n}", 0), coin(f"k{n}", 1)) for n in range(count))
-    assert len(pairs) == 4
-    assert all(abs(times - count / 4) < 137 for times in pairs.values()), pairs
+@pytest.mark.parametrize("method", METHODS)
+@given(champion=items, challenger=items, key=keys)
+def test_the_same_key_shows_the_same_list(method, champion, challenger, key):
+    assert merge(method, champion, challenger, key=key) == merge(method, champion, challenger, key=key)
 
 
-@given(items, items, st.text(st.characters(exclude_categories=("Cs",)), max_size=20))
-def test_the_same_key_shows_the_same_list(champion, challenger, key):
-    assert merge("team-draft", champion, challenger, key=key) == merge("team-draft", champion, challenger, key=key)
-
-
-@pytest.mark.parametrize("method", ["", "teamdraft", "balanced"])
+@pytest.mark.parametrize("method", ["", "teamdraft", "optimized"])
 def test_an_unknown_method_is_refused_with_the_known_ones(method):
     with pytest.raises(ValueError, match="team-draft"):
         merge(method, ["a"], ["b"], key="k")

@@ -26,8 +26,9 @@ from crossfade.judge.infer.preference import PREFERENCE, infer_preference
 from crossfade.judge.infer.quantiles import infer_quantile
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.rates import infer_rate
+from crossfade.judge.infer.ratios import infer_ratio
 from crossfade.judge.infer.verdict import Numbers, unmeasured_line
-from crossfade.judge.moments import MeanMoments, Moments, PairedMoments, QuantileMoments, RateMoments
+from crossfade.judge.moments import MeanMoments, Moments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
 from crossfade.spec.model import Margin, Metric
 
 __all__ = ["PREFERENCE", "answer", "infer", "unmeasured"]
@@ -74,6 +75,8 @@ def answer(question: Question, moments: Moments) -> Evidence:
             return infer_rate(question, moments)
         case MeanMoments():
             return infer_mean(question, moments)
+        case RatioMoments():
+            return infer_ratio(question, moments)
         case QuantileMoments():
             return infer_quantile(question, moments)
         case PairedMoments() if question.stage == "interleave":

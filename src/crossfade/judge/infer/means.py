@@ -1,113 +1,118 @@
-"""Means: the asymptotic confidence sequence on units, with the score variance, stratified over steps."""
+"""Means: values summed per unit, plain or adjusted for a covariate that the arm cannot have affected (CUPED)."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer.boundary import one_sided_log_e, radius
+from crossfade.judge.infer.contrast import MINIMUM_UNITS, Strata, compare
 from crossfade.judge.infer.question import Question
-from crossfade.judge.infer.verdict import Numbers, ends_alpha, line
-from crossfade.judge.moments import MeanMoments
+from crossfade.judge.infer.verdict import Numbers
+from crossfade.judge.moments import Floats, MeanMoments
 
-MINIMUM_UNITS = 100
-"""Units the smaller arm needs: the method is asymptotic, so it does not speak before."""
+__all__ = ["ASSUMPTIONS", "MINIMUM_UNITS", "infer_mean"]
 
 ASSUMPTIONS = (
     "asymptotic confidence sequence over units: units independent, variance finite",
     "difference within each step, steps weighted by their units",
 )
 
+ADJUSTED = "adjusted for a covariate that the arm cannot have affected; its slope is estimated over both arms together"
+
 
 def infer_mean(question: Question, moments: MeanMoments) -> Evidence:
     """Evidence on the difference of two means."""
-    units = {question.baseline: int(moments.n_a.sum()), question.arm: int(moments.n_b.sum())}
-    refuse = _refusal(question, units, moments.immature)
-    if refuse:
-        return line(question, Numbers(units=units, refuse=refuse, immature=moments.immature, assumptions=ASSUMPTIONS))
-    slope_harm, offset_harm = question.boundary(True)
-    slope_safe, offset_safe = question.boundary(False)
-    sign = question.harm_sign
-    shown = _Contrast(moments, slope_safe)
-    harm = _Contrast(moments, slope_harm)
-    if shown.spread == 0.0:
-        refuse = f"{question.metric.name} has the same value for every unit, so nothing says how it varies"
-        return line(question, Numbers(units=units, refuse=refuse, immature=moments.immature, assumptions=ASSUMPTIONS))
-    if question.relative and shown.value_a <= 0.0:
-        # Below zero a share of the value points the other way: an equal challenger would be called worse.
-        of = f"{question.baseline}'s {question.metric.name}"
-        refuse = f"{question.metric.name} has no scale for a margin of a share while {of} is not above zero"
-        return line(question, Numbers(units=units, refuse=refuse, immature=moments.immature, assumptions=ASSUMPTIONS))
-    alpha_lower, alpha_upper = ends_alpha(question)
-    values = {question.baseline: shown.value_a, question.arm: shown.value_b}
-    below, above = shown.reach(alpha_lower), shown.reach(alpha_upper)
-    # The interval is that of B − slope·A, moved by (slope − 1)·A: then it meets the limit exactly when the test does.
-    return line(
-        question,
-        Numbers(
-            units=units,
-            log_harm=harm.log_e(offset_harm, sign, question.alpha_harm),
-            log_safe=shown.log_e(offset_safe, -sign, question.alpha_safe),
-            estimate=shown.value_b - shown.value_a,
-            lower=None if below is None else shown.value_b - shown.value_a - below,
-            upper=None if above is None else shown.value_b - shown.value_a + above,
-            limit=question.limit_as_difference(shown.value_a),
-            values=values,
-            immature=moments.immature,
-            assumptions=ASSUMPTIONS,
-        ),
+    covariate = _covariate(moments)
+    numbers = Numbers(
+        units={question.baseline: int(moments.n_a.sum()), question.arm: int(moments.n_b.sum())},
+        immature=moments.immature,
+        assumptions=ASSUMPTIONS if covariate is None else (*ASSUMPTIONS, ADJUSTED),
+        reason="" if covariate is None else covariate.told,
+    )
+    return compare(question, lambda: _strata(moments, covariate), numbers)
+
+
+def _strata(moments: MeanMoments, covariate: _Covariate | None) -> Strata:
+    use = (moments.n_a > 0) & (moments.n_b > 0)
+    n_a, n_b = moments.n_a[use].astype(np.float64), moments.n_b[use].astype(np.float64)
+    value_a, value_b = moments.sum_a[use] / n_a, moments.sum_b[use] / n_b
+    within_a = moments.squares_a[use] - n_a * value_a**2
+    within_b = moments.squares_b[use] - n_b * value_b**2
+    if covariate is not None:
+        value_a, within_a = covariate.adjusted(value_a, within_a, covariate.a)
+        value_b, within_b = covariate.adjusted(value_b, within_b, covariate.b)
+    return Strata(
+        n_a=n_a,
+        n_b=n_b,
+        value_a=value_a,
+        value_b=value_b,
+        within_a=np.maximum(within_a, 0.0),
+        within_b=np.maximum(within_b, 0.0),
+        weight=n_a * n_b / (n_a + n_b),
     )
 
 
-class _Contrast:
-    """The difference B − slope·A, combined over steps, with its score variance.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """One arm's covariate, step by step: mean, and the sums of squares and products of deviations within the arm."""
 
-    Steps are weighted by n_a n_b / n, counts alone; the variance of a step pools both arms, for a small arm's own
-    variance is what makes the textbook interval fail at unequal shares.
-    """
-
-    def __init__(self, moments: MeanMoments, slope: float) -> None:
-        use = (moments.n_a > 0) & (moments.n_b > 0)
-        n_a, n_b = moments.n_a[use].astype(np.float64), moments.n_b[use].astype(np.float64)
-        mean_a, mean_b = moments.sum_a[use] / n_a, moments.sum_b[use] / n_b
-        within = (moments.squares_a[use] - n_a * mean_a**2) + (moments.squares_b[use] - n_b * mean_b**2)
-        n = n_a + n_b
-        weight = n_a * n_b / n
-        total = weight.sum()
-        self.information = float(total)
-        self.value_a = float((weight * mean_a).sum() / total)
-        self.value_b = float((weight * mean_b).sum() / total)
-        self.slope = slope
-        # With both arms at one variance, var(B − slope·A) = variance·(1/n_b + slope²/n_a).
-        inflated = (n_a + slope * slope * n_b) / n
-        variance = np.maximum(within, 0.0) / np.maximum(n - 2.0, 1.0)
-        self.spread = float(math.sqrt((weight * variance * inflated).sum() / total))
-        self._share = float((weight * (n_a / n) * (n_b / n)).sum() / total)
-
-    @property
-    def effective(self) -> float:
-        """Units of one sample that would tell as much: 4 n_a n_b / n."""
-        return 4.0 * self.information
-
-    def log_e(self, offset: float, sign: int, alpha: float) -> float:
-        """Log e-value against `B ≤ slope·A + offset` (sign +1) or `≥` (−1), with the variance under that null."""
-        away = self.value_b - self.slope * self.value_a - offset
-        score = math.sqrt(self.spread**2 + self._share * away * away)
-        return one_sided_log_e(sign * away * math.sqrt(self.information) / score, self.effective, alpha)
-
-    def reach(self, alpha: float) -> float | None:
-        """How far from the estimate the test stops rejecting; None while no distance would be rejected."""
-        z = radius(self.effective, alpha, two_sided=False) * math.sqrt(self.effective)
-        left = self.information - z * z * self._share
-        return z * self.spread / math.sqrt(left) if left > 0.0 else None
+    mean: Floats
+    squares: Floats
+    products: Floats
 
 
-def _refusal(question: Question, units: dict[str, int], immature: int) -> str:
-    arm, fewest = min(units.items(), key=lambda item: item[1])
-    if fewest >= MINIMUM_UNITS:
-        return ""
-    waiting = f"; {immature} more wait for their window to close" if immature else ""
-    count = "no unit" if fewest == 0 else f"{fewest} units"
-    return f"{question.metric.name} has {count} from {arm}, needs {MINIMUM_UNITS}{waiting}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Covariate:
+    """The covariate of both arms and the slope of the value on it."""
+
+    a: _Side
+    b: _Side
+    centre: Floats
+    """Mean over both arms, per step."""
+    slope: float
+    told: str
+
+    def adjusted(self, value: Floats, within: Floats, side: _Side) -> tuple[Floats, Floats]:
+        """An arm's value and sum of squares with what the covariate explains taken away."""
+        left = within - 2.0 * self.slope * side.products + self.slope**2 * side.squares
+        return value - self.slope * (side.mean - self.centre), left
+
+
+def _covariate(moments: MeanMoments) -> _Covariate | None:
+    if (
+        moments.cov_sum_a is None
+        or moments.cov_squares_a is None
+        or moments.cov_products_a is None
+        or moments.cov_sum_b is None
+        or moments.cov_squares_b is None
+        or moments.cov_products_b is None
+    ):
+        return None
+    use = (moments.n_a > 0) & (moments.n_b > 0)
+    n_a, n_b = moments.n_a[use].astype(np.float64), moments.n_b[use].astype(np.float64)
+    sum_a, sum_b = moments.sum_a[use], moments.sum_b[use]
+    x_a, x_b = moments.cov_sum_a[use], moments.cov_sum_b[use]
+    xx_a, xx_b = moments.cov_squares_a[use], moments.cov_squares_b[use]
+    xy_a, xy_b = moments.cov_products_a[use], moments.cov_products_b[use]
+    n, x = n_a + n_b, x_a + x_b
+    # Deviations from the mean of both arms: the slope must not be able to choose an arm.
+    squares = float((xx_a + xx_b - x * x / n).sum())
+    products = float((xy_a + xy_b - x * (sum_a + sum_b) / n).sum())
+    values = float((moments.squares_a[use] + moments.squares_b[use] - (sum_a + sum_b) ** 2 / n).sum())
+    constant = squares <= 1e-12 * float((xx_a + xx_b).sum())
+    slope = 0.0 if constant else products / squares
+    return _Covariate(
+        a=_Side(mean=x_a / n_a, squares=xx_a - x_a * x_a / n_a, products=xy_a - x_a * sum_a / n_a),
+        b=_Side(mean=x_b / n_b, squares=xx_b - x_b * x_b / n_b, products=xy_b - x_b * sum_b / n_b),
+        centre=x / n,
+        slope=slope,
+        told=_told(constant, slope * products / values if values > 0.0 else 0.0),
+    )
+
+
+def _told(constant: bool, explained: float) -> str:
+    if constant:
+        return "not adjusted: the covariate has the same value for every unit"
+    return f"adjusted for its covariate, which explains {100.0 * min(max(explained, 0.0), 1.0):.0f} % of the variance"

@@ -11,7 +11,8 @@ from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.question import Question
 from crossfade.judge.moments import Floats
 
-_LARGEST_LOG = 690.0
+LARGEST_LOG = 690.0
+"""Log e-values are capped here, before a float overflows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ def unmeasured_line(question: Question, reason: str, numbers: Numbers | None = N
 
 def e_value(log_e: float | None) -> float | None:
     """The e-value itself, capped where a float would overflow."""
-    return None if log_e is None else float(np.exp(min(log_e, _LARGEST_LOG)))
+    return None if log_e is None else float(np.exp(min(log_e, LARGEST_LOG)))
 
 
 def ends_alpha(question: Question) -> tuple[float, float]:

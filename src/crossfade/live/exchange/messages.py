@@ -64,7 +64,8 @@ class Failed(_Record, frozen=True):
     call: int
     kind: str
     """`refused` (no connection), `timeout` (none in time), `broken` (cut or not HTTP), `dropped` (never sent),
-    `exhausted` (this machine had no connection to give: our fault, never an arm's)."""
+    `exhausted` (this machine had no connection to give: our fault, never an arm's), and of copies alone `large`,
+    `flood` and `shutdown` (ended by us: reading them would cost users time, or this gateway ends)."""
 
 
 class Late(_Record, frozen=True):

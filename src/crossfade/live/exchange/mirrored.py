@@ -37,6 +37,17 @@ AGAIN = 1
 """The champion's second answer, asked for to learn its own noise."""
 FIRST_CHALLENGER = 2
 
+LARGE = "large"
+"""A reply too long to be compared."""
+
+FLOOD = "flood"
+"""A copy cut off because copies' replies came faster than they may be read. Cut by us, so no failure of the arm."""
+
+SHUTDOWN = "shutdown"
+"""A copy that we ended because this gateway ends. No failure of the arm either."""
+
+_UNREAD = frozenset((LARGE, FLOOD, SHUTDOWN, EXHAUSTED))
+
 
 class Mirrored:
     """`served` looks after the user and never hears of the copies; this class listens in and pairs the answers."""
@@ -125,8 +136,8 @@ class Mirrored:
                 copy.end(event.at, event.kind)
                 if event.kind == "dropped":
                     return self._lost_copy(event.call, "")
-                if event.kind == EXHAUSTED:
-                    return self._lost_copy(event.call, EXHAUSTED)
+                if event.kind in _UNREAD:
+                    return self._lost_copy(event.call, event.kind)
                 return self._pair()
             case Late():
                 copy.end(event.at, "timeout")

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import xxhash
-
+from crossfade.live.interleave.balanced import balance
+from crossfade.live.interleave.chance import coin, coins, uniforms
 from crossfade.live.interleave.merged import CHALLENGER, CHAMPION, NOBODY, Merged, credit
+from crossfade.live.interleave.probabilistic import draw
 from crossfade.live.interleave.team_draft import draft
 
 __all__ = ["CHALLENGER", "CHAMPION", "METHODS", "NOBODY", "Merged", "coin", "credit", "merge"]
 
-METHODS = ("team-draft",)
-"""Names that `merge` knows, as specs write them."""
 
-_HALF = 1 << 63
+def _team_draft(a: Sequence[str], b: Sequence[str], key: str, length: int | None) -> Merged:
+    return draft(a, b, coin=coins(key), length=length)
 
 
-def coin(key: str, round: int) -> bool:
-    """A fair coin that falls the same way for the same key and round: `xxh3_64(key:round) < 2^63`."""
-    return xxhash.xxh3_64_intdigest(f"{key}:{round}".encode()) < _HALF
+def _balanced(a: Sequence[str], b: Sequence[str], key: str, length: int | None) -> Merged:
+    return balance(a, b, champion_leads=coin(key, 0), length=length)
+
+
+def _probabilistic(a: Sequence[str], b: Sequence[str], key: str, length: int | None) -> Merged:
+    return draw(a, b, coin=coins(key), uniform=uniforms(key), length=length)
+
+
+_BY_NAME: dict[str, Callable[[Sequence[str], Sequence[str], str, int | None], Merged]] = {
+    "team-draft": _team_draft,
+    "balanced": _balanced,
+    "probabilistic": _probabilistic,
+}
+
+METHODS = tuple(_BY_NAME)
+"""Names that `merge` knows. `optimized` needs a solver besides, and several challengers another record: see
+`optimized` and `multileave`."""
 
 
 def merge(
@@ -29,7 +43,7 @@ def merge(
 
     Golden vectors: tests/golden/interleave.json. Raises ValueError for a method that is not in METHODS.
     """
-    if method != "team-draft":
+    merging = _BY_NAME.get(method)
+    if merging is None:
         raise ValueError(f"interleaving method {method!r} is not known; allowed: {', '.join(METHODS)}")
-    digest, prefix = xxhash.xxh3_64_intdigest, f"{key}:"
-    return draft(champion, challenger, coin=lambda number: digest(f"{prefix}{number}".encode()) < _HALF, length=length)
+    return merging(champion, challenger, key, length)

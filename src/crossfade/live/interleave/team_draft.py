@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from crossfade.live.interleave.merged import CHALLENGER, CHAMPION, NOBODY, Merged
+from crossfade.live.interleave.merged import CHALLENGER, CHAMPION, NOBODY, Merged, places, rest, shown
 
 
 def draft(
@@ -19,33 +19,27 @@ def draft(
     other order of the round could not have made is uncredited too. So, whatever the lists, each slot is as likely to
     be one captain's as the other's, and clicks that do not look at the items favour neither.
     """
-    ours, theirs = _places(champion), _places(challenger)
+    ours, theirs = places(champion, CHAMPION), places(challenger, CHALLENGER)
     if length is None:
         length = max(len(ours), len(theirs))
-    a, b = list(ours), list(theirs)
-    items, owners = _rounds(a, b, coin, length)
+    items, owners = _rounds(list(ours), list(theirs), coin, length)
     if len(items) < length:
-        taken = set(items)
-        items += [item for item in a if item not in taken] or [item for item in b if item not in taken]
+        items += rest(items, ours, theirs)
         owners += [NOBODY] * (len(items) - len(owners))
     del items[length:], owners[length:]
-    return Merged(
-        items=tuple(items),
-        owners=tuple(owners),
-        from_=tuple([(CHAMPION, ours[item]) if item in ours else (CHALLENGER, theirs[item]) for item in items]),
-        same=a[:length] == b[:length],
-    )
+    return shown(items, owners, ours, theirs, length)
 
 
 def _rounds(a: list[str], b: list[str], coin: Callable[[int], bool], length: int) -> tuple[list[str], list[str]]:
     """The credited slots and their owners: at least `length` of them, or as many as both captains can fill fairly."""
     items: list[str] = []
-    firsts: list[bool] = []
+    owners: list[str] = []
     taken: set[str | None] = set()
     push, take = items.append, taken.add
     # None ends each list; it is never taken, so the search for the next free item stops there.
     ours, theirs = iter([*a, None]), iter([*b, None])
     one, other = next(ours), next(theirs)
+    round = 0
     while len(items) < length:
         while one in taken:
             one = next(ours)
@@ -53,8 +47,9 @@ def _rounds(a: list[str], b: list[str], coin: Callable[[int], bool], length: int
             other = next(theirs)
         if one is None or other is None:
             break
-        first = coin(len(firsts))
-        firsts.append(first)
+        first = coin(round)
+        round += 1
+        owners += _CHAMPION_FIRST if first else _CHALLENGER_FIRST
         if one == other:
             push(one)
             take(one)
@@ -72,7 +67,6 @@ def _rounds(a: list[str], b: list[str], coin: Callable[[int], bool], length: int
             items += (one, other) if first else (other, one)
             take(one)
             take(other)
-    owners = [owner for first in firsts for owner in (_CHAMPION_FIRST if first else _CHALLENGER_FIRST)]
     return items, owners[: len(items)]
 
 
@@ -80,11 +74,24 @@ _CHAMPION_FIRST = (CHAMPION, CHALLENGER)
 _CHALLENGER_FIRST = (CHALLENGER, CHAMPION)
 
 
-def _places(ranking: Sequence[str]) -> dict[str, int]:
-    """Each id with the index of its first appearance, in order."""
-    places = dict(zip(ranking, range(len(ranking)), strict=True))
-    if len(places) < len(ranking):
-        places.clear()
-        for index, item in enumerate(ranking):
-            places.setdefault(item, index)
-    return places
+def unshared(
+    items: Sequence[str], owners: Sequence[str], champion: Sequence[str], challenger: Sequence[str]
+) -> list[str]:
+    """The owners, with nobody for each first pick of a round that either captain would have made.
+
+    Both rankers wanted that item there, so a click on it says nothing about either; whose it became was the coin's
+    doing. Its slot is nobody's under both sides of that coin, which keeps every slot fair.
+    """
+    ours, theirs = list(dict.fromkeys(champion)), list(dict.fromkeys(challenger))
+    kept = list(owners)
+    taken: set[str] = set()
+    i = j = 0
+    for slot in range(0, len(items), 2):
+        while i < len(ours) and ours[i] in taken:
+            i += 1
+        while j < len(theirs) and theirs[j] in taken:
+            j += 1
+        if i < len(ours) and j < len(theirs) and ours[i] == theirs[j]:
+            kept[slot] = NOBODY
+        taken.update(items[slot : slot + 2])
+    return kept

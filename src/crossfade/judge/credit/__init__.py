@@ -1,0 +1,1 @@
+"""What clicks on interleaved lists may count for: the numerics of credit."""

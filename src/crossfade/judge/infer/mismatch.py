@@ -1,0 +1,132 @@
+"""Sample-ratio mismatch: whether units arrive in the shares that were planned, readable at every look.
+
+The bet is a Dirichlet around the planned shares (Lindon and Malek, *Anytime-valid inference for multinomial count
+data*, 2022). Where the plan changes over time, each stretch of one plan is bet on anew with the wealth of those
+before it: the product of tests that are fair given the past is fair.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from crossfade.judge.evidence import Verdict
+from crossfade.judge.infer.verdict import LARGEST_LOG, e_value
+from crossfade.judge.moments import Floats, RateMoments
+
+CONCENTRATION = 3000.0
+"""Strength of the Dirichlet around the plan: tuned to shares that are off by about a point in a hundred."""
+
+MINIMUM_UNITS = 100
+"""Units needed before no mismatch is said to be no mismatch."""
+
+ASSUMPTIONS = (
+    "each unit counts once and is assigned independently of the others",
+    "Dirichlet bet around the planned shares; valid at every look, and over a changing plan as a product of its parts",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Units by arm while one plan was in force. `planned` sums to one."""
+
+    planned: Mapping[str, float]
+    units: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRatio:
+    """What the counts of units say about the plan. `harmful`: they do not fit it, so no comparison is to be trusted."""
+
+    e_value: float | None
+    p_value: float | None
+    verdict: Verdict
+    reason: str
+    alpha: float
+    units: Mapping[str, int]
+    expected: Mapping[str, float]
+    """Units that the plan would have given each arm."""
+    assumptions: tuple[str, ...] = ASSUMPTIONS
+
+
+def log_e(units: Sequence[int] | Floats, planned: Sequence[float] | Floats, strength: float = CONCENTRATION) -> float:
+    """Log e-value of counts against planned shares; one unit where none is planned is evidence without limit."""
+    n, theta = np.asarray(units, dtype=np.float64), np.asarray(planned, dtype=np.float64)
+    unplanned = theta <= 0.0
+    if (n[unplanned] > 0).any():
+        return math.inf
+    n, theta = n[~unplanned], theta[~unplanned]
+    prior = strength * theta
+    grown = gammaln(prior + n) - gammaln(prior)
+    return float(grown.sum() - gammaln(strength + n.sum()) + gammaln(strength) - (n * np.log(theta)).sum())
+
+
+def stretches(moments: RateMoments, baseline: str, arm: str) -> tuple[Stretch, ...]:
+    """Units of one pair of arms, gathered by the assignment probability they came under."""
+    shares, group = np.unique(np.round(moments.share, 12), return_inverse=True)
+    n_a = np.bincount(group, weights=moments.n_a, minlength=len(shares))
+    n_b = np.bincount(group, weights=moments.n_b, minlength=len(shares))
+    return tuple(
+        Stretch(planned={baseline: 1.0 - share, arm: share}, units={baseline: round(a), arm: round(b)})
+        for share, a, b in zip(shares.tolist(), n_a.tolist(), n_b.tolist(), strict=True)
+    )
+
+
+def sample_ratio(
+    parts: Sequence[Stretch], *, alpha: float, strength: float = CONCENTRATION, before: float | None = None
+) -> SampleRatio:
+    """Whether units by arm fit the plan; `before` is the largest log e-value of earlier looks.
+
+    A mismatch once proven stays proven: the p-value is that of the largest evidence so far.
+    """
+    arms = list(dict.fromkeys(arm for stretch in parts for arm in (*stretch.planned, *stretch.units)))
+    units = {arm: sum(stretch.units.get(arm, 0) for stretch in parts) for arm in arms}
+    expected = {
+        arm: sum(stretch.planned.get(arm, 0.0) * sum(stretch.units.values()) for stretch in parts) for arm in arms
+    }
+    total = sum(units.values())
+    if total == 0:
+        return SampleRatio(
+            e_value=None,
+            p_value=None,
+            verdict=Verdict.UNMEASURED,
+            reason="no unit has been exposed",
+            alpha=alpha,
+            units=units,
+            expected=expected,
+        )
+    found = sum(
+        log_e([s.units.get(arm, 0) for arm in arms], [s.planned.get(arm, 0.0) for arm in arms], strength) for s in parts
+    )
+    most = max(found, before if before is not None else -math.inf)
+    proven = most >= -math.log(alpha)
+    if proven:
+        verdict, reason = Verdict.HARMFUL, _told(units, expected)
+    elif total < MINIMUM_UNITS:
+        verdict, reason = Verdict.UNMEASURED, f"{total} units cannot show a mismatch, needs {MINIMUM_UNITS}"
+    else:
+        verdict, reason = Verdict.UNDECIDED, f"no mismatch found among {total:,} units"
+    return SampleRatio(
+        e_value=e_value(found),
+        p_value=math.exp(-min(max(most, 0.0), LARGEST_LOG)),
+        verdict=verdict,
+        reason=reason,
+        alpha=alpha,
+        units=units,
+        expected=expected,
+    )
+
+
+def _told(units: Mapping[str, int], expected: Mapping[str, float]) -> str:
+    extra = [arm for arm in units if units[arm] and not expected[arm]]
+    if extra:
+        return f"the units do not fit the plan: {extra[0]} has {units[extra[0]]:,} and was given no share"
+    lost = min(units, key=lambda arm: (units[arm] - expected[arm]) / math.sqrt(max(expected[arm], 1.0)))
+    return (
+        f"the units do not fit the plan: {lost} has {units[lost]:,} where {expected[lost]:,.0f} were due; "
+        "find out who is lost before trusting any comparison"
+    )

@@ -1,0 +1,132 @@
+"""What keeps the lake from growing for ever: old facts deleted, files and log entries that nobody needs removed.
+
+A version that somebody names, such as the ledger, stays readable: its data files, and of the log the checkpoint before
+it with what follows up to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Collection, Iterable, Mapping
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, WriterProperties
+from deltalake.exceptions import DeltaError
+
+from crossfade.rim.lake_place import Entry, LakeError, Place
+
+log = logging.getLogger("crossfade.lake")
+
+HALF_A_YEAR = 184 * 86_400.0
+"""Seconds for which facts are kept at least where nothing else is said: six months, counted generously."""
+
+TIMES: Mapping[str, str] = {
+    "exposed": "at",
+    "compared": "at",
+    "shown": "at",
+    "outcome": "received_at",
+    "dropped": "at",
+    "fault": "at",
+}
+"""By which time facts of a kind grow old. A lease is its worker's last word for as long as the worker is silent."""
+
+_HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+
+_ENTRY = re.compile(r"_delta_log/(\d{20})(\.json|\.checkpoint.*\.parquet)$")
+
+
+def predicate(kind: str, before: float, needed: Mapping[str, float]) -> str:
+    """Which facts may go: those older than `before` that no needed rollout (by name, with its beginning) could ask for.
+
+    An outcome that names a decision does not say whose it is, so the oldest beginning protects all of those.
+    """
+    at = TIMES[kind]
+    oldest = min([before, *needed.values()])
+    others = [f"rollout <> '{_quoted(name)}'" for name in sorted(needed)]
+    if kind in ("outcome", "fault"):
+        own = " AND ".join([f"{at} < {before!r}", "rollout <> ''", *others])
+        return f"({own}) OR ({at} < {oldest!r} AND rollout = '')"
+    return " AND ".join([f"{at} < {before!r}", *others])
+
+
+def retire(table: DeltaTable, kind: str, before: float, needed: Mapping[str, float], writer: WriterProperties) -> int:
+    """Delete the facts that `predicate` names; how many. The table's own log records it. Raises LakeError."""
+    at = TIMES[kind]
+    oldest = _oldest(table, at)
+    if oldest is None or oldest >= before:
+        return 0
+    where = predicate(kind, before, needed)
+    try:
+        result = table.delete(
+            where,
+            writer_properties=writer,
+            commit_properties=CommitProperties(custom_metadata={"crossfade": "retention"}),
+            post_commithook_properties=_HOOKS,
+        )
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"cannot delete old facts from {table.table_uri}: {error}") from error
+    count = int(result["num_deleted_rows"] or 0)
+    if count:
+        log.info("deleted %d facts of kind %s from before %.0f, as the retention asks", count, kind, before)
+    return count
+
+
+def vacuum(table: DeltaTable, keep_hours: float, versions: Iterable[int]) -> int:
+    """Delete files that neither a recent version nor one of `versions` needs; how many. Raises LakeError."""
+    try:
+        return len(
+            table.vacuum(
+                retention_hours=int(keep_hours),
+                dry_run=False,
+                enforce_retention_duration=False,
+                keep_versions=sorted(set(versions)) or None,
+                post_commithook_properties=_HOOKS,
+            )
+        )
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"cannot remove old files of {table.table_uri}: {error}") from error
+
+
+def prune_log(place: Place, kind: str, keep_hours: float, versions: Collection[int]) -> int:
+    """Remove log entries that no reader of a recent version or of one of `versions` needs; how many."""
+    entries: dict[int, list[Entry]] = {}
+    checkpoints: set[int] = set()
+    for entry in place.log(kind):
+        found = _ENTRY.search(entry.name)
+        if found is not None:
+            version = int(found[1])
+            entries.setdefault(version, []).append(entry)
+            if found[2] != ".json":
+                checkpoints.add(version)
+    too_young = time.time() - keep_hours * 3600.0
+    # What is older than the last checkpoint that is itself old enough serves nobody but those who name a version.
+    settled = [v for v in checkpoints if max(entry.at for entry in entries[v]) < too_young]
+    if not settled:
+        return 0
+    horizon = max(settled)
+    needed: set[int] = set()
+    for version in versions:
+        base = max((v for v in checkpoints if v <= version), default=0)
+        needed.update(range(base, version + 1))
+    doomed = [entry for v, found in entries.items() if v < horizon and v not in needed for entry in found]
+    for entry in doomed:
+        place.remove(kind, entry.name)
+    return len(doomed)
+
+
+def _oldest(table: DeltaTable, column: str) -> float | None:
+    """The least time in a table, by what its files say of themselves; -inf when one does not say."""
+    actions = table.get_add_actions(flatten=True)
+    if not actions.num_rows:
+        return None
+    name = f"min.{column}"
+    if name not in actions.schema.names:
+        return float("-inf")
+    least: list[float | None] = pa.table(actions).column(name).to_pylist()
+    return min(float("-inf") if value is None else float(value) for value in least)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,93 @@
+"""What must hold between the keys of one field's comparison; part of `spec.check`."""
+
+from __future__ import annotations
+
+import re
+
+from crossfade.spec.document import Document
+from crossfade.spec.document_compare import MEASURES, ComparisonDocument
+from crossfade.spec.model import Comparator, Field, From
+from crossfade.spec.partial import known
+from crossfade.spec.problems import listed
+from crossfade.spec.source import shown
+
+_BELONGS: dict[str, tuple[Comparator, ...]] = {
+    "by": tuple(MEASURES),
+    "within": (
+        Comparator.PROBABILITIES,
+        Comparator.RANKING,
+        Comparator.TEXT,
+        Comparator.TENSOR,
+        Comparator.SET,
+    ),
+    "relative": (Comparator.NUMBER,),
+    "absolute": (Comparator.NUMBER,),
+    "depth": (Comparator.RANKING,),
+    "id": (Comparator.RANKING, Comparator.SET),
+}
+"""Each key that only some comparators know."""
+
+# `$` and steps with `[*]` for elements of a list, or the bare name of a tensor.
+_STEPS = r"(?:\.[\w-]+|\[[0-9]{1,9}\]|\[\*\]|\['[^'\x00-\x1f]+'\])"
+FIELD = re.compile(rf"\${_STEPS}*|[^$\x00-\x20\x7f][^\x00-\x1f\x7f]{{0,200}}")
+
+
+_OURS = frozenset(("host", "connection", "content-length", "content-type", "content-encoding", "transfer-encoding"))
+"""Headers that say how a request is to be read."""
+
+
+def check_dry_run(document: Document) -> None:
+    """Report a header for mirrored copies that would change what the request is."""
+    header = document.dry_run_header
+    if not isinstance(header, str):
+        return
+    units = [
+        field
+        for field in (document.unit, *(document.segments if known(document.segments) else ()))
+        if isinstance(field, Field)
+    ]
+    taken = {field.name for field in units if field.source is From.HEADER}
+    if header.lower() in _OURS or header.lower() in taken:
+        document.at("dry_run_header").report(
+            f"found {shown(header)}, which already means something else; expected one such as x-dry-run",
+            allowed="a header that requests do not carry, such as x-dry-run",
+        )
+
+
+def check_compare(document: Document) -> None:
+    """Report every problem in the comparisons to the nodes of `document`."""
+    if not known(document.compare):
+        return
+    for path, comparison in document.compare.items():
+        if FIELD.fullmatch(path) is None:
+            document.at("compare").value[path].report_key(
+                f"found the field {shown(path)}; expected a path such as $.label or $.items[*].score, "
+                "or the name of an output",
+                allowed="$ followed by .name, [0], [*] or ['any name'], or the name of an output",
+            )
+        if known(comparison):
+            _comparison(comparison)
+
+
+def _comparison(comparison: ComparisonDocument) -> None:
+    how = comparison.how
+    if how is None:
+        if not comparison.wrote("mute") or any(comparison.wrote(key) for key in _BELONGS):
+            comparison.place.report_missing(
+                "as",
+                "the key 'as' is missing: what the field holds, such as as: number "
+                "(or only `mute: why` where its differences do not count)",
+            )
+        return
+    if not known(how):
+        return
+    for key, fitting in _BELONGS.items():
+        if comparison.wrote(key) and how not in fitting:
+            comparison.at(key).report_key(
+                f"'{key}' belongs to as: {listed([str(one) for one in fitting])}, and this is as: {how}; remove it"
+            )
+    allowed = MEASURES.get(how)
+    if allowed and comparison.by is not None and known(comparison.by) and comparison.by not in allowed:
+        comparison.at("by").report(
+            f"found {shown(comparison.by)}; as: {how} is measured by {listed(list(allowed))}", allowed=listed(allowed)
+        )
