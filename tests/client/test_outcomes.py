@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import crossfade
-from crossfade.client.outcomes import OutcomeClient
+from crossfade.client.outcomes import OutcomeClient, Port
 from crossfade.facts import Outcome
 from crossfade.rim import batches
 
@@ -110,7 +110,7 @@ def test_a_server_that_comes_back_gets_what_waited_for_it(flaky: Flaky) -> None:
         client.record("click", decision_id="d")
         assert not client.flush(0.3)
         assert "cannot reach" in client.delivered.failure
-    client._parts = client._parts._replace(netloc=flaky.url.removeprefix("http://"))
+    client._port = Port(flaky.url)
     assert client.close(15.0)
     assert len(flaky.kept) == 1
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "explain": "explain",
     **dict.fromkeys(MOVES, "act"),
     "verify": "verify",
+    "outcomes": "outcomes",
 }
 """Every command and the module that registers it, in the order help lists them."""
 

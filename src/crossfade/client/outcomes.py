@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,43 @@ class Delivered:
     """Why the last attempt failed; '' when it did not."""
 
 
+class Port:
+    """A connection to a control port that posts batches of outcomes, one attempt a call. Not for several threads."""
+
+    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is not the URL of a control port; it looks like http://127.0.0.1:8090")
+        self._parts = parts
+        self._timeout = timeout
+        self._connection: http.client.HTTPConnection | None = None
+
+    def post(self, items: Sequence[Mapping[str, Any]]) -> tuple[int | None, Any]:
+        """The status and the decoded answer; None and what went wrong when there was no answer."""
+        body = json.dumps(items, separators=(",", ":")).encode()
+        path = self._parts.path.rstrip("/") + "/api/v1/outcomes"
+        try:
+            if self._connection is None:
+                kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+                self._connection = kind(self._parts.hostname or "", self._parts.port, timeout=self._timeout)
+            self._connection.request("POST", path, body, {"content-type": "application/json"})
+            reply = self._connection.getresponse()
+            data = reply.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            return None, f"cannot reach {self._parts.geturl()}: {error}"
+        try:
+            return reply.status, json.loads(data)
+        except ValueError:
+            return reply.status, data[:200].decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Let go of the connection; the next post opens another."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
 class OutcomeClient:
     """Reports outcomes to a control port, such as `http://127.0.0.1:8090`.
 
@@ -52,12 +90,9 @@ class OutcomeClient:
         timeout: float = 10.0,
         longest_wait: float = 30.0,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is not the URL of a control port; it looks like http://127.0.0.1:8090")
         if batch < 1 or capacity < batch:
             raise ValueError("batch must be at least 1 and capacity at least one batch")
-        self._parts = parts
+        self._port = Port(url, timeout=timeout)
         self._batch, self._interval, self._capacity = batch, interval, capacity
         self._timeout, self._longest_wait = timeout, longest_wait
         self._queue: deque[dict[str, Any]] = deque()
@@ -67,7 +102,6 @@ class OutcomeClient:
         self._problems: deque[str] = deque(maxlen=100)
         self._failure = ""
         self._changed = threading.Condition()
-        self._connection: http.client.HTTPConnection | None = None
         self._thread = threading.Thread(target=self._run, name="crossfade-outcomes", daemon=True)
         self._thread.start()
 
@@ -166,8 +200,7 @@ class OutcomeClient:
             if not items:
                 break
             self._deliver(items)
-        if self._connection is not None:
-            self._connection.close()
+        self._port.close()
 
     def _take(self) -> list[dict[str, Any]]:
         """The next batch, once it is full, due or asked for; empty when there is nothing more to do."""
@@ -184,7 +217,7 @@ class OutcomeClient:
         """Send a batch until it is answered; the ids in it stay the same however often that takes."""
         wait = 0.1
         while True:
-            status, answer = self._post(items)
+            status, answer = self._port.post(items)
             if status == 413 and len(items) > 1:
                 half = len(items) // 2
                 self._deliver(items[:half])
@@ -216,24 +249,3 @@ class OutcomeClient:
             if not self._pending():
                 self._urgent = False
             self._changed.notify_all()
-
-    def _post(self, items: list[dict[str, Any]]) -> tuple[int | None, Any]:
-        """One attempt: the status and the decoded answer, or None and what went wrong."""
-        body = json.dumps(items, separators=(",", ":")).encode()
-        path = self._parts.path.rstrip("/") + "/api/v1/outcomes"
-        try:
-            if self._connection is None:
-                kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-                self._connection = kind(self._parts.hostname or "", self._parts.port, timeout=self._timeout)
-            self._connection.request("POST", path, body, {"content-type": "application/json"})
-            reply = self._connection.getresponse()
-            data = reply.read()
-        except (OSError, http.client.HTTPException) as error:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
-            return None, f"cannot reach {self._parts.geturl()}: {error}"
-        try:
-            return reply.status, json.loads(data)
-        except ValueError:
-            return reply.status, data[:200].decode("utf-8", "replace")
