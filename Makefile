@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-full test-servers fuzz lint bench clean
+.PHONY: demo test test-full native test-native test-servers fuzz lint bench clean
 
 demo: $(STAMP)
 	$(BIN)/crossfade demo
@@ -14,12 +14,12 @@ test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
 	$(BIN)/pytest tests/e2e
 
-test-full: lint
+test-full: lint test-native
 	$(BIN)/pytest -m "full or not full" --timeout 3600
 
 lint: $(STAMP)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks native.py
+	$(BIN)/ruff format --check src tests benchmarks native.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -63,11 +63,23 @@ $(STAMP): pyproject.toml
 	fi
 	@touch $@
 
+# The request path compiled to C, half again to twice as fast (a C compiler is needed): build/native/crossfade.
+native: build/native/.compiled
+
+build/native/.compiled: native.py $(shell find src -name '*.py') | $(STAMP)
+	$(BIN)/python native.py
+	@touch $@
+
+# The same tests against the compiled request path.
+test-native: build/native/.compiled
+	PYTHONPATH=$(CURDIR)/build/native $(BIN)/pytest -n 2 --dist loadfile tests/live tests/rim tests/client
+	PYTHONPATH=$(CURDIR)/build/native $(BIN)/pytest tests/e2e/test_third_party.py tests/e2e/test_safety.py
+
 # nginx and wrk come from the system (apt-get install nginx-light wrk), the other peers from PyPI. Those of peers-NAME.txt
 # have an environment of their own each, below build/bench-peers-NAME, because they disagree about what they depend on.
 PEERS := build/bench-peers
 OTHER_PEERS := $(patsubst benchmarks/peers-%.txt,build/bench-peers-%/.installed,$(wildcard benchmarks/peers-*.txt))
-bench: $(STAMP) $(PEERS)/.installed $(OTHER_PEERS)
+bench: $(STAMP) build/native/.compiled $(PEERS)/.installed $(OTHER_PEERS)
 	PYTHONPATH=.:src $(BIN)/python -m benchmarks $(BENCH)
 
 $(PEERS)/.installed: benchmarks/peers.txt

@@ -14,6 +14,9 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+NATIVE = ROOT / "build" / "native"
+"""The package with the request path compiled; `make bench` creates it. Without it the sources are measured."""
+
 PEERS = ROOT / "build" / "bench-peers"
 """The virtual environment of peers that come from PyPI; `make bench` creates it."""
 
@@ -142,11 +145,13 @@ def gateway_python() -> tuple[str, dict[str, str], str]:
     trials = {python: float(_ask(python, _TRIAL)) for python in others}
     chosen = min(trials, key=lambda python: trials[python])
     packages = sysconfig.get_path("purelib")
-    env = {"PYTHONPATH": f"{ROOT / 'src'}:{packages}"} if chosen != here else {"PYTHONPATH": str(ROOT / "src")}
+    ours = NATIVE if (NATIVE / ".compiled").exists() else ROOT / "src"
+    env = {"PYTHONPATH": f"{ours}:{packages}" if chosen != here else str(ours)}
     version = _ask(chosen, "import sys; print(sys.version.split()[0])")
     told = f"CPython {version} at {chosen}"
     if len(trials) > 1:
         told += f", {max(trials.values()) / trials[chosen]:.2f} × as fast as the other one here"
+    told += "; request path compiled" if ours is NATIVE else "; request path interpreted"
     return chosen, env, told
 
 

@@ -133,9 +133,12 @@ async def test_a_reply_that_says_it_is_too_long_is_cut_at_its_head() -> None:
 
 async def test_an_address_that_refused_is_not_tried_for_every_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[float] = []
-    shadows, heard = Shadows(asyncio.get_running_loop()), Heard()
-    ask = shadows.pool.ask
-    monkeypatch.setattr(shadows.pool, "ask", lambda *what, **how: tried.append(time.monotonic()) or ask(*what, **how))
+    loop = asyncio.get_running_loop()
+    shadows, heard = Shadows(loop), Heard()
+    connect = loop.create_connection
+    monkeypatch.setattr(
+        loop, "create_connection", lambda *what, **how: tried.append(time.monotonic()) or connect(*what, **how)
+    )
     url = f"http://127.0.0.1:{free_port()}"
     for call in range(100):
         submit(shadows, heard, url, 1, first=call)

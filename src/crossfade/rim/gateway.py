@@ -124,7 +124,7 @@ class Gateway:
                 _list_publicly(request, public_names(self.table.routes, "GET", request.path, upstream.url))
             through = passing(upstream, PASSING_DEADLINE)
             if self.tracing is not None:
-                through, request = self.tracing.watch(through, request, None, "", "")
+                through = self.tracing.watch(through, request, None, "", "")
             return Turn(self, connection, request, through, "", "")
         request.protocol = route.protocol
         if request.method == "GET":
@@ -147,7 +147,7 @@ class Gateway:
         ejected = assigned.arm != route.champion.name and not self.health.admits(route.rollout, assigned.arm)
         served = exchange(route, asked, assigned, ejected=ejected)
         if self.tracing is not None:
-            served, request = self.tracing.watch(served, request, route, assigned.arm, decision)
+            served = self.tracing.watch(served, request, route, assigned.arm, decision)
         return Turn(self, connection, request, served, route.rollout, decision)
 
     def _route(self, target: bytes) -> Route | None:

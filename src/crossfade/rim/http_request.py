@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -45,6 +45,7 @@ class Request:
         "modern",
         "protocol",
         "public_names",
+        "rewrite",
         "target",
         "upload",
     )
@@ -79,6 +80,8 @@ class Request:
         """What its route says the body is written in; None outside every route."""
         self.public_names: Mapping[str, str] = _NO_NAMES
         """What models are called here by their own names, for a request that lists them."""
+        self.rewrite: Callable[[Arm, tuple[bytes, ...]], tuple[bytes, ...]] | None = None
+        """Has the last word on the bytes for an arm, where somebody traces this request."""
         self._lines: bytes | None = None
         self._renamed: dict[str, model_names.Renamed | None] = {}
         self._lower: dict[str, str] | None = None
@@ -140,9 +143,8 @@ class Request:
         else:
             length = len(body) if self.framed else None
         head = request_head(self.method, target, endpoint(arm.url), lines, length)
-        if not body:
-            return (head,)
-        return (head + body,) if len(body) < 65536 else (head, body)
+        pieces = (head,) if not body else (head + body,) if len(body) < 65536 else (head, body)
+        return pieces if self.rewrite is None else self.rewrite(arm, pieces)
 
     def edits_for(self, arm: Arm) -> tuple[Edit, ...]:
         """What is to be put right in this arm's reply; nothing for most."""

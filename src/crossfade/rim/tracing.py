@@ -12,7 +12,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -77,11 +77,9 @@ class Tracing:
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("crossfade", __version__)
 
-    def watch(
-        self, exchange: Exchange, request: Request, route: Route | None, arm: str, decision: str
-    ) -> tuple[Exchange, Request]:
-        """The exchange and the request as the gateway should use them: watched where the request is sampled, as they
-        were where it is not. `route` None: the request is outside every route, and `arm` and `decision` are ''."""
+    def watch(self, exchange: Exchange, request: Request, route: Route | None, arm: str, decision: str) -> Exchange:
+        """The exchange as the gateway should use it: watched where the request is sampled, as it was where it is not.
+        `route` None: the request is outside every route, and `arm` and `decision` are ''."""
         parent = _parent(request.headers)
         context = None if parent is None else set_span_in_context(NonRecordingSpan(parent))
         known: dict[str, str | int] = {"http.request.method": request.method}
@@ -102,9 +100,10 @@ class Tracing:
                 # Whoever comes after must not draw again what was decided here.
                 kept = [pair for pair in request.headers if pair[0].lower() not in (PARENT, STATE)]
                 request.headers[:] = [*kept, (PARENT, _line(span.get_span_context()))]
-            return exchange, request
-        told = _Told(request, keeps_state=parent is not None)
-        return _Watched(self._tracer, span, exchange, told, known), cast(Request, told)
+            return exchange
+        told = _Told(keeps_state=parent is not None)
+        request.rewrite = told.rewritten
+        return _Watched(self._tracer, span, exchange, told, known)
 
     def close(self) -> None:
         """Send what is left. A collector that is away does not hold up the end for long."""
@@ -138,25 +137,21 @@ def _line(context: SpanContext) -> bytes:
 
 
 class _Told:
-    """A request whose calls each name their own span as the parent of what the model does."""
+    """Makes each call of a request name its own span as the parent of what the model does."""
 
-    __slots__ = ("_keeps_state", "_request", "_spans")
+    __slots__ = ("_keeps_state", "_spans")
 
-    def __init__(self, request: Request, *, keeps_state: bool) -> None:
-        self._request = request
+    def __init__(self, *, keeps_state: bool) -> None:
         self._keeps_state = keeps_state
         self._spans: dict[str, deque[SpanContext]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._request, name)
 
     def next(self, arm: Arm, context: SpanContext) -> None:
         """The next request for this arm belongs to this span."""
         self._spans.setdefault(arm.name, deque()).append(context)
 
-    def bytes_for(self, arm: Arm) -> tuple[bytes, ...]:
+    def rewritten(self, arm: Arm, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """The request as this arm gets it."""
-        first, *rest = self._request.bytes_for(arm)
+        first, *rest = pieces
         head, end, body = first.partition(b"\r\n\r\n")
         begin, *lines = head.split(b"\r\n")
         gone = (PARENT,) if self._keeps_state else (PARENT, STATE)
