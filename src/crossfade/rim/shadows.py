@@ -37,7 +37,7 @@ REFUSED_FOR = 0.1
 """Seconds for which an address that refused a connection is taken to refuse the next ones."""
 
 AT_ONCE = 4
-"""Copies sent before the loop turns to the users again."""
+"""Copies that have waited for longer than one turn of the loop and are sent before it turns to the users again."""
 
 
 class CopySink(Sink, Protocol):
@@ -184,6 +184,8 @@ class _Lane:
         self._paid_at = 0.0
         self._refused_until = 0.0
         self._pumping: asyncio.Handle | None = None
+        self._fresh = 0
+        """Copies that came since the last were sent: under load a turn of the loop brings many, and all may go."""
 
     @property
     def length(self) -> int:
@@ -201,6 +203,7 @@ class _Lane:
             return None
         copy = Copy(self, sink, call, data, timeout)
         self._queue.append(copy)
+        self._fresh += 1
         shadows.bytes_waiting += size
         self._pump_soon()
         return copy
@@ -267,8 +270,8 @@ class _Lane:
 
     def _pump(self) -> None:
         self._pumping = None
-        sent = 0
-        while self._queue and len(self._running) < self._window and sent < AT_ONCE:
+        sent, most, self._fresh = 0, AT_ONCE + self._fresh, 0
+        while self._queue and len(self._running) < self._window and sent < most:
             copy = self._queue.popleft()
             self._shadows.bytes_waiting -= sum(map(len, copy.data))
             self._running.add(copy)
