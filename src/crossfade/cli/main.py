@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     **dict.fromkeys(MOVES, "act"),
     "verify": "verify",
     "outcomes": "outcomes",
+    "analyze": "analyze",
 }
 """Every command and the module that registers it, in the order help lists them."""
 

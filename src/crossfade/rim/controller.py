@@ -22,8 +22,9 @@ from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
 from crossfade.ledger import Entry
 from crossfade.rim.engine import Engine
-from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.lake import Lake
 from crossfade.rim.store import StaleDecision, Store, Stored
+from crossfade.rim.upkeep import Upkeep
 from crossfade.spec.model import Rollout
 from crossfade.state import ENDED, RULE, IllegalMove, Phase
 from crossfade.view import ArmCounts, Exposure, Progress, harm_so_far, view
@@ -32,9 +33,6 @@ log = logging.getLogger("crossfade.controller")
 
 LINGER = 600.0
 """Seconds a rollout that has ended is still looked at, so that late outcomes complete its account of harm."""
-
-OPTIMIZE_EVERY = 60.0
-"""Seconds between compactions of small files in the lake."""
 
 
 class Controller:
@@ -45,7 +43,7 @@ class Controller:
         self._lake = Lake(data)
         self._engine = Engine(self._lake)
         self._clock = clock
-        self._optimized = clock()
+        self._upkeep = Upkeep(self._store, self._lake, now=clock())
 
     def turn(self) -> None:
         """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written."""
@@ -62,7 +60,7 @@ class Controller:
                 log.exception("could not judge %s; without judgement its users get the champion", stored.name)
         if judged:
             self._store.beat()
-        self._tidy()
+        self._upkeep.turn(self._clock())
 
     def close(self) -> None:
         """Free what is open."""
@@ -128,16 +126,6 @@ class Controller:
             progress=_progress(measured),
         )
         self._store.save_view(stored.name, record)
-
-    def _tidy(self) -> None:
-        now = self._clock()
-        if now - self._optimized < OPTIMIZE_EVERY:
-            return
-        self._optimized = now
-        try:
-            self._lake.optimize()
-        except LakeError as error:
-            log.warning("could not compact small files, which costs speed and nothing else: %s", error)
 
 
 def run(data: Path, *, tick: float = 1.0) -> None:

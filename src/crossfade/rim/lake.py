@@ -131,17 +131,17 @@ class Lake:
                     self._place.drop_copies(kind, needed, older_than=keep_hours * 3600.0)
         return count
 
-    def retire(self, before: float, needed: Mapping[str, float]) -> dict[str, int]:
-        """Delete facts from before a time, except what rollouts still need (by name, with when each began).
+    def retire(self, before: float, cuts: Mapping[str, float]) -> dict[str, int]:
+        """Delete facts from before a time, those of the rollouts in `cuts` from before their own; how many per kind.
 
-        How many per kind. Named versions still tell of them until `vacuum`. Raises LakeError.
+        Versions that `vacuum` keeps still tell of them. Raises LakeError.
         """
         deleted: dict[str, int] = {}
         with self._lock:
             self._claim_compaction()
             for kind in lake_upkeep.TIMES:
                 table = self._table(kind)
-                if table is not None and (count := lake_upkeep.retire(table, kind, before, needed, _WRITER)):
+                if table is not None and (count := lake_upkeep.retire(table, kind, before, cuts, _WRITER)):
                     deleted[kind] = count
         return deleted
 

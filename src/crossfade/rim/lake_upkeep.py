@@ -19,9 +19,6 @@ from crossfade.rim.lake_place import Entry, LakeError, Place
 
 log = logging.getLogger("crossfade.lake")
 
-HALF_A_YEAR = 184 * 86_400.0
-"""Seconds for which facts are kept at least where nothing else is said: six months, counted generously."""
-
 TIMES: Mapping[str, str] = {
     "exposed": "at",
     "compared": "at",
@@ -37,30 +34,27 @@ _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=F
 _ENTRY = re.compile(r"_delta_log/(\d{20})(\.json|\.checkpoint.*\.parquet)$")
 
 
-def predicate(kind: str, before: float, needed: Mapping[str, float]) -> str:
-    """Which facts may go: those older than `before` that no needed rollout (by name, with its beginning) could ask for.
+def predicate(kind: str, before: float, cuts: Mapping[str, float]) -> str:
+    """Which facts may go: those from before `before`, or from before the cut of their rollout where it has one.
 
-    An outcome that names a decision does not say whose it is, so the oldest beginning protects all of those.
+    An outcome that names a decision does not say whose it is, so the earliest cut protects all of those.
     """
     at = TIMES[kind]
-    oldest = min([before, *needed.values()])
-    others = [f"rollout <> '{_quoted(name)}'" for name in sorted(needed)]
-    if kind in ("outcome", "fault"):
-        own = " AND ".join([f"{at} < {before!r}", "rollout <> ''", *others])
-        return f"({own}) OR ({at} < {oldest!r} AND rollout = '')"
-    return " AND ".join([f"{at} < {before!r}", *others])
+    others = "".join(f" AND rollout <> '{_quoted(name)}'" for name in sorted(cuts))
+    parts = [f"({at} < {before!r} AND rollout <> ''{others})"]
+    parts += [f"({at} < {cut!r} AND rollout = '{_quoted(name)}')" for name, cut in sorted(cuts.items())]
+    parts.append(f"({at} < {min([before, *cuts.values()])!r} AND rollout = '')")
+    return " OR ".join(parts)
 
 
-def retire(table: DeltaTable, kind: str, before: float, needed: Mapping[str, float], writer: WriterProperties) -> int:
+def retire(table: DeltaTable, kind: str, before: float, cuts: Mapping[str, float], writer: WriterProperties) -> int:
     """Delete the facts that `predicate` names; how many. The table's own log records it. Raises LakeError."""
-    at = TIMES[kind]
-    oldest = _oldest(table, at)
-    if oldest is None or oldest >= before:
+    oldest = _oldest(table, TIMES[kind])
+    if oldest is None or oldest >= max([before, *cuts.values()]):
         return 0
-    where = predicate(kind, before, needed)
     try:
         result = table.delete(
-            where,
+            predicate(kind, before, cuts),
             writer_properties=writer,
             commit_properties=CommitProperties(custom_metadata={"crossfade": "retention"}),
             post_commithook_properties=_HOOKS,
@@ -69,12 +63,12 @@ def retire(table: DeltaTable, kind: str, before: float, needed: Mapping[str, flo
         raise LakeError(f"cannot delete old facts from {table.table_uri}: {error}") from error
     count = int(result["num_deleted_rows"] or 0)
     if count:
-        log.info("deleted %d facts of kind %s from before %.0f, as the retention asks", count, kind, before)
+        log.info("deleted %d facts of kind %s, as the retention asks", count, kind)
     return count
 
 
 def vacuum(table: DeltaTable, keep_hours: float, versions: Iterable[int]) -> int:
-    """Delete files that neither a recent version nor one of `versions` needs; how many. Raises LakeError."""
+    """Delete files that neither a recent version nor one of `versions` needs; how many may be gone. Raises LakeError."""
     try:
         return len(
             table.vacuum(

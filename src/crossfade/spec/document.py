@@ -15,7 +15,7 @@ from crossfade.spec import measures, words
 from crossfade.spec.document_compare import ComparisonDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
-from crossfade.spec.model import Better, Kind, Margin, Protocol, Source
+from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, Protocol, Source
 from crossfade.spec.source import UNKNOWN, Node, Unknown
 from crossfade.spec.words import FieldName, JsonPath, Name
 from crossfade.spec.written import Written
@@ -150,6 +150,8 @@ class Document(Written):
     """How long gateways go on without their controller before only the champion serves. 10s unless written."""
     deadline: Duration = 30.0
     """How long a request may take in all, with the champion's answer in place of a failed one. 30s unless written."""
+    keep_facts: Duration = KEEP_FACTS
+    """How long what was recorded is kept at least, and always while the rollout runs. 184d unless written."""
     metrics: Annotated[
         dict[str, MetricDocument],
         words.table("a mapping from names of your own to metrics, such as `errors: {from: response, ...}`", least=1),

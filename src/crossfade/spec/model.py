@@ -14,6 +14,10 @@ DEFAULT_PATIENCE = 14 * 86400.0
 """Seconds a stage may stay undecided when its spec does not say `at_most`."""
 
 
+KEEP_FACTS = 184 * 86_400.0
+"""Seconds for which facts are kept where the spec does not say `keep_facts`: six months, counted generously."""
+
+
 class Protocol(StrEnum):
     """The wire protocol spoken by the models behind a route."""
 
@@ -277,6 +281,8 @@ class Rollout:
     """Seconds gateways go on without hearing from the controller before only the champion serves."""
     deadline: float = 30.0
     """Seconds a request may take in all; a failing challenger must leave room for the champion."""
+    keep_facts: float = KEEP_FACTS
+    """Seconds for which its facts are kept at least, and always while it runs."""
     compare: tuple[Comparison, ...] = ()
     """Fields of replies that a shadow compares in a way of their own."""
     dry_run_header: str = ""

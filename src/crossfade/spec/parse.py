@@ -61,6 +61,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         reveal=document.reveal,
         lease=document.lease,
         deadline=document.deadline,
+        keep_facts=document.keep_facts,
         revision=revision,
     )
 

@@ -96,6 +96,7 @@ alpha: 5%
 # reveal: false                  # true: replies say in x-crossfade-arm which model served them
 # deadline: 30s                  # how long a request may take in all, the champion's help for a failed one included
 # lease: 10s                     # how long gateways go on when the controller is silent; then the champion serves all
+# keep_facts: 184d              # how long what was recorded is kept; while the rollout runs it is kept in any case
 # ranking: {items: $.items, id: $.id}   # where replies carry a ranked list; needed by an interleave stage
 # dry_run_header: x-dry-run      # marks mirrored copies with the value true, for models that write (none by default)
 

@@ -7,6 +7,7 @@ the arm. A margin moves the challenger's cut. The cut is learnt from earlier buc
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +41,13 @@ PAIRED = (
     "both arms answered the same requests, independent given the time; at most one per unit and bucket",
 )
 """The assumptions in shadow."""
+
+OF_UNITS = (
+    _BETTING,
+    "each unit's value once; units without a value are left out, so the arms must not differ in who has one",
+    "interval and test see values in steps of 1.9 %",
+)
+"""The assumptions where each unit has one value."""
 
 EDGES: Floats = FIRST_EDGE * np.exp(math.log(GROWTH) * np.arange(BINS, dtype=np.float64))
 """Upper edges of the bins, in ms."""
@@ -171,6 +179,27 @@ def _interval(
         return None if shift is None else value_a * (GROWTH**shift - 1.0)
 
     return in_ms(low), in_ms(high)
+
+
+def exact_values(line_: Evidence, question: Question, a: Floats, b: Floats, scale: float) -> Evidence:
+    """A line on binned values, told in the values' own units with their exact quantiles.
+
+    `line_` speaks of values `scale` times as large; its interval keeps the bins' resolution.
+    """
+    if line_.estimate is None:
+        return replace(line_, limit=question.limit_as_difference(None))
+    q = question.metric.q if question.metric.q is not None else 0.5
+    value_a, value_b = float(np.quantile(a, q)), float(np.quantile(b, q))
+    estimate = value_b - value_a
+    return replace(
+        line_,
+        estimate=estimate,
+        lower=None if line_.lower is None else min(line_.lower / scale, estimate),
+        upper=None if line_.upper is None else max(line_.upper / scale, estimate),
+        limit=question.limit_as_difference(value_a),
+        values={question.baseline: value_a, question.arm: value_b},
+        assumptions=OF_UNITS,
+    )
 
 
 def _refusal(question: Question, units: dict[str, int], epochs: _Epochs) -> str:

@@ -1,0 +1,74 @@
+"""What the controller does for the lake between looks: few files, no facts beyond their time, old versions let go.
+
+Nothing here is urgent: what fails is said and tried again, and costs space or speed but no fact.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from crossfade.rim.lake import KEEP_HOURS, Lake, LakeError
+from crossfade.rim.store import Store, Stored
+from crossfade.spec.model import KEEP_FACTS
+from crossfade.state import ENDED
+
+log = logging.getLogger("crossfade.controller")
+
+OPTIMIZE_EVERY = 60.0
+"""Seconds between compactions of small files."""
+
+VACUUM_EVERY = 3600.0
+"""Seconds between removals of files that no version in use needs."""
+
+RETIRE_EVERY = 86_400.0
+"""Seconds between deletions of facts beyond their time."""
+
+
+class Upkeep:
+    """Looks after one lake, for its controller."""
+
+    def __init__(self, store: Store, lake: Lake, *, now: float) -> None:
+        self._store, self._lake = store, lake
+        self._optimized = now
+        # A controller that dies every hour must not leave the lake to grow: the first look comes soon.
+        self._vacuumed = now - VACUUM_EVERY + OPTIMIZE_EVERY
+        self._retired = now - RETIRE_EVERY + OPTIMIZE_EVERY
+
+    def turn(self, now: float) -> None:
+        """Do one thing that is due, so that no look at the evidence waits for all of them."""
+        try:
+            if now - self._retired >= RETIRE_EVERY:
+                self._retired = now
+                self.retire(now)
+            elif now - self._vacuumed >= VACUUM_EVERY:
+                self._vacuumed = now
+                self.vacuum(now)
+            elif now - self._optimized >= OPTIMIZE_EVERY:
+                self._optimized = now
+                self._lake.optimize()
+        except LakeError as error:
+            log.warning("could not tidy the lake, which costs space and speed and nothing else: %s", error)
+
+    def retire(self, now: float) -> dict[str, int]:
+        """Delete the facts of ended rollouts beyond the time that their specs ask for, and nobody's old ones."""
+        cuts = {stored.name: self._cut(stored, now) for stored in self._store.rollouts()}
+        return self._lake.retire(now - KEEP_FACTS, cuts)
+
+    def vacuum(self, now: float) -> int:
+        """Remove files, but none of a version that a decision names whose facts are still kept."""
+        named: dict[str, set[int]] = {}
+        for stored in self._store.rollouts():
+            cut = self._cut(stored, now)
+            for entry in self._store.entries(stored.name):
+                if entry.at >= cut and entry.facts:
+                    for kind, version in entry.facts.items():
+                        named.setdefault(kind, set()).add(version)
+        return self._lake.vacuum(keep_hours=KEEP_HOURS, named=named)
+
+    def _cut(self, stored: Stored, now: float) -> float:
+        """Before which time a rollout's facts may go."""
+        cut = now - stored.rollout.keep_facts
+        if stored.position.phase in ENDED:
+            return cut
+        began = self._store.entries(stored.name)[0].at
+        return min(cut, began)

@@ -1,0 +1,1 @@
+"""Mirrors src/crossfade/judge/analysis."""
