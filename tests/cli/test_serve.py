@@ -83,3 +83,12 @@ def test_options_of_the_data_port_that_cannot_be_used(crossfade: Crossfade, tmp_
         assert ran.code == 2, given
         assert said in ran.err
         assert "Traceback" not in ran.err
+
+
+def test_a_lake_that_cannot_be_is_refused_at_the_start(crossfade: Crossfade, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC)
+    ran = crossfade("serve", str(spec), "--data", str(tmp_path / "data"), "--lake", "bucket/prefix")
+    assert ran.code == 2
+    assert "write s3://BUCKET/PREFIX" in ran.err
+    assert not (tmp_path / "data" / "lake" / "location").exists()

@@ -31,6 +31,9 @@ def serve(
     control_port: Annotated[int, typer.Option(help="Outcomes, rollouts, pages.", min=0, max=65535)] = 8090,
     workers: Annotated[int, typer.Option(help="Gateway processes; 0 where programs call models.", min=0)] = 1,
     tick: Annotated[float, typer.Option(help="Seconds between looks at the evidence.", min=0.05)] = 1.0,
+    lake: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where facts are kept, as s3://BUCKET/PREFIX; else in --data.")
+    ] = None,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start rollouts that are pending.")] = True,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: clients speak HTTPS.", **_PORT)] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.", **_PORT)] = None,
@@ -80,6 +83,8 @@ def serve(
     except OptionsError as error:
         fail(str(error), code=WRONG_USE, as_json=json)
     texts = texts_of(specs or [], as_json=json)
+    if lake is not None:
+        _settle(data, lake, as_json=json)
     try:
         supervisor.serve(
             texts,
@@ -100,6 +105,15 @@ def serve(
         fail(str(error), code=WRONG_USE, as_json=json)
     except StoreError as error:
         fail(str(error), "serve into another folder with --data", code=PROBLEM, as_json=json)
+
+
+def _settle(data: Path, lake: str, *, as_json: bool) -> None:
+    from crossfade.rim.lake_place import LakeError, settle
+
+    try:
+        settle(data, lake)
+    except LakeError as error:
+        fail(str(error), "nothing was started", as_json=as_json)
 
 
 def texts_of(paths: list[Path], *, as_json: bool, so: str = "nothing was started") -> list[str]:

@@ -18,6 +18,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from crossfade.rim.lake_columns import SCHEMAS
+
 FOLDER = "lake"
 
 POINTER = "location"
@@ -49,6 +54,7 @@ def settle(data: Path, url: str) -> None:
         raise LakeError(f"the facts of {data} lie in {present}; one data folder has one lake, so serve into another")
     if any(folder.glob("*/_delta_log")):
         raise LakeError(f"the facts of {data} lie in {folder} already; serve into another folder, or move them first")
+    _probe(url)
     pending = folder / f".{POINTER}-{uuid.uuid4().hex}"
     pending.write_text(url + "\n")
     os.replace(pending, folder / POINTER)
@@ -151,6 +157,18 @@ class Place:
         return self._stores[kind]
 
 
-def _short(error: OSError) -> str:
+def _probe(url: str) -> None:
+    """Make the first table, so that what is wrong shows at the start and not in a log."""
+    try:
+        options = {"timeout": "10s", "max_retries": "1", "retry_timeout": "10s"}
+        DeltaTable.create(f"{url}/exposed", SCHEMAS["exposed"], mode="ignore", storage_options=options)
+    except (DeltaError, OSError, ValueError) as error:
+        raise LakeError(
+            f"cannot write below {url}: {_short(error)}; see that the bucket exists and that the environment says how "
+            "to reach it (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION; AWS_ENDPOINT_URL where it is not AWS)"
+        ) from error
+
+
+def _short(error: Exception) -> str:
     """The first line of what a store says, which may go on for pages."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
