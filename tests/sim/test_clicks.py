@@ -42,3 +42,37 @@ def test_a_navigational_reader_stops_at_the_first_hit_and_an_informational_one_g
     # Each click stops with probability s, so about 1/s clicks are made before the list ends.
     assert navigational == pytest.approx(1 / 0.9, abs=0.05)
     assert informational == pytest.approx(1 / 0.5, abs=0.1)
+
+
+GAINS = st.lists(st.floats(0, 1), max_size=12)
+
+
+@given(gains=GAINS, seed=st.integers(), name=st.sampled_from(sorted(CLICK_MODELS)))
+def test_the_first_click_is_a_distribution_over_slots(gains: list[float], seed: int, name: str) -> None:
+    first = CLICK_MODELS[name].first(gains)
+    assert len(first) == len(gains)
+    assert all(0.0 <= chance <= 1.0 for chance in first)
+    assert sum(first) <= 1.0 + 1e-9
+    assert all(0 <= slot < len(gains) for slot in CLICK_MODELS[name].clicks(gains, Random(seed)))
+
+
+@pytest.mark.parametrize("name", sorted(CLICK_MODELS))
+def test_the_first_click_comes_as_often_as_is_said(name: str) -> None:
+    gains, rng, count = [0.0, 0.5, 1.0, 0.0, 0.25], Random(3), 8000
+    seen = [0] * len(gains)
+    for _ in range(count):
+        clicked = CLICK_MODELS[name].clicks(gains, rng)
+        if clicked:
+            seen[clicked[0]] += 1
+    # Standard deviation at most sqrt(8000) / 2 = 45; five of those.
+    assert [n / count for n in seen] == pytest.approx(CLICK_MODELS[name].first(gains), abs=5 * 45 / count)
+
+
+def test_a_cascade_ends_at_its_click_and_positions_are_looked_at_ever_less() -> None:
+    rng = Random(4)
+    assert all(len(CLICK_MODELS["cascade"].clicks([1.0] * 10, rng)) <= 1 for _ in range(500))
+    counts = [0] * 10
+    for _ in range(4000):
+        for slot in CLICK_MODELS["position"].clicks([1.0] * 10, rng):
+            counts[slot] += 1
+    assert counts[0] > counts[1] > counts[3] > counts[9] > 0

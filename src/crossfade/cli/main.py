@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "verify": "verify",
     "outcomes": "outcomes",
     "analyze": "analyze",
+    "simulate": "simulate",
 }
 """Every command and the module that registers it, in the order help lists them."""
 

@@ -21,7 +21,7 @@ from crossfade.judge.infer.preference import share_log_e
 from crossfade.judge.infer.question import Question
 from crossfade.judge.moments import MeanMoments
 from crossfade.live.interleave import credit, merge
-from crossfade.sim.clicks import Cascade, RandomClicks
+from crossfade.sim.clicks import ClickModel
 from crossfade.sim.models import Ranker
 from crossfade.sim.training import Trained
 from crossfade.spec.model import Better, Kind, Metric, Source
@@ -62,7 +62,7 @@ class Needed:
 
 def sessions_needed(
     data: Trained,
-    clicks: Cascade | RandomClicks,
+    clicks: ClickModel,
     *,
     metric: str,
     alpha: float,
@@ -78,7 +78,7 @@ def sessions_needed(
 
 
 def interleaved_sessions_needed(
-    data: Trained, clicks: Cascade | RandomClicks, *, alpha: float, seed: int, runs: int = 9, most: int = MOST_SESSIONS
+    data: Trained, clicks: ClickModel, *, alpha: float, seed: int, runs: int = 9, most: int = MOST_SESSIONS
 ) -> Needed:
     """The median number of sessions until team draft finds the challenger preferred."""
     rng = Random(seed)
@@ -99,7 +99,7 @@ def _typical(metric: str, ended: Sequence[int | None], most: int) -> Needed:
 def _one_interleaving(
     data: Trained,
     lists: Sequence[Sequence[Sequence[str]]],
-    clicks: Cascade | RandomClicks,
+    clicks: ClickModel,
     alpha: float,
     rng: Random,
     most: int,
@@ -142,7 +142,7 @@ def _question(metric: str, alpha: float) -> Question:
 
 def _one_ab(
     relevant: Sequence[Sequence[Sequence[bool]]],
-    clicks: Cascade | RandomClicks,
+    clicks: ClickModel,
     value_of: Callable[[Clicked], float],
     question: Question,
     rng: Random,
