@@ -114,8 +114,6 @@ class Outcome(_Fact, frozen=True, tag="o"):
     """When it happened, as the reporter says."""
     received_at: float
     """When we acknowledged it."""
-    corrects: str = ""
-    """The `outcome_id` of an outcome that this one takes the place of; empty for most."""
 
 
 class Dropped(_Fact, frozen=True, tag="d"):

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,7 +15,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from crossfade.facts import KINDS, Dropped, Fact, Fault, Lease
 from crossfade.rim import batches
@@ -200,6 +201,56 @@ def test_any_engine_reads_the_tables_without_our_code(tmp_path: Path) -> None:
     sql = "SELECT count(*) FROM read_parquet(?) e JOIN read_parquet(?) o USING (decision_id) WHERE e.segments[1] = 'de'"
     files = [DeltaTable(tmp_path / "lake" / kind).file_uris() for kind in ("exposed", "outcome")]
     assert duckdb.connect().execute(sql, files).fetchone() == (3,)
+
+
+def test_a_reader_without_our_code_sees_whole_commits_while_they_go_on(tmp_path: Path) -> None:
+    """Every commit brings ten facts: a snapshot with part of them would show."""
+    polars = pytest.importorskip("polars")
+    journal, lake = Journal(tmp_path, "w0"), Lake(tmp_path)
+    journal.append([exposed(n, revision="0") for n in range(10)])
+    lake.compact_journals()
+    stop, seen = threading.Event(), []
+
+    def read() -> None:
+        while not stop.is_set():
+            table = polars.read_delta(str(tmp_path / "lake/exposed"))
+            counts = table.group_by("revision").len()["len"].to_list()
+            seen.append((table.height, counts))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for n in range(1, 40):
+            journal.append([exposed(n * 10 + k, revision=str(n)) for k in range(10)])
+            lake.compact_journals()
+            if n % 10 == 9:
+                lake.optimize(small_files=4)
+    finally:
+        stop.set()
+        reader.join()
+    lake.close()
+    assert len({height for height, _ in seen}) > 3
+    assert [height for height, _ in seen] == sorted(height for height, _ in seen)
+    assert all(count == 10 for _, counts in seen for count in counts)
+    version = DeltaTable(tmp_path / "lake/exposed").version()
+    assert polars.read_delta(str(tmp_path / "lake/exposed"), version=version)["decision_id"].n_unique() == 400
+    assert polars.read_delta(str(tmp_path / "lake/exposed"), version=1).height == 10
+
+
+def test_tables_of_an_earlier_version_get_the_columns_of_this_one(tmp_path: Path) -> None:
+    """Yesterday's table and files, from before the last column was added, read and continued."""
+    names = [name for name in SCHEMAS["exposed"].names if name != "segments"]
+    write_deltalake(tmp_path / "lake/exposed", columns("exposed", [exposed(1)]).select(names))
+    lake, journal = Lake(tmp_path), Journal(tmp_path, "w0")
+    journal.append([exposed(2, segments=("de",))])
+    assert lake.compact_journals() == {"exposed": 1}
+    lake.optimize(small_files=1)
+    found = lake.table("exposed")
+    assert dict(zip(found["decision_id"].to_pylist(), found["segments"].to_pylist(), strict=True)) == {
+        "d1": None,
+        "d2": ["de"],
+    }
+    lake.close()
 
 
 COMPACTOR = """

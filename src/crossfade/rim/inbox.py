@@ -2,8 +2,8 @@
 
 It is a journal like any worker's (`outcomes`), with the ids seen so far beside it in the same file, so that one
 transaction both recognises repeats and keeps what is new. The first report under an id stands for good: a later one
-that says the same is a duplicate, one that says something else is refused. Whoever has to correct an outcome reports a
-new one that names it in `corrects`; both stay on record.
+that says the same is a duplicate, one that says something else is refused and told: what a unit's window held when it
+closed must not change behind a decision's back. An amount is corrected by a further outcome with the difference.
 """
 
 from __future__ import annotations

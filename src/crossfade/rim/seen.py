@@ -70,8 +70,7 @@ def fingerprint(outcome: Outcome) -> bytes:
     `at` is left out: it is our own clock's where the reporter gives none, and differs between two tellings.
     """
     said = (
-        f"{outcome.name}\0{outcome.value!r}\0{outcome.decision_id}\0{outcome.unit}\0{outcome.item}\0"
-        f"{outcome.rollout}\0{outcome.corrects}"
+        f"{outcome.name}\0{outcome.value!r}\0{outcome.decision_id}\0{outcome.unit}\0{outcome.item}\0{outcome.rollout}"
     )
     content = xxhash.xxh32_digest(said.encode())
     return xxhash.xxh3_128_digest(outcome.outcome_id.encode())[:_ID] + (content if content != _UNKNOWN else b"\0\0\0\1")
