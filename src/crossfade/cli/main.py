@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "outcomes": "outcomes",
     "analyze": "analyze",
     "simulate": "simulate",
+    "compare": "compare",
 }
 """Every command and the module that registers it, in the order help lists them."""
 

@@ -66,10 +66,11 @@ def check_compare(document: Document) -> None:
                 allowed="$ followed by .name, [0], [*] or ['any name'], or the name of an output",
             )
         if known(comparison):
-            _comparison(comparison)
+            check_one(comparison)
 
 
-def _comparison(comparison: ComparisonDocument) -> None:
+def check_one(comparison: ComparisonDocument) -> None:
+    """Report what does not fit together in one comparison."""
     how = comparison.how
     if how is None:
         if not comparison.wrote("mute") or any(comparison.wrote(key) for key in _BELONGS):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from crossfade.spec import document as written
 from crossfade.spec.check import check
+from crossfade.spec.comparisons import meant
 from crossfade.spec.digest import REVISION_DIGITS, digest_of
-from crossfade.spec.document_compare import ComparisonDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.model import (
     Ab,
     Arm,
     Canary,
-    Comparison,
     Interleave,
     Metric,
     Probe,
@@ -55,28 +54,16 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         alpha=document.alpha,
         salt=document.salt or document.name,
         segments=tuple(document.segments),
-        ranking=Ranking(items=document.ranking.items, id=document.ranking.id) if document.ranking else None,
-        compare=tuple(_comparison(path, one) for path, one in document.compare.items()),
+        ranking=Ranking(items=document.ranking.items, id=document.ranking.id, pinned=document.ranking.pinned or "")
+        if document.ranking
+        else None,
+        compare=tuple(meant(path, one) for path, one in document.compare.items()),
         dry_run_header=(document.dry_run_header or "").lower(),
         reveal=document.reveal,
         lease=document.lease,
         deadline=document.deadline,
         keep_facts=document.keep_facts,
         revision=revision,
-    )
-
-
-def _comparison(path: str, one: ComparisonDocument) -> Comparison:
-    return Comparison(
-        path=path,
-        how=one.how,
-        by=one.by or "",
-        within=one.within,
-        relative=one.relative,
-        absolute=one.absolute,
-        depth=one.depth,
-        id=one.id or "$",
-        mute=one.mute or "",
     )
 
 
