@@ -104,7 +104,7 @@ def pair(
         block=block,
         step=blocks.steps(n_a, n_b),
         share=blocks.shares(n_a, n_b, expected),
-        immature=int(of_pair.sum()) - len(chosen),
+        immature=int((of_pair & (units.entered <= now)).sum()) - len(chosen),
     )
 
 

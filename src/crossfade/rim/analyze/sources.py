@@ -56,9 +56,20 @@ class Reader:
         if isinstance(source, str | Path):
             return self._file(Path(source), columns, numbers)
         if not isinstance(source, ibis.Table):
-            source = self._con.create_table(f"given_{columns.what}", ibis.memtable(source), overwrite=True)
+            source = self._frame(source, f"given_{columns.what}")
         _has(columns, source.columns, columns.what)
         return _typed(source, columns, numbers)
+
+    def _frame(self, source: Any, name: str) -> Expr:
+        """A pandas, Polars or Arrow table as a view; DuckDB reads it where it lies."""
+        try:
+            self._con.con.register(name, source.to_arrow() if hasattr(source, "to_arrow") else source)
+        except (duckdb.Error, TypeError):
+            raise AnalysisError(
+                f"cannot read a {type(source).__name__}",
+                "give a path to a CSV or Parquet file, an Ibis table, or a pandas, Polars or Arrow table",
+            ) from None
+        return self._con.table(name)
 
     def _file(self, path: Path, columns: Columns, numbers: Sequence[str]) -> Expr:
         name = f"read_{columns.what}"
@@ -150,12 +161,9 @@ def _typed(table: Expr, columns: Columns, numbers: Sequence[str]) -> Expr:
                 raise AnalysisError(
                     f"the column {column} of the {columns.what} is of type {value.type()}", f"expected {ALLOWED[TIME]}"
                 )
-            stamp = (
-                value.cast("timestamp('UTC')")
-                if value.type().is_timestamp() and value.type().timezone
-                else value.cast("timestamp")
-            )
-            cast[column] = stamp.epoch_seconds().cast("float64") + stamp.microsecond().cast("float64") / 1e6
+            begun = ibis.timestamp("1970-01-01 00:00:00")
+            micros = value.cast("timestamp").delta(begun, unit="microsecond")
+            cast[column] = micros.cast("float64") / 1e6
         else:
             if not (value.type().is_numeric() or value.type().is_boolean()):
                 raise AnalysisError(
