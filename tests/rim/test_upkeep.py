@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from crossfade.rim import upkeep
-from crossfade.rim.journal import Journal
+from crossfade.rim.journal import Journal, Recorder
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.store import Store
 from crossfade.rim.upkeep import Upkeep
@@ -89,6 +91,37 @@ def test_versions_that_decisions_name_outlive_the_others(tmp_path: Path, monkeyp
     lake.close()
 
 
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from crossfade.rim import journal
+from rim.facts_made import exposed
+journal.LINGER = 60.0
+recorder = journal.Recorder(journal.Journal(Path(sys.argv[1]), "gateway-1"))
+for n in range(5):
+    recorder.record(exposed(n))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_worker_without_a_successor_had_taken_is_written_once(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", DIES, str(tmp_path)], cwd=root, check=False, timeout=60)
+    alive = Recorder(Journal(tmp_path, "gateway-0"))
+    store, lake = Store(tmp_path), Lake(tmp_path)
+    found = Upkeep(store, lake, now=0.0)
+    assert (found.adopt(), found.adopt()) == (5, 0)
+    assert Upkeep(store, lake, now=0.0).adopt() == 0
+    # The tail of the living is not touched.
+    alive.record(exposed(99))
+    assert alive.flush()
+    alive.close()
+    lake.compact_journals()
+    assert sorted(lake.table("exposed")["decision_id"].to_pylist()) == ["d0", "d1", "d2", "d3", "d4", "d99"]
+    store.close()
+    lake.close()
+
+
 def test_one_thing_a_turn_and_each_in_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, lake = Store(tmp_path), Lake(tmp_path)
     found = Upkeep(store, lake, now=0.0)
@@ -102,7 +135,7 @@ def test_one_thing_a_turn_and_each_in_its_time(tmp_path: Path, monkeypatch: pyte
         assert len(done) <= before + 1
     assert done[:3] == ["retire", "vacuum", "optimize"]
     assert (done.count("retire"), done.count("vacuum")) == (1, 2)
-    assert done.count("optimize") >= 110
+    assert done.count("optimize") >= 100
 
     def refused() -> None:
         raise LakeError("the disk is full")

@@ -1,12 +1,17 @@
-"""What the controller does for the lake between looks: few files, no facts beyond their time, old versions let go.
+"""What the controller does for the facts between looks: few files, none beyond their time, none left by the dead.
 
 Nothing here is urgent: what fails is said and tried again, and costs space or speed but no fact.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
+from pathlib import Path
 
+from crossfade.rim import batches
+from crossfade.rim.journal import Journal, Recorder
 from crossfade.rim.lake import KEEP_HOURS, Lake, LakeError
 from crossfade.rim.store import Store, Stored
 from crossfade.spec.model import KEEP_FACTS
@@ -29,14 +34,19 @@ class Upkeep:
 
     def __init__(self, store: Store, lake: Lake, *, now: float) -> None:
         self._store, self._lake = store, lake
-        self._optimized = now
+        self._optimized = self._adopted = now
         # A controller that dies every hour must not leave the lake to grow: the first look comes soon.
         self._vacuumed = now - VACUUM_EVERY + OPTIMIZE_EVERY
         self._retired = now - RETIRE_EVERY + OPTIMIZE_EVERY
+        self._settled: dict[Path, int] = {}
 
     def turn(self, now: float) -> None:
         """Do one thing that is due, so that no look at the evidence waits for all of them."""
         try:
+            if now - self._adopted >= OPTIMIZE_EVERY:
+                self._adopted = now
+                self.adopt()
+                return
             if now - self._retired >= RETIRE_EVERY:
                 self._retired = now
                 self.retire(now)
@@ -48,6 +58,26 @@ class Upkeep:
                 self._lake.optimize()
         except LakeError as error:
             log.warning("could not tidy the lake, which costs space and speed and nothing else: %s", error)
+
+    def adopt(self) -> int:
+        """Write what workers took before they were killed, where none of their name has come back to; how many facts.
+
+        A worker's successor does so itself. But who serves with fewer workers than before has no successor for some.
+        """
+        count = 0
+        for tail in sorted((self._lake.data / batches.FOLDER).glob("*.tail")):
+            seen = tail.stat().st_mtime_ns
+            if self._settled.get(tail) == seen or _in_use(tail):
+                continue
+            recorder = Recorder(Journal(self._lake.data, tail.stem))
+            if recorder.recovered:
+                log.warning("wrote %d facts that %s had left when it died", recorder.recovered, tail.stem)
+                count += recorder.recovered
+            done = recorder.healthy
+            recorder.close()
+            if done:
+                self._settled[tail] = tail.stat().st_mtime_ns
+        return count
 
     def retire(self, now: float) -> dict[str, int]:
         """Delete the facts of ended rollouts beyond the time that their specs ask for, and nobody's old ones."""
@@ -72,3 +102,15 @@ class Upkeep:
             return cut
         began = self._store.entries(stored.name)[0].at
         return min(cut, began)
+
+
+def _in_use(tail: Path) -> bool:
+    """Whether a living worker holds it."""
+    handle = os.open(tail, os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
