@@ -7,9 +7,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+_PUBLIC = {"analyze": "crossfade.rim.analyze", "interleave": "crossfade.sim.interleave"}
+"""What a program calls, and where it is: loaded when first asked for, because the request path must not wait for it."""
+
 
 def __getattr__(name: str) -> Any:
-    """`crossfade.analyze`, loaded when it is first asked for: the request path must not wait for a database engine."""
-    if name == "analyze":
-        return importlib.import_module("crossfade.rim.analyze").analyze
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'crossfade' has no attribute {name!r}")

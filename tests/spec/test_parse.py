@@ -32,6 +32,11 @@ from spec.examples import DESIGN, SEVERAL, changed, line_of, problems
 DAY = 86400.0
 
 
+def test_pinned_items_are_named_by_a_path() -> None:
+    rollout = parse(changed(DESIGN, ("id: $.id}", "id: $.id, pinned: $.ad}")))
+    assert rollout.ranking == Ranking(items="$.items", id="$.id", pinned="$.ad")
+
+
 def test_the_example_of_the_design_means_what_it_says() -> None:
     rollout = parse(DESIGN)
     assert rollout.name == rollout.salt == "ranker-v2"
@@ -276,6 +281,8 @@ MISTAKES: list[Mistake] = [
     one("json:$.platform]", "request]", "segments[1]", "a segment of its own"),
     one("ranking: {items: $.items, id: $.id}", "", "stages[2].interleave", "add the key 'ranking'"),
     one("{items: $.items,", "{items: '$.outputs[0].data',", "ranking.id", "the ids themselves", "$"),
+    one("id: $.id}", "id: $.id, pinned: ad}", "ranking.pinned", "expected a JSON path"),
+    one("$.items, id: $.id}", "'$.outputs[0].data', pinned: $.ad}", "ranking.pinned", "holds ids alone"),
     one("errors:   {", "'my errors': {", "metrics.my errors", "expected a name"),
     one("q: 0.99, ", "", "metrics.latency.q", "a quantile needs 'q'"),
     one("kind: mean,", "kind: mean, q: 0.5,", "metrics.revenue.q", "belongs to kind: quantile"),

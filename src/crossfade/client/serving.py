@@ -142,6 +142,9 @@ def _interleaved(
         reason = {"timeout": "late", EJECTED: EJECTED}.get(other, "one-ranker")
         note(_shown(route, asked, ids, (), reason))
         return champion.name, ours
+    if route.ranking.pinned:
+        pinned = values.pinned(ours.value, route.ranking)
+        other = [pair for pair in other if pair[0] not in pinned]
     key = f"{route.salt}:{asked.unit}:{asked.digest}"
     merged = interleave.merge(route.method, ids, [name for name, _ in other], key=key)
     if merged.same:

@@ -12,6 +12,7 @@ from typing import Any
 
 from crossfade.live import paths
 from crossfade.live.paths import member
+from crossfade.live.protocols import document
 from crossfade.live.protocols.base import Invalid, Prediction
 from crossfade.live.units import canonical
 from crossfade.spec.model import Ranking
@@ -41,12 +42,12 @@ def prediction(value: Any) -> Prediction | Invalid | None:
 
 
 def items(value: Any, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
-    """The ranked list as (id, item) pairs. Never raises."""
+    """The ranked list as (id, item) pairs, without what is pinned. Never raises."""
     listed = paths.compile(ranking.items).get(value)
     if not isinstance(listed, list):
         return Invalid("shape", f"the result has no list at {ranking.items}")
     find = paths.compile(ranking.id).get
-    pairs = [(canonical(find(item)), item) for item in listed]
+    pairs = [(canonical(find(item)), item) for item in listed if not document.fixed(item, ranking)]
     for index, (name, _) in enumerate(pairs):
         if not name:
             return Invalid("shape", f"item {index} of {ranking.items} has no usable id at {ranking.id}")
@@ -54,8 +55,17 @@ def items(value: Any, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
 
 
 def merged(value: Any, ranking: Ranking, listed: Sequence[Any]) -> Any:
-    """A copy of the champion's result with its list replaced; what lies off the path is shared."""
-    return paths.compile(ranking.items).set(value, list(listed))
+    """A copy of the champion's result, its list replaced around what is pinned; what lies off the path is shared."""
+    path = paths.compile(ranking.items)
+    slots = {slot: item for slot, item in enumerate(path.get(value)) if document.fixed(item, ranking)}
+    return path.set(value, document.around(slots, listed))
+
+
+def pinned(value: Any, ranking: Ranking) -> frozenset[str]:
+    """The ids of the items that keep their slots."""
+    find = paths.compile(ranking.id).get
+    listed = paths.compile(ranking.items).get(value)
+    return frozenset(canonical(find(item)) for item in listed if document.fixed(item, ranking))
 
 
 def _plain(value: Any, depth: int) -> Any:

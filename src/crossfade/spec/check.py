@@ -94,16 +94,21 @@ def _ranking(document: Document) -> None:
             )
     elif (
         isinstance(ranking, RankingDocument)
-        and known(ranking.items, ranking.id)
+        and known(ranking.items)
         and document.protocol == Protocol.OPEN_INFERENCE
         and re.fullmatch(r"\$\.outputs\[\d+\]\.data", ranking.items)
-        and ranking.id != "$"
     ):
-        ranking.at("id").report(
-            f"found {shown(ranking.id)}; the data of an output holds the ids themselves: expected $, or leave it out",
-            allowed="$",
-            near="$",
-        )
+        if known(ranking.id) and ranking.id != "$":
+            ranking.at("id").report(
+                f"found {shown(ranking.id)}; the data of an output holds the ids themselves: "
+                "expected $, or leave it out",
+                allowed="$",
+                near="$",
+            )
+        if ranking.wrote("pinned"):
+            ranking.at("pinned").report_key(
+                "the data of an output holds ids alone, which cannot say that they are pinned; remove it"
+            )
 
 
 def _metrics(document: Document) -> None:

@@ -95,6 +95,9 @@ class RankingDocument(Written):
     """JSON path to the list inside the reply, such as $.items."""
     id: JsonPath = "$"
     """JSON path to an item's id inside one item; $ where the items are the ids themselves."""
+    pinned: JsonPath | None = None
+    """JSON path inside one item, such as $.ad. Where it leads to true, a number but 0, or a text, the item is not
+    ranked: the champion's stays in its slot and is credited to nobody, the challenger's is left out."""
 
 
 class Document(Written):

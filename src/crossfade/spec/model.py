@@ -140,6 +140,8 @@ class Ranking:
     """JSON path to the list, such as `$.items`."""
     id: str = "$"
     """JSON path inside one item; `$` where the items are the ids themselves."""
+    pinned: str = ""
+    """JSON path inside one item to what says that it is sold or placed by hand; empty where no item is."""
 
 
 class Comparator(StrEnum):

@@ -54,7 +54,9 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         alpha=document.alpha,
         salt=document.salt or document.name,
         segments=tuple(document.segments),
-        ranking=Ranking(items=document.ranking.items, id=document.ranking.id) if document.ranking else None,
+        ranking=Ranking(items=document.ranking.items, id=document.ranking.id, pinned=document.ranking.pinned or "")
+        if document.ranking
+        else None,
         compare=tuple(meant(path, one) for path, one in document.compare.items()),
         dry_run_header=(document.dry_run_header or "").lower(),
         reveal=document.reveal,

@@ -98,6 +98,7 @@ alpha: 5%
 # lease: 10s                     # how long gateways go on when the controller is silent; then the champion serves all
 # keep_facts: 184d              # how long what was recorded is kept; while the rollout runs it is kept in any case
 # ranking: {items: $.items, id: $.id}   # where replies carry a ranked list; needed by an interleave stage
+#                                # (pinned: $.ad inside it: items that are sold or placed by hand keep their slots)
 # dry_run_header: x-dry-run      # marks mirrored copies with the value true, for models that write (none by default)
 
 # How single fields of replies are compared in a shadow (by default numbers with a small tolerance, all else exactly):

@@ -140,3 +140,22 @@ def test_an_ejected_challenger_is_not_asked_and_the_champions_list_is_no_evidenc
         "exposed v2 by v1 200 failed ejected 1000ms",
         'reply 200 {"items": [{"id": "a"}]}.',
     ).is_done()
+
+
+def test_what_is_pinned_keeps_its_slot_and_belongs_to_nobody() -> None:
+    """The champion's ad stays second, the challenger's is left out, and what is sold is no result beside that."""
+    ranking = Ranking(items="$.items", id="$.id", pinned="$.ad")
+    ours = {"items": [{"id": "a"}, {"id": "sold", "ad": True}, {"id": "b"}], "page": 1}
+    theirs = {"items": [{"id": "other", "ad": True}, {"id": "sold"}, {"id": "c"}, {"id": "d"}]}
+    play = Playbook(route("interleave", ranking=ranking)).begins(*ASKED).replies(0, json.dumps(ours))
+    commands = play.exchange.receive(_arrived(1.0, 1, json.dumps(theirs), JSON))
+    reply = commands[-1]
+    assert isinstance(reply, Reply)
+    page = json.loads(reply.body)
+    assert page["items"][1] == {"id": "sold", "ad": True}
+    assert page["page"] == 1
+    (shown,) = [c.fact for c in commands if isinstance(c, Record) and isinstance(c.fact, Shown)]
+    assert [item["id"] for item in page["items"] if not item.get("ad")] == list(shown.items)
+    assert {item["id"] for item in page["items"]} == {"sold", *shown.items}
+    assert not {"sold", "other"} & set(shown.items)
+    assert sorted(shown.owners) == ["v1", "v2"]

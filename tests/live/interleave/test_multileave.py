@@ -136,7 +136,9 @@ def test_relabelling_the_rankers_permutes_pairwise_credit(lists, chance, clicked
     one = pairwise_preference.credit(lists, merged.items, engaged)
     other = pairwise_preference.credit(lists[::-1], merged.items, engaged)
     assert other == pytest.approx(one[::-1])
-    same = pairwise_preference.credit([lists[0], lists[0]], merged.items, engaged)
+    twice = [lists[0], lists[0]]
+    shown = pairwise_preference.mix(twice, uniform=chance.__getitem__, length=length).items
+    same = pairwise_preference.credit(twice, shown, {item: 1.0 for slot, item in enumerate(shown) if slot in clicked})
     assert same[0] == same[1]
 
 

@@ -141,3 +141,43 @@ def test_reordering_changes_the_order_and_nothing_else(around, ranked, way, chan
     merged = document.merged(body, ranking, [found[index][1] for index in order])
     expected = paths.compile(ranking.items).set(doc, [listed[index] for index in order])
     assert json.loads(merged) == json.loads(json.dumps(expected))
+
+
+ADS = Ranking(items="$.hits.hits", id="$._id", pinned="$.ad")
+SEARCH = (
+    b'{"took":3,"_shards":{"total":1},"hits":{"total":{"value":9},"max_score":1.50,"hits":['
+    b'{"_id":"a","_score":1.50},{"_id":"ad-1","ad":true},{"_id":"b","_score":0.70,"_explanation":{"value":0.70}},'
+    b'{"_id":"c","ad":0},{"_id":"ad-2","ad":"sold"}]}}'
+)
+
+
+def test_pinned_items_are_not_ranked_and_keep_their_slots():
+    found = document.items(SEARCH, ADS)
+    assert [name for name, _ in found] == ["a", "b", "c"]
+    assert document.pinned(SEARCH, ADS) == {"ad-1", "ad-2"}
+    a, b, c = (item for _, item in found)
+    merged = document.merged(SEARCH, ADS, [c, b, a])
+    listed = [item["_id"] for item in json.loads(merged)["hits"]["hits"]]
+    assert listed == ["c", "ad-1", "b", "a", "ad-2"]
+    assert merged.startswith(b'{"took":3,"_shards":{"total":1},"hits":{"total":{"value":9},"max_score":1.50,')
+    assert b'{"_id":"b","_score":0.70,"_explanation":{"value":0.70}}' in merged
+    assert document.merged(SEARCH, ADS, [a, b, c]) == SEARCH
+
+
+@given(st.lists(st.booleans(), max_size=12), st.integers(0, 14))
+def test_what_is_pinned_stays_where_it_was(flags, count):
+    body = msgspec.json.encode({"items": [{"id": f"i{n}", "ad": flag} for n, flag in enumerate(flags)]})
+    ranking = Ranking(items="$.items", id="$.id", pinned="$.ad")
+    others = [msgspec.Raw(b'{"id":"o%d"}' % n) for n in range(count)]
+    merged = [item["id"] for item in json.loads(document.merged(body, ranking, others))["items"]]
+    assert sorted(merged) == sorted([f"o{n}" for n in range(count)] + [f"i{n}" for n, flag in enumerate(flags) if flag])
+    assert [name for name in merged if name[0] == "o"] == [f"o{n}" for n in range(count)]
+    for slot, flag in enumerate(flags):
+        if flag and slot < len(merged) and merged[slot] != f"i{slot}":
+            assert all(name[0] == "i" for name in merged[slot:]), "only where the list is too short for it"
+
+
+def test_a_reply_without_a_list_has_nothing_pinned():
+    for body in (b"", b"{}", b'{"hits":{"hits":1}}', b"[", b"NaN"):
+        assert document.pinned(body, ADS) == frozenset()
+    assert document.pinned(SEARCH, Ranking(items="$.hits.hits", id="$._id")) == frozenset()

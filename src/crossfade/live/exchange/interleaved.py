@@ -28,6 +28,7 @@ from crossfade.live.exchange.messages import (
 )
 from crossfade.live.exchange.served import Served
 from crossfade.live.health import EJECTED
+from crossfade.live.protocols import document
 from crossfade.live.protocols.base import Invalid, Wire
 from crossfade.live.routes import Route
 from crossfade.spec.model import Arm, Ranking
@@ -179,6 +180,14 @@ class Interleaved:
 
     def _merge(self, ours: Listed, theirs: Listed, at: float) -> list[Command]:
         asked, route = self._asked, self._route
+        champion = self._sides[A]
+        assert champion.head is not None
+        plain = decoded(champion.head, champion.body)
+        assert isinstance(plain, bytes)  # its list was read from there
+        if self._ranking.pinned:
+            # What is pinned in the page keeps its slot there, so it must not come a second time as a result.
+            pinned = document.pinned(plain, self._ranking)
+            theirs = [pair for pair in theirs if pair[0] not in pinned]
         merged = interleave.merge(
             route.method,
             [item for item, _ in ours],
@@ -189,10 +198,6 @@ class Interleaved:
             return self._hand_over(A, "same", at)
         lists = {interleave.CHAMPION: ours, interleave.CHALLENGER: theirs}
         objects = [lists[whose][index][1] for whose, index in merged.from_]
-        champion = self._sides[A]
-        assert champion.head is not None
-        plain = decoded(champion.head, champion.body)
-        assert isinstance(plain, bytes)  # its list was read from there
         body = self._wire.merged(plain, self._ranking, objects)
         if body is plain:
             # The champion's reply cannot take these items, so nobody would see the list that was drawn.

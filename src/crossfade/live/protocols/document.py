@@ -75,14 +75,16 @@ def why(body: bytes, error: Exception) -> Invalid:
 
 
 def items(body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
-    """The ranked list as (id, undecoded item) pairs in order. Never raises."""
+    """The ranked list as (id, undecoded item) pairs in order, without what is pinned. Never raises."""
     try:
-        raw: msgspec.Raw | bytes = body
-        for part in paths.compile(ranking.items).parts:
-            raw = _members.decode(raw)[part] if isinstance(part, str) else _elements.decode(raw)[part]
+        raw = _inside(body, paths.compile(ranking.items).parts)
         listed = _elements.decode(raw)
         find = paths.compile(ranking.id).get
-        pairs = [(canonical(find(item)), undecoded) for item, undecoded in zip(_any.decode(raw), listed, strict=True)]
+        decoded = _any.decode(raw)
+        if ranking.pinned:
+            kept = [slot for slot, item in enumerate(decoded) if not fixed(item, ranking)]
+            decoded, listed = [decoded[slot] for slot in kept], [listed[slot] for slot in kept]
+        pairs = [(canonical(find(item)), undecoded) for item, undecoded in zip(decoded, listed, strict=True)]
     except paths.PathError as unknown:
         return Invalid("broken", str(unknown))
     except (KeyError, IndexError):
@@ -98,12 +100,56 @@ def items(body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
     return pairs
 
 
+def fixed(item: Any, ranking: Ranking) -> bool:
+    """Whether an item is pinned: sold or placed by hand, and none of a ranker's business."""
+    return bool(ranking.pinned) and bool(paths.compile(ranking.pinned).get(item))
+
+
+def pinned(body: bytes, ranking: Ranking) -> frozenset[str]:
+    """The ids of the items that are pinned; none where there is no such list. Never raises."""
+    listed = load(body)
+    if not ranking.pinned or isinstance(listed, Invalid):
+        return frozenset()
+    listed = paths.compile(ranking.items).get(listed)
+    if not isinstance(listed, list):
+        return frozenset()
+    find = paths.compile(ranking.id).get
+    return frozenset(canonical(find(item)) for item in listed if fixed(item, ranking))
+
+
+def around(slots: Mapping[int, Any], items: Sequence[Any]) -> list[Any]:
+    """The items in order, around others that keep their slots; a slot beyond the end is the end."""
+    placed = list(items)
+    for slot in sorted(slots):
+        placed.insert(slot, slots[slot])
+    return placed
+
+
 def merged(body: bytes, ranking: Ranking, items: Sequence[Any]) -> bytes:
-    """The reply with its list replaced; `body` itself when it has no such list. Never raises."""
+    """The reply with its list replaced, what is pinned left in its slot; `body` itself when it has no such list.
+
+    Never raises.
+    """
     try:
-        return _replace(body, paths.compile(ranking.items).parts, list(items))
+        listed = list(items)
+        parts = paths.compile(ranking.items).parts
+        if ranking.pinned:
+            listed = around(_pinned_slots(body, parts, ranking), listed)
+        return _replace(body, parts, listed)
     except (ValueError, KeyError, IndexError, TypeError, RecursionError, OverflowError):
         return body
+
+
+def _inside(raw: msgspec.Raw | bytes, parts: tuple[str | int, ...]) -> msgspec.Raw | bytes:
+    for part in parts:
+        raw = _members.decode(raw)[part] if isinstance(part, str) else _elements.decode(raw)[part]
+    return raw
+
+
+def _pinned_slots(body: bytes, parts: tuple[str | int, ...], ranking: Ranking) -> dict[int, Any]:
+    raw = _inside(body, parts)
+    pairs = zip(_elements.decode(raw), _any.decode(raw), strict=True)
+    return {slot: undecoded for slot, (undecoded, item) in enumerate(pairs) if fixed(item, ranking)}
 
 
 def _replace(raw: msgspec.Raw | bytes, parts: tuple[str | int, ...], listed: list[Any]) -> bytes:
