@@ -44,22 +44,22 @@ class Contrast:
     """
 
     def __init__(self, strata: Strata, slope: float) -> None:
-        n_a, n_b, weight = strata.n_a, strata.n_b, strata.weight
-        n = n_a + n_b
-        total = weight.sum()
+        n_a, n_b = strata.n_a, strata.n_b
+        n, product = n_a + n_b, n_a * n_b
+        part = strata.weight / strata.weight.sum()
+        square = part * part
         self.slope = slope
-        self.value_a = float((weight * strata.value_a).sum() / total)
-        self.value_b = float((weight * strata.value_b).sum() / total)
+        self.value_a = float(part @ strata.value_a)
+        self.value_b = float(part @ strata.value_b)
         # Of one sample's worth of units, 4 n_a n_b / n where steps are weighted by their counts alone.
-        spread = weight / total
-        self.information = float(1.0 / (spread * spread * n / (n_a * n_b)).sum())
+        self.information = 1.0 / float(square @ (n / product))
         pooled = (strata.within_a + strata.within_b) / np.maximum(n - 2.0, 1.0)
-        own_a = strata.within_a / np.maximum(n_a - 1.0, 1.0)
-        own_b = strata.within_b / np.maximum(n_b - 1.0, 1.0)
-        together = float((spread * spread * pooled * (1.0 / n_b + slope * slope / n_a)).sum())
-        apart = float((spread * spread * (own_b / n_b + slope * slope * own_a / n_a)).sum())
+        together = float(square @ (pooled * (n_a + slope * slope * n_b) / product))
+        own_a = strata.within_a / (np.maximum(n_a - 1.0, 1.0) * n_a)
+        own_b = strata.within_b / (np.maximum(n_b - 1.0, 1.0) * n_b)
+        apart = float(square @ (own_b + slope * slope * own_a))
         self.spread = math.sqrt(max(together, apart) * self.information)
-        self._share = float((spread * (n_a / n) * (n_b / n)).sum())
+        self._share = float(part @ (product / (n * n)))
 
     @property
     def effective(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ def unmeasured_line(question: Question, reason: str, numbers: Numbers | None = N
 
 def e_value(log_e: float | None) -> float | None:
     """The e-value itself, capped where a float would overflow."""
-    return None if log_e is None else float(np.exp(min(log_e, LARGEST_LOG)))
+    return None if log_e is None else math.exp(min(log_e, LARGEST_LOG))
 
 
 def ends_alpha(question: Question) -> tuple[float, float]:
@@ -140,7 +141,7 @@ def bisect(rejects: Callable[[float], bool], near: float, far: float, *, rounds:
 
 
 def _reached(log_e: float | None, alpha: float) -> bool:
-    return log_e is not None and log_e >= -np.log(alpha)
+    return log_e is not None and log_e >= -math.log(alpha)
 
 
 def _agree(question: Question, numbers: Numbers, harm: bool, safe: bool) -> tuple[float | None, float | None]:
