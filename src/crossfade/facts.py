@@ -76,8 +76,15 @@ class Compared(_Fact, frozen=True, tag="c"):
     champion_ms: float
     challenger_ms: float
     fields: tuple[str, ...] = ()
-    """JSON paths that differed, at most eight."""
+    """JSON paths that differed, at most eight; muted ones too, where there is room."""
     segments: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    """How each of `fields` differs: `value`, `order`, `length`, `missing`, `extra`, `type`, `shape`, `nan`, or
+    `invalid` (not what the spec says the field holds)."""
+    noise_fields: tuple[str, ...] = ()
+    """JSON paths at which the champion differed from its own second answer, at most eight."""
+    among: int = 0
+    """How many fields the champion's reply has that could differ; 0 where none did, or nobody counted."""
 
 
 class Shown(_Fact, frozen=True, tag="s"):

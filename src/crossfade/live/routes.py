@@ -9,6 +9,7 @@ from functools import lru_cache
 from crossfade.live.model_paths import model_of
 from crossfade.spec.model import (
     Arm,
+    Comparison,
     Field,
     Interleave,
     Protocol,
@@ -44,6 +45,10 @@ class Route:
     deadline: float = 30.0
     lease: float = 10.0
     reveal: bool = False
+    compare: tuple[Comparison, ...] = ()
+    """Fields of replies that a shadow compares in a way of their own."""
+    dry_run_header: str = ""
+    """Header that marks mirrored copies; empty for none."""
 
 
 def routes(rollout: Rollout, position: Position) -> Route:
@@ -75,6 +80,8 @@ def routes(rollout: Rollout, position: Position) -> Route:
         deadline=rollout.deadline,
         lease=rollout.lease,
         reveal=rollout.reveal,
+        compare=rollout.compare,
+        dry_run_header=rollout.dry_run_header,
     )
 
 

@@ -124,8 +124,8 @@ class Request:
         """A fingerprint of what was asked."""
         return f"{xxhash.xxh3_64_intdigest(self.body, xxhash.xxh3_64_intdigest(self.target)):016x}"
 
-    def bytes_for(self, arm: Arm) -> tuple[bytes, ...]:
-        """The request as this arm gets it, in one piece where it is small."""
+    def bytes_for(self, arm: Arm, mark: str = "") -> tuple[bytes, ...]:
+        """The request as this arm gets it, in one piece where it is small; `mark` names a header sent as `true`."""
         lines = self._lines
         if lines is None:
             lines = self._lines = request_headers(self.headers) + (b"" if self._typed() else _JSON_TYPE)
@@ -135,8 +135,12 @@ class Request:
             target, body = sent.target, sent.body
             if sent.key:
                 # The name is put back in the reply, which therefore must come in a form that can be read as it passes.
-                plain = ((name, value) for name, value in self.headers if name.lower() != b"accept-encoding")
-                lines = request_headers(plain) + (b"" if self._typed() else _JSON_TYPE)
+                lines = self._lines_without(b"accept-encoding", mark.encode())
+        if mark:
+            if sent is None or not sent.key:
+                # A client's own header of that name must not stand beside ours, nor in its place.
+                lines = self._lines_without(mark.encode(), b"")
+            lines += mark.encode() + b": true\r\n"
         length: int | None
         if self.upload is not None:
             length = CHUNKED if self.upload.length is None else self.upload.length
@@ -145,6 +149,10 @@ class Request:
         head = request_head(self.method, target, endpoint(arm.url), lines, length)
         pieces = (head,) if not body else (head + body,) if len(body) < 65536 else (head, body)
         return pieces if self.rewrite is None else self.rewrite(arm, pieces)
+
+    def _lines_without(self, one: bytes, other: bytes) -> bytes:
+        kept = ((name, value) for name, value in self.headers if name.lower() not in (one, other))
+        return request_headers(kept) + (b"" if self._typed() else _JSON_TYPE)
 
     def edits_for(self, arm: Arm) -> tuple[Edit, ...]:
         """What is to be put right in this arm's reply; nothing for most."""

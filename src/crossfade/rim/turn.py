@@ -177,7 +177,7 @@ class Turn:
             case Cancel():
                 self._cancel(command.call)
             case Mirror():
-                self._mirror(command.call, command.arm, command.timeout)
+                self._mirror(command.call, command.arm, command.timeout, command.mark)
             case Compare():
                 self._gateway.compare(command)
             case Watch():
@@ -209,8 +209,8 @@ class Turn:
         if self._held:
             asking.pause()
 
-    def _mirror(self, call: int, arm: Arm, timeout: float) -> None:
-        copy = self._gateway.shadows.submit(self, call, endpoint(arm.url), self._request.bytes_for(arm), timeout)
+    def _mirror(self, call: int, arm: Arm, timeout: float, mark: str) -> None:
+        copy = self._gateway.shadows.submit(self, call, endpoint(arm.url), self._request.bytes_for(arm, mark), timeout)
         if copy is None:
             self._gateway.count_drop(self._rollout, "queue-full", 1)
             self._feed(Failed(self._gateway.now(), call, "dropped"))

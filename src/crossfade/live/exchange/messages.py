@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from crossfade.facts import Fact
-from crossfade.spec.model import Arm
+from crossfade.spec.model import Arm, Comparison
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Name and value as they came over the wire, in order."""
@@ -103,6 +103,8 @@ class Mirror(_Record, frozen=True):
     arm: Arm
     timeout: float
     """Seconds from `Started` until `Late`."""
+    mark: str = ""
+    """A header sent with the value `true`, which tells a model that writes that this is a copy; empty for none."""
 
 
 class Reply(_Record, frozen=True):
@@ -170,6 +172,8 @@ class Compare(_Record, frozen=True):
     challenger: Answer
     noise: Answer | None
     """The champion's second answer, where one was asked for and came."""
+    rules: tuple[Comparison, ...] = ()
+    """How single fields are compared."""
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from crossfade.facts import Compared
 from crossfade.live.assign import bucket
-from crossfade.live.compare import differences
+from crossfade.live.compare.sides import sides
 from crossfade.live.exchange.asked import Asked
 from crossfade.live.exchange.examine import about_body, prediction, readable
 from crossfade.live.exchange.exposure import CLIENT_LEFT, EXHAUSTED
@@ -92,7 +92,7 @@ class Mirrored:
         out: list[Command] = []
         for call, arm in wanted.items():
             self._open[call] = Gathered(at)
-            out.append(Mirror(call, arm, min(arm.timeout, self._route.deadline)))
+            out.append(Mirror(call, arm, min(arm.timeout, self._route.deadline), self._route.dry_run_header))
         return out
 
     def _listen(self, event: Started | Arrived | Failed | Late) -> list[Command]:
@@ -188,6 +188,7 @@ class Mirrored:
                     champion=self._champion.answer(),
                     challenger=self._open[call].answer(),
                     noise=noise.answer() if noise is not None else None,
+                    rules=route.compare,
                 )
             )
         return out
@@ -201,12 +202,7 @@ def compared(pair: Compare) -> Compared:
     again = None
     if pair.noise is not None:
         again = champion if _alike(pair.champion, pair.noise) else _read(protocol, pair.noise)
-    fields: tuple[str, ...] = ()
-    if isinstance(champion, Prediction) and isinstance(challenger, Prediction) and challenger is not champion:
-        fields = differences(champion, challenger)
-    noise = None
-    if isinstance(champion, Prediction) and isinstance(again, Prediction):
-        noise = again is not champion and bool(differences(champion, again))
+    said = sides(_usable(champion), _usable(challenger), _usable(again), pair.rules)
     return Compared(
         rollout=pair.rollout,
         revision=pair.revision,
@@ -218,13 +214,20 @@ def compared(pair: Compare) -> Compared:
         champion_failed=isinstance(champion, str),
         challenger_failed=isinstance(challenger, str),
         reason=challenger if isinstance(challenger, str) else "",
-        differs=bool(fields),
-        noise_differs=noise,
+        differs=said.differs,
+        noise_differs=said.noise_differs,
         champion_ms=pair.champion.ms,
         challenger_ms=pair.challenger.ms,
-        fields=fields,
+        fields=said.fields,
         segments=pair.segments,
+        kinds=said.kinds,
+        noise_fields=said.noise_fields,
+        among=said.among,
     )
+
+
+def _usable(read: Prediction | str | None) -> Prediction | None:
+    return read if isinstance(read, Prediction) else None
 
 
 def _alike(a: Answer, b: Answer) -> bool:

@@ -1,0 +1,73 @@
+"""One mirrored request's answers side by side: what the recorded fact says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from crossfade.live.compare.rules import NO_RULES, Rules
+from crossfade.live.compare.walk import MOST_PATHS, Found, fields_of, found
+from crossfade.live.protocols.base import Prediction
+from crossfade.spec.model import Comparison
+
+_LOOKED_AT = 64
+"""Differing fields found before the fact's own are chosen, so that muted ones do not crowd out those that count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Where the challenger differs from the champion, and the champion from itself."""
+
+    differs: bool = False
+    """Some field that is not muted differs."""
+    noise_differs: bool | None = None
+    """Likewise between the champion's two answers; None where it was asked once."""
+    fields: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    """How each of `fields` differs."""
+    noise_fields: tuple[str, ...] = ()
+    among: int = 0
+    """How many fields there were to differ; 0 where none did, so that nobody counted."""
+
+
+def sides(
+    champion: Prediction | None,
+    challenger: Prediction | None,
+    again: Prediction | None,
+    comparisons: tuple[Comparison, ...] = (),
+) -> Sides:
+    """The answers set side by side, of which any may be absent; the champion's own object in another place agrees."""
+    if champion is None:
+        return Sides()
+    rules = rules_of(comparisons)
+    theirs = {} if challenger is None or challenger is champion else _found(champion, challenger, rules)
+    noise = {} if again is None or again is champion else _found(champion, again, rules)
+    named = _named(theirs, rules)
+    among = 0
+    if theirs or noise:
+        among = len(fields_of(champion, rules))
+    return Sides(
+        differs=rules.counting(theirs),
+        noise_differs=None if again is None else rules.counting(noise),
+        fields=named,
+        kinds=tuple(str(theirs[path].kind) for path in named),
+        noise_fields=_named(noise, rules),
+        among=among,
+    )
+
+
+@lru_cache(maxsize=256)
+def rules_of(comparisons: tuple[Comparison, ...]) -> Rules:
+    """The rules that a spec's comparisons make."""
+    return Rules(comparisons) if comparisons else NO_RULES
+
+
+def _found(a: Prediction, b: Prediction, rules: Rules) -> dict[str, Found]:
+    return found(a, b, rules=rules, most=_LOOKED_AT)
+
+
+def _named(differing: dict[str, Found], rules: Rules) -> tuple[str, ...]:
+    """At most eight of the fields, those that count first."""
+    if len(differing) > MOST_PATHS and rules.muted:
+        return tuple(sorted(differing, key=lambda path: rules.mute(path) is not None))[:MOST_PATHS]
+    return tuple(differing)[:MOST_PATHS]
