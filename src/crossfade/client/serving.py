@@ -14,7 +14,7 @@ from crossfade.client import values
 from crossfade.facts import Compared, Exposed, Fact, Shown
 from crossfade.live import interleave
 from crossfade.live.assign import Assigned, bucket
-from crossfade.live.compare import differences
+from crossfade.live.compare.sides import sides
 from crossfade.live.exchange.asked import Asked
 from crossfade.live.exchange.exposure import Exposure
 from crossfade.live.health import EJECTED, EXPOSING
@@ -192,12 +192,7 @@ def compared(route: Route, asked: Asked, arm: str, champion: Tried, challenger: 
     """The fact of one pair."""
     ours, theirs = _read(champion), _read(challenger)
     second = _read(again) if again is not None else None
-    fields: tuple[str, ...] = ()
-    if isinstance(ours, Prediction) and isinstance(theirs, Prediction):
-        fields = differences(ours, theirs)
-    noise = None
-    if isinstance(ours, Prediction) and isinstance(second, Prediction):
-        noise = bool(differences(ours, second))
+    said = sides(_usable(ours), _usable(theirs), _usable(second), route.compare)
     return Compared(
         rollout=route.rollout,
         revision=route.revision,
@@ -209,13 +204,20 @@ def compared(route: Route, asked: Asked, arm: str, champion: Tried, challenger: 
         champion_failed=isinstance(ours, str),
         challenger_failed=isinstance(theirs, str),
         reason=theirs if isinstance(theirs, str) else "",
-        differs=bool(fields),
-        noise_differs=noise,
+        differs=said.differs,
+        noise_differs=said.noise_differs,
         champion_ms=champion.ms,
         challenger_ms=challenger.ms,
-        fields=fields,
+        fields=said.fields,
         segments=asked.segments,
+        kinds=said.kinds,
+        noise_fields=said.noise_fields,
+        among=said.among,
     )
+
+
+def _usable(read: Prediction | str | None) -> Prediction | None:
+    return read if isinstance(read, Prediction) else None
 
 
 def _read(got: Tried) -> Prediction | str | None:
