@@ -3,8 +3,8 @@
 Each field is a paired question: +1 where the challenger differs from the champion, −1 where the champion differs from
 its own second answer. A search over many fields finds something by luck alone, so that verdicts are given by the e-BH
 procedure (Wang and Ramdas, 2022): of the fields called harmful a share of at most alpha is expected to be wrong,
-however the fields depend on each other and whenever one looks. Intervals are widened to match (e-BY): they exclude the margin
-exactly where the verdict says so.
+however the fields depend on each other and whenever one looks. Intervals are widened to match (e-BY): they exclude the
+margin exactly where the verdict says so.
 """
 
 from __future__ import annotations

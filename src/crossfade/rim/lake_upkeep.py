@@ -68,7 +68,7 @@ def retire(table: DeltaTable, kind: str, before: float, cuts: Mapping[str, float
 
 
 def vacuum(table: DeltaTable, keep_hours: float, versions: Iterable[int]) -> int:
-    """Delete files that neither a recent version nor one of `versions` needs; how many may be gone. Raises LakeError."""
+    """Delete files that neither a recent version nor one of `versions` needs; how many. Raises LakeError."""
     try:
         return len(
             table.vacuum(
