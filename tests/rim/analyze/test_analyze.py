@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import ibis
@@ -229,3 +230,14 @@ def test_a_name_that_nobody_reports_is_not_measured():
     assert found.verdict is Verdict.UNMEASURED
     assert "did you mean buy?" in found.reason
     assert found.estimate is None
+
+
+def test_the_query_runs_on_another_engine(tmp_path: Path):
+    exposures, outcomes = small()
+    with sqlite3.connect(tmp_path / "elsewhere.db") as database:
+        exposures.to_sql("e", database, index=False)
+        outcomes.to_sql("o", database, index=False)
+    engine = ibis.sqlite.connect(tmp_path / "elsewhere.db")
+    how = {"metrics": ["buy:rate", "buy/exposures:ratio", "spent:mean"], "baseline": "a", "window": "60s", "looks": 3}
+    there = crossfade.analyze(engine.table("e"), engine.table("o"), **how)
+    assert there.to_json() == crossfade.analyze(exposures, outcomes, **how).to_json()
