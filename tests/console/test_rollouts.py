@@ -12,7 +12,10 @@ from crossfade.console import models
 from crossfade.console.app import create_app
 from crossfade.ledger import Entry
 from crossfade.rim.inbox import OutcomeInbox
+from crossfade.rim.journal import Journal
+from crossfade.rim.lake import Lake
 from crossfade.rim.store import Store
+from rim.facts_made import compared
 
 from .conftest import TOKEN
 
@@ -27,7 +30,7 @@ async def test_every_record_has_the_shape_that_openapi_promises(client: httpx.As
         f"{ONE}/evidence": models.EvidenceOf,
         f"{ONE}/exposure": models.ExposureOf,
         f"{ONE}/ledger": models.LedgerOf,
-        f"{ONE}/differences": models.NotAvailable,
+        f"{ONE}/differences": models.DifferencesOf,
         f"{ONE}/segments": models.NotAvailable,
         "/healthz": models.Alive,
         "/readyz": models.Ready,
@@ -43,6 +46,20 @@ async def test_what_is_not_computed_is_said_and_not_shown_as_nothing(client: htt
         answer = (await client.get(f"{ONE}/{part}")).json()
         assert answer["available"] is False
         assert answer["reason"]
+
+
+async def test_differences_are_summed_up_by_field(client: httpx.AsyncClient, data: Path) -> None:
+    journal, lake = Journal(data, "w0"), Lake(data)
+    journal.append(
+        [compared(n, rollout="ranker-v2", differs=True, fields=("$.x",), kinds=("type",)) for n in range(50)]
+    )
+    lake.compact_journals()
+    answer = (await client.get(f"{ONE}/differences")).json()
+    models.DifferencesOf.model_validate(answer, strict=True)
+    (arm,) = answer["arms"]
+    assert (arm["arm"], arm["pairs"], arm["fields"][0]["path"], arm["fields"][0]["kind"]) == ("v2", 50, "$.x", "type")
+    journal.close()
+    lake.close()
 
 
 async def test_the_ledger_can_be_checked_by_whoever_reads_it(client: httpx.AsyncClient) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossfade.cli.common import PROBLEM, AsJson, console, fail, print_json
-from crossfade.spec.model import Comparator, Comparison, Protocol, Rollout, Shadow
+from crossfade.spec.model import Comparator, Comparison, Protocol, Rollout
 
 if TYPE_CHECKING:
     from crossfade.rim.joined import Joined
@@ -58,13 +58,13 @@ def compare(
             _readable(file, json)
     from crossfade.live.compare import Rules
     from crossfade.rim.joined import Joined
-    from crossfade.view.comparison import Comparing
+    from crossfade.view.comparison import Comparing, margin_of
 
     rules = [*(rollout.compare if rollout else ()), *_rules(rule, tolerance, mute, json)]
     comparing = Comparing(
         protocol=protocol or (rollout.protocol if rollout else Protocol.JSON),
         rules=Rules(rules),
-        margin=_share("--margin", margin, json) if margin is not None else _gate(rollout),
+        margin=_share("--margin", margin, json) if margin is not None else margin_of(rollout),
         alpha=_share("--alpha", alpha, json, most=0.5) if alpha is not None else rollout.alpha if rollout else 0.05,
         examples=examples,
         redact=redact or (),
@@ -156,14 +156,6 @@ def _spec(path: Path, json: bool) -> Rollout:
         first = checked.problems[0]
         fail(f"{path}:{first.line}: {first.message}", f"see `crossfade check {path}`", as_json=json)
     return checked.rollout
-
-
-def _gate(rollout: Rollout | None) -> float:
-    """The shadow's gate on disagreement, where a spec has one; else one pair of a hundred."""
-    for stage in rollout.stages if rollout else ():
-        if isinstance(stage, Shadow):
-            return dict(stage.gates).get("disagreement", 0.01)
-    return 0.01
 
 
 def _rules(rule: _Paths, tolerance: _Paths, mute: _Paths, json: bool) -> list[Comparison]:

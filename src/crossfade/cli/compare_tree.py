@@ -26,10 +26,10 @@ _STEP = re.compile(r"\.[\w-]+(?:\[\*\])*|\[[^\]]*\](?:\[\*\])*")
 Record = Mapping[str, Any]
 
 
-def tree(record: Record) -> RenderableType:
+def tree(record: Record, title: str = "compare") -> RenderableType:
     """What was compared, the verdict as a whole, the fields that differ as a tree, and what could not be compared."""
     harmful = [line for line in record["fields"] if line["verdict"] == "harmful" and line["muted"] is None]
-    root = Tree(Text.assemble(("compare", "bold"), f"  {whole(record['pairs'])} pairs"), guide_style=QUIET)
+    root = Tree(Text.assemble((title, "bold"), f"  {whole(record['pairs'])} pairs"), guide_style=QUIET)
     for sentence, style in _sentences(record, harmful):
         root.add(Text(sentence, style=style))
     worst = record["catastrophic"]
@@ -39,14 +39,14 @@ def tree(record: Record) -> RenderableType:
     if differing:
         _branches(root, differing[:FIELDS_SHOWN], record)
     more = [f"{whole(len(differing) - FIELDS_SHOWN)} more fields differ"] if len(differing) > FIELDS_SHOWN else []
-    same = len(record["fields"]) - len(differing)
+    same = record["fields_never_differing"]
     if same:
         more.append(f"{whole(same)} {'field' if same == 1 else 'fields'} never differ")
     if record["fields_left_out"]:
         more.append("only the first 2,000 fields are told apart: are some keys data?")
     if more:
         root.add(Text(" · ".join(more), style=QUIET))
-    for file in record["files"]:
+    for file in record.get("files", ()):
         lost = _lost(file)
         if lost:
             root.add(lost)
@@ -133,6 +133,8 @@ def _verdict(line: Record) -> str:
 
 
 def _example(example: Record) -> RenderableType:
+    if example["champion"] is None and example["challenger"] is None:
+        return Padding(Text(f"decision {_cut(str(example['id']))}", style=QUIET), (0, 0, 0, 4), expand=False)
     sides = [_cut("(none)" if example[side] is None else str(example[side])) for side in ("champion", "challenger")]
     return Padding(
         Text(f"{_cut(str(example['id']), 20)}: {sides[0]} → {sides[1]}", style=QUIET), (0, 0, 0, 4), expand=False

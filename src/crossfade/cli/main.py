@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "analyze": "analyze",
     "simulate": "simulate",
     "compare": "compare",
+    "differences": "differences",
 }
 """Every command and the module that registers it, in the order help lists them."""
 

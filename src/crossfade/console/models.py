@@ -175,6 +175,16 @@ class NotAvailable(Open):
     reason: str
 
 
+class DifferencesOf(Open):
+    """Where the replies of mirrored requests differ, by challenger; or why that is not known."""
+
+    name: str
+    available: bool
+    reason: str
+    arms: list[dict[str, Any]]
+    """The record of `crossfade compare` for each challenger: pairs, disagreement, catastrophic, fields, examples."""
+
+
 class MoveIn(BaseModel):
     """A person's move."""
 

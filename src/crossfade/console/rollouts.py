@@ -13,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from crossfade import ledger
 from crossfade.console import models
 from crossfade.console.problems import Refused
+from crossfade.rim.differing import Differing
 from crossfade.rim.standing import all_standing, move_by_hand, standing
 from crossfade.rim.store import Store
 from crossfade.state import Move
@@ -102,6 +103,16 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
             }
         )
 
+    differing = Differing(store.path.parent)
+
+    @routes.get(
+        "/{name}/differences", response_model=models.DifferencesOf, responses=OF_ONE, summary="Where replies differ"
+    )
+    def differences(name: Name) -> JSONResponse:
+        """Fields in which mirrored replies differ, by challenger: how often, beyond the champion's own noise, or why
+        that is not known."""
+        return JSONResponse(differing.of(store.get(name).rollout))
+
 
 def _add_absent(routes: APIRouter, store: Store) -> None:
     def absent(name: str, reason: str) -> JSONResponse:
@@ -109,11 +120,6 @@ def _add_absent(routes: APIRouter, store: Store) -> None:
         return JSONResponse({"name": name, "available": False, "reason": reason})
 
     shape = models.NotAvailable
-
-    @routes.get("/{name}/differences", response_model=shape, responses=OF_ONE, summary="Where replies differ")
-    def differences(name: Name) -> JSONResponse:
-        """Fields in which mirrored replies differ."""
-        return absent(name, "differences are recorded for each mirrored request but not summed up by field yet")
 
     @routes.get("/{name}/segments", response_model=shape, responses=OF_ONE, summary="Its segments")
     def segments(name: Name) -> JSONResponse:

@@ -70,6 +70,8 @@ class Tally:
     catastrophic: Counts = field(default_factory=Counts)
     left_out: int = 0
     """Times that a field beyond the first 2,000 differed; it still counts for `any`."""
+    quiet: int = 0
+    """Fields that were looked at and never differed, where only their number is known. They belong to the search."""
 
     def seen(self, paths: Iterable[str]) -> None:
         """Fields that were there to be compared, whether they differed or not."""
@@ -150,10 +152,13 @@ class Judged:
         return {**record, "kinds": dict(self.kinds), "verdict": str(self.verdict)}
 
 
-def e_bh(e_values: Sequence[float | None], alpha: float) -> set[int]:
-    """The positions that e-BH discovers: the largest k such that k e-values reach m / (alpha k)."""
+def e_bh(e_values: Sequence[float | None], alpha: float, more: int = 0) -> set[int]:
+    """The positions that e-BH discovers: the largest k such that k e-values reach m / (alpha k).
+
+    `more` questions were asked beside these and have nothing to show.
+    """
     order = sorted((i for i, e in enumerate(e_values) if e is not None), key=lambda i: -(e_values[i] or 0.0))
-    size = len(e_values)
+    size = len(e_values) + more
     found = 0
     for k, i in enumerate(order, 1):
         if (e_values[i] or 0.0) * alpha * k >= size:
@@ -171,9 +176,9 @@ def judge(tally: Tally, *, margin: float, alpha: float, muted: Mapping[str, str]
     asked += [(ANY, tally.any, margin), (CATASTROPHIC, tally.catastrophic, 0.0)]
     family = [question for question in asked if question[0] not in mute]
     lines = [_evidence(tally, counts, limit, alpha, alpha) for _, counts, limit in family]
-    harmful = e_bh([line.e_value for line in lines], alpha)
-    safe = e_bh([line.e_value_safe for line in lines], alpha)
-    size = max(len(family), 1)
+    harmful = e_bh([line.e_value for line in lines], alpha, tally.quiet)
+    safe = e_bh([line.e_value_safe for line in lines], alpha, tally.quiet)
+    size = max(len(family) + tally.quiet, 1)
     level = alpha * max(len(harmful), 1) / size, alpha * max(len(safe), 1) / size
     judged = {
         path: _judged(tally, path, counts, limit, level, None, (i in harmful, i in safe))

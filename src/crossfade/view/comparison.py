@@ -17,9 +17,12 @@ from crossfade.live.compare import Found, Rules, fields_of, found
 from crossfade.live.paths import member
 from crossfade.live.protocols import document, wire
 from crossfade.live.protocols.base import Invalid, Prediction
-from crossfade.spec.model import Protocol
+from crossfade.spec.model import Protocol, Rollout, Shadow
 
 SCHEMA = "crossfade.compare/1"
+
+MARGIN = 0.01
+"""Share of pairs that may differ beyond the champion's own noise, where nobody says otherwise."""
 
 MOST_SHOWN = 200
 """Characters of one value in an example."""
@@ -42,7 +45,7 @@ class Comparing:
         *,
         protocol: Protocol = Protocol.JSON,
         rules: Rules | None = None,
-        margin: float = 0.01,
+        margin: float = MARGIN,
         alpha: float = 0.05,
         examples: int = 3,
         redact: Iterable[str] = (),
@@ -56,7 +59,6 @@ class Comparing:
         self._tally = Tally()
         self._examples: dict[str, list[dict[str, Any]]] = {}
         self._failed: dict[str, dict[str, int]] = {"champion": {}, "challenger": {}, "noise": {}}
-        self._muted: dict[str, str] = {}
 
     @property
     def pairs(self) -> int:
@@ -122,28 +124,7 @@ class Comparing:
 
     def record(self) -> dict[str, Any]:
         """What other programs read: every field with its rates and verdict, those that differ most surely first."""
-        tally = self._tally
-        for path in tally.fields:
-            reason = self._rules.mute(path)
-            if reason is not None:
-                self._muted[path] = reason
-        lines = judge(tally, margin=self._margin, alpha=self._alpha, muted=self._muted)
-        whole = {line.path: line for line in lines if line.path in (ANY, CATASTROPHIC)}
-        fields = sorted((line for line in lines if line.path not in whole), key=_weight)
-        return {
-            "schema": SCHEMA,
-            "pairs": tally.pairs,
-            "twice": tally.twice,
-            "margin": self._margin,
-            "alpha": self._alpha,
-            "control": CONTROL,
-            "disagreement": whole[ANY].to_json(),
-            "catastrophic": whole[CATASTROPHIC].to_json(),
-            "fields": [line.to_json() for line in fields],
-            "examples": [example for line in fields for example in self._examples.get(line.path, ())],
-            "failed": self._failed,
-            "fields_left_out": tally.left_out,
-        }
+        return told(self._tally, self._rules, self._margin, self._alpha, self._examples, self._failed)
 
     def _read(self, body: bytes) -> Prediction | Invalid:
         if self._protocol is Protocol.JSON:
@@ -180,6 +161,44 @@ class Comparing:
                     "challenger": None if kind == "missing" else REDACTED if hidden else _short(challenger),
                 }
             )
+
+
+def told(
+    tally: Tally,
+    rules: Rules,
+    margin: float,
+    alpha: float,
+    examples: Mapping[str, list[dict[str, Any]]],
+    failed: Mapping[str, Mapping[str, int]],
+) -> dict[str, Any]:
+    """What was counted, judged: every field with its rates and verdict, and examples of those that differ."""
+    muted = {path: reason for path in tally.fields if (reason := rules.mute(path)) is not None}
+    lines = judge(tally, margin=margin, alpha=alpha, muted=muted)
+    whole = {line.path: line for line in lines if line.path in (ANY, CATASTROPHIC)}
+    fields = sorted((line for line in lines if line.path not in whole), key=_weight)
+    return {
+        "schema": SCHEMA,
+        "pairs": tally.pairs,
+        "twice": tally.twice,
+        "margin": margin,
+        "alpha": alpha,
+        "control": CONTROL,
+        "disagreement": whole[ANY].to_json(),
+        "catastrophic": whole[CATASTROPHIC].to_json(),
+        "fields": [line.to_json() for line in fields],
+        "fields_never_differing": tally.quiet + sum(not line.differing and not line.noise for line in fields),
+        "examples": [example for line in fields for example in examples.get(line.path, ())],
+        "failed": failed,
+        "fields_left_out": tally.left_out,
+    }
+
+
+def margin_of(rollout: Rollout | None) -> float:
+    """The shadow's gate on disagreement, where a spec has one; else one pair of a hundred."""
+    for stage in rollout.stages if rollout else ():
+        if isinstance(stage, Shadow):
+            return dict(stage.gates).get("disagreement", MARGIN)
+    return MARGIN
 
 
 def _kinds(noisy: Mapping[str, Found] | None) -> dict[str, str] | None:

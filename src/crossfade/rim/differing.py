@@ -1,0 +1,183 @@
+"""Mirrored requests that lie in the lake, summed up by field: where replies differ, and by how much beyond noise.
+
+Asked for by people, not by the controller: the facts are read anew when they have changed, and nothing else is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from crossfade.judge.disagreement import MOST_FIELDS, Counts, Tally
+from crossfade.live.compare.sides import rules_of
+from crossfade.rim.lake import Lake, LakeError
+from crossfade.spec.model import Rollout, Shadow
+from crossfade.view.comparison import margin_of, told
+
+EXAMPLES = 3
+"""Decisions named for each field."""
+
+UNUSABLE = ("nan", "shape", "broken", "error")
+"""Failures of a challenger that are replies callers cannot work with, as opposed to no reply at all."""
+
+_COLUMNS = {
+    **dict.fromkeys(("rollout", "arm", "decision_id", "reason"), "VARCHAR"),
+    **dict.fromkeys(("stage", "among"), "BIGINT"),
+    **dict.fromkeys(("champion_failed", "challenger_failed", "differs", "noise_differs"), "BOOLEAN"),
+    **dict.fromkeys(("fields", "kinds", "noise_fields"), "VARCHAR[]"),
+}
+
+# Facts of before there were kinds and noise fields do not say where the champion differed from itself: such pairs are
+# not among those asked twice.
+_PAIRS = f"""
+CREATE TABLE pairs AS SELECT arm, decision_id, champion_failed, challenger_failed, reason, differs,
+    coalesce(fields, []) AS fields, coalesce(kinds, []) AS kinds, coalesce(noise_fields, []) AS noise_fields,
+    coalesce(among, 0) AS among,
+    NOT champion_failed AND (NOT challenger_failed OR reason IN {UNUSABLE}) AS counts,
+    CASE WHEN NOT champion_failed AND (NOT challenger_failed OR reason IN {UNUSABLE})
+         AND (NOT noise_differs OR len(coalesce(noise_fields, [])) > 0) THEN noise_differs END AS noisy,
+    challenger_failed OR list_has_any(coalesce(kinds, []), ['nan', 'shape', 'invalid']) AS unusable
+FROM facts WHERE rollout = ? AND stage = (SELECT max(stage) FROM facts WHERE rollout = ?)
+"""
+
+_TOTALS = """
+SELECT arm, count(*) FILTER (counts), count(noisy), coalesce(max(among), 0),
+    count(*) FILTER (counts AND differs), count(*) FILTER (noisy),
+    count(*) FILTER (differs AND NOT noisy), count(*) FILTER (noisy AND NOT differs),
+    count(*) FILTER (counts AND unusable), count(*) FILTER (unusable AND noisy IS NOT NULL)
+FROM pairs GROUP BY arm ORDER BY arm
+"""
+
+_FIELDS = """
+SELECT arm, field, coalesce(kind, 'value'), count(*), max(decision_id, 3)
+FROM (SELECT arm, decision_id, unnest(fields) AS field, unnest(kinds) AS kind FROM pairs WHERE counts)
+WHERE field IS NOT NULL GROUP BY ALL ORDER BY 4 DESC
+"""
+
+_BESIDE = """
+SELECT arm, field, count(*) FROM (SELECT arm, unnest({}) AS field FROM pairs WHERE noisy IS NOT NULL) GROUP BY ALL
+"""
+_NOISY = _BESIDE.format("noise_fields")
+_PLUS = _BESIDE.format("list_filter(fields, lambda x: NOT list_contains(noise_fields, x))")
+_MINUS = _BESIDE.format("list_filter(noise_fields, lambda x: NOT list_contains(fields, x))")
+
+_FAILED = """
+SELECT arm, champion_failed, CASE WHEN champion_failed THEN 'failed' ELSE reason END, count(*) FROM pairs
+WHERE champion_failed OR challenger_failed GROUP BY ALL
+"""
+
+
+class Differing:
+    """Differences by field of the rollouts of one data folder. Safe to share between threads."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._lake: Lake | None = None
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def of(self, rollout: Rollout) -> dict[str, Any]:
+        """The record of one rollout; where there is nothing to sum up it says why."""
+        with self._lock:
+            try:
+                files = self._files()
+            except LakeError as error:
+                return _absent(rollout, f"the facts cannot be read: {error}")
+            asked = (rollout.revision, *files)
+            known = self._known.get(rollout.name)
+            if known is None or known[0] != asked:
+                known = self._known[rollout.name] = (asked, _summed(rollout, files))
+            return known[1]
+
+    def _files(self) -> list[str]:
+        if self._lake is None:
+            self._lake = Lake(self._data)
+        return self._lake.files("compared")
+
+
+def _absent(rollout: Rollout, reason: str) -> dict[str, Any]:
+    return {"name": rollout.name, "available": False, "reason": reason, "arms": []}
+
+
+def _summed(rollout: Rollout, files: list[str]) -> dict[str, Any]:
+    if not any(isinstance(stage, Shadow) for stage in rollout.stages):
+        return _absent(rollout, "the rollout has no shadow stage, so that no replies are compared")
+    tallies = _tallies(rollout.name, files) if files else {}
+    if not tallies:
+        return _absent(rollout, "no mirrored request has been compared yet")
+    rules = rules_of(rollout.compare)
+    arms = [
+        {"arm": arm, **told(tally, rules, margin_of(rollout), rollout.alpha, examples, failed)}
+        for arm, (tally, examples, failed) in tallies.items()
+    ]
+    return {"name": rollout.name, "available": True, "reason": "", "arms": arms}
+
+
+_Counted = tuple[Tally, dict[str, list[dict[str, Any]]], dict[str, dict[str, int]]]
+
+
+def _tallies(name: str, files: list[str]) -> dict[str, _Counted]:
+    """What the facts of one rollout's last shadow say, by challenger."""
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "threads": 1,
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    with duckdb.connect(":memory:", config=settings) as connection:
+        # An empty table of all columns goes first, because files that an earlier version wrote lack some.
+        connection.execute(f"CREATE TABLE shape ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})")
+        read = f"read_parquet([{', '.join(map(_text, files))}], union_by_name = true)"
+        there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()}
+        wanted = ", ".join(name for name in _COLUMNS if name in there)
+        connection.execute(f"CREATE VIEW facts AS SELECT * FROM shape UNION ALL BY NAME SELECT {wanted} FROM {read}")
+        connection.execute(_PAIRS, [name, name])
+        found = {row[0]: _counted(row) for row in connection.execute(_TOTALS).fetchall()}
+        for arm, field, kind, count, decisions in connection.execute(_FIELDS).fetchall():
+            _field(found[arm], field, kind, count, decisions)
+        for sql, column in ((_NOISY, "noisy"), (_PLUS, "plus"), (_MINUS, "minus")):
+            for arm, field, count in connection.execute(sql).fetchall():
+                counts = _of(found[arm][0], field)
+                if counts is not None:
+                    setattr(counts, column, count)
+        for arm, ours, reason, count in connection.execute(_FAILED).fetchall():
+            found[arm][2]["champion" if ours else "challenger"][reason] = count
+    for tally, _, _ in found.values():
+        tally.quiet = max(tally.quiet - len(tally.fields), 0)
+    return found
+
+
+def _counted(row: tuple[Any, ...]) -> _Counted:
+    _, pairs, twice, among, differing, noisy, plus, minus, unusable, unusable_twice = row
+    tally = Tally(pairs=pairs, twice=twice, quiet=among)
+    tally.any = Counts(differing=differing, noisy=noisy, plus=plus, minus=minus)
+    tally.any.kinds.update({"any": differing} if differing else {})
+    # The champion's second answer is not recorded as unusable or not; a champion that is differs, and is left out.
+    tally.catastrophic = Counts(differing=unusable, plus=unusable_twice)
+    tally.catastrophic.kinds.update({"unusable": unusable} if unusable else {})
+    return tally, {}, {"champion": {}, "challenger": {}}
+
+
+def _field(counted: _Counted, field: str, kind: str, count: int, decisions: list[str]) -> None:
+    tally, examples, _ = counted
+    counts = _of(tally, field)
+    if counts is None:
+        tally.left_out += count
+        return
+    counts.differing += count
+    counts.kinds[kind] += count
+    kept = examples.setdefault(field, [])
+    for decision in decisions[: EXAMPLES - len(kept)]:
+        kept.append({"path": field, "kind": kind, "id": decision, "champion": None, "challenger": None})
+
+
+def _of(tally: Tally, field: str) -> Counts | None:
+    if field not in tally.fields and len(tally.fields) >= MOST_FIELDS:
+        return None
+    return tally.fields.setdefault(field, Counts())
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
