@@ -4,32 +4,41 @@ A unit enters once a stage, at its first exposure. A response metric counts at o
 when its window has closed, so that its value no longer changes. The arm of an event is the arm of the exposure where
 it happened: under no difference it still is a fair draw at that step's share, because a unit's first event is counted
 and no other.
+
+Every query here is a sum over the rows of one table of units. That makes it incremental: what changed units gave
+before is taken off, what they give now is put on (`rim.engine`).
 """
 
 from __future__ import annotations
 
 import ibis
 
-from crossfade.judge.measure.tables import (
-    ARRIVALS,
-    EXPOSURES,
-    FACTS,
-    LOOK,
-    UNITS,
-    Expr,
-    bucket_of,
-    first,
-    hits,
-    latency_bin_of,
-)
+from crossfade.judge.measure.tables import ARRIVALS, FALLEN, HOMES, UNITS, Expr, bucket_of, latency_bin_of
 
 OPEN = -1
 """The bucket of units whose window is still open."""
 
+SETTLED: Expr = ibis.table(
+    {
+        "unit": "string",
+        "arm": "string",
+        "step": "int64",
+        "weight": "float64",
+        "due": "float64",
+        "closed": "boolean",
+        "reports": "int64",
+        "events": "int64",
+        "total": "float64",
+        "per": "float64",
+        "before": "float64",
+    },
+    name="settled",
+)
+"""`outcomes.settled` of one metric, kept by an engine that does not want to compute it anew each time."""
 
-def response_rate(exposed: Expr = EXPOSURES, entered: Expr = UNITS, arrived: Expr = ARRIVALS) -> Expr:
+
+def response_rate(entered: Expr = UNITS, arrived: Expr = ARRIVALS, failed: Expr = FALLEN) -> Expr:
     """Units at their first exposure of the stage (`n`) and of each step (`seen`), and at their first failure (`k`)."""
-    failed = first(exposed.filter(exposed["failed"]), by=["unit"], order=["elapsed", "decision_id"])
     times = ((entered, "entered", "n"), (arrived, "elapsed", "seen"), (failed, "elapsed", "k"))
     told = [
         rows.select(
@@ -46,13 +55,11 @@ def response_rate(exposed: Expr = EXPOSURES, entered: Expr = UNITS, arrived: Exp
     return all_.group_by("arm", "step", "weight", "bucket").agg(**counts)
 
 
-def response_mean(exposed: Expr = EXPOSURES, entered: Expr = UNITS, *, failures: bool = False) -> Expr:
+def response_mean(homely: Expr = HOMES, *, failures: bool = False) -> Expr:
     """Per unit the mean latency (or, for `failures`, the number of failed requests) of the step it entered at."""
-    home = exposed.join(entered.select("unit", "arm", "step"), ["unit", "arm", "step"])
-    value = home["failed"].cast("float64").sum() if failures else home["latency_ms"].mean()
-    per_unit = home.group_by("unit", "arm", "step").agg(value=value)
-    whole = per_unit.join(entered.select("unit", "weight"), "unit")
-    return _moments(whole.mutate(closed=ibis.literal(True)))
+    value = homely["failures"].cast("float64") if failures else homely["latency"] / homely["requests"].cast("float64")
+    valued = homely.select("arm", "step", "weight", closed=ibis.literal(True), value=value)
+    return _sums(valued, {"total": "value", "squares": ("value", "value")}, reports=valued.count())
 
 
 def response_quantile(arrived: Expr = ARRIVALS) -> Expr:
@@ -64,55 +71,55 @@ def response_quantile(arrived: Expr = ARRIVALS) -> Expr:
     return binned.group_by("arm", "step", "weight", "bucket", "bin").agg(n=binned.count())
 
 
-def settled(
-    name: str,
-    window: float,
-    outcome: Expr = FACTS["outcome"],
-    exposed: Expr = EXPOSURES,
-    entered: Expr = UNITS,
-    look: Expr = LOOK,
-) -> Expr:
-    """Each unit with what was received for it inside its window: `reports`, `events` (values other than 0), `total`."""
-    found = hits(name, outcome, exposed, look).join(entered.select("unit", "entered"), "unit")
-    inside = found.filter(found["received"] <= found["entered"] + window, found["happened"] >= found["entered"])
-    per_unit = inside.group_by("unit").agg(
-        reports=inside.count(), events=(inside["value"] != 0).cast("int64").sum(), total=inside["value"].sum()
-    )
-    clock = look.select("since", "now")
-    everyone = entered.left_join(per_unit, "unit").cross_join(clock)
-    return everyone.select(
-        "unit",
-        "arm",
-        "step",
-        "weight",
-        due=everyone["entered"] + window,
-        closed=everyone["entered"] + window <= everyone["now"] - everyone["since"],
-        reports=everyone["reports"].fill_null(0),
-        events=everyone["events"].fill_null(0),
-        total=everyone["total"].fill_null(0.0),
-    )
-
-
-def outcome_rate(judged: Expr) -> Expr:
-    """Of `settled` units: units (`n`), units with an event (`k`) and outcomes reported, when the window closed."""
-    where = ibis.cases((judged["closed"], bucket_of(judged["due"])), else_=OPEN)
-    timed = judged.mutate(bucket=where.cast("int64"))
+def outcome_rate(judged: Expr = SETTLED) -> Expr:
+    """Units (`n`), units with an event (`k`) and outcomes reported, when the window closed."""
+    timed = judged.mutate(bucket=_slice(judged))
     return timed.group_by("arm", "step", "weight", "bucket").agg(
         n=timed.count(), k=(timed["events"] > 0).cast("int64").sum(), reports=timed["reports"].sum()
     )
 
 
-def outcome_mean(judged: Expr, *, count: bool = False) -> Expr:
-    """Of `settled` units: n, sum and sum of squares of the summed value (or, for `count`, of the number of events)."""
-    value = judged["events"].cast("float64") if count else judged["total"]
-    return _moments(judged.mutate(value=value))
+def outcome_mean(judged: Expr = SETTLED, *, count: bool = False, covariate: bool = False) -> Expr:
+    """n, sum and sum of squares of the summed value (or, for `count`, of the number of events).
+
+    With `covariate` also those of the value before the unit entered, which no arm can have affected.
+    """
+    valued = judged.mutate(value=judged["events"].cast("float64") if count else judged["total"])
+    sums: dict[str, str | tuple[str, str]] = {"total": "value", "squares": ("value", "value")}
+    if covariate:
+        sums |= {"cov_sum": "before", "cov_squares": ("before", "before"), "cov_products": ("before", "value")}
+    return _sums(valued, sums, reports=valued["reports"].sum())
 
 
-def _moments(valued: Expr) -> Expr:
-    reports = valued["reports"].sum() if "reports" in valued.columns else valued.count()
-    return valued.group_by("arm", "step", "weight", "closed").agg(
-        n=valued.count(),
-        total=valued["value"].sum(),
-        squares=(valued["value"] * valued["value"]).sum(),
-        reports=reports,
-    )
+def outcome_ratio(judged: Expr = SETTLED) -> Expr:
+    """n and the sums, squares and products of the numerator `y` and the denominator `x`."""
+    sums: dict[str, str | tuple[str, str]] = {
+        "sum_y": "total",
+        "sum_x": "per",
+        "squares_y": ("total", "total"),
+        "squares_x": ("per", "per"),
+        "products_xy": ("per", "total"),
+    }
+    return _sums(judged, sums, reports=judged["reports"].sum())
+
+
+def outcome_quantile(judged: Expr = SETTLED) -> Expr:
+    """A histogram of the summed values of units that something was reported for, when the window closed.
+
+    What is not above the first edge (0 and below, too) lies in the first bin.
+    """
+    value = ibis.cases((judged["total"] > 0.0, judged["total"]), else_=0.0)
+    none = ~judged["closed"] | (judged["reports"] == 0)
+    timed = judged.mutate(bucket=_slice(judged), bin=ibis.cases((none, OPEN), else_=latency_bin_of(value)))
+    return timed.group_by("arm", "step", "weight", "bucket", "bin").agg(n=timed.count(), reports=timed["reports"].sum())
+
+
+def _slice(judged: Expr) -> Expr:
+    return ibis.cases((judged["closed"], bucket_of(judged["due"])), else_=OPEN).cast("int64")
+
+
+def _sums(valued: Expr, sums: dict[str, str | tuple[str, str]], *, reports: Expr) -> Expr:
+    told = {
+        name: (valued[of] if isinstance(of, str) else valued[of[0]] * valued[of[1]]).sum() for name, of in sums.items()
+    }
+    return valued.group_by("arm", "step", "weight", "closed").agg(n=valued.count(), **told, reports=reports)

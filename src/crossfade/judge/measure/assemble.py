@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfade.judge.measure.arms import OPEN
-from crossfade.judge.moments import BINS, Floats, Ints, MeanMoments, PairedMoments, QuantileMoments, RateMoments
+from crossfade.judge.moments import (
+    BINS,
+    Floats,
+    Ints,
+    MeanMoments,
+    PairedMoments,
+    QuantileMoments,
+    RateMoments,
+    RatioMoments,
+)
 
 Rows = Mapping[str, npt.NDArray[Any]]
 """Columns by name, all of one length."""
@@ -86,22 +95,31 @@ def rate(rows: Rows, champion: str, arm: str, challengers: int, *, settled: bool
 
 def mean(rows: Rows, champion: str, arm: str) -> MeanMoments:
     """Rows of `response_mean` or `outcome_mean` as moments of one pair, a row for each step and weight."""
+    sums = {"sum": "total", "squares": "squares"}
+    if "cov_sum" in rows:
+        sums |= {name: name for name in ("cov_sum", "cov_squares", "cov_products")}
+    return MeanMoments(**_sums(rows, champion, arm, sums))
+
+
+def ratio(rows: Rows, champion: str, arm: str) -> RatioMoments:
+    """Rows of `outcome_ratio` as moments of one pair, a row for each step and weight."""
+    names = ("sum_y", "sum_x", "squares_y", "squares_x", "products_xy")
+    return RatioMoments(**_sums(rows, champion, arm, {name: name for name in names}))
+
+
+def _sums(rows: Rows, champion: str, arm: str, sums: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of moments that are sums of columns over the units of each arm, and of how many units."""
     pair, is_b = _sides(rows, champion, arm)
     closed = pair["closed"].astype(bool)
     immature = int(pair["n"][~closed].sum())
     pair, is_b = {name: column[closed] for name, column in pair.items()}, is_b[closed]
     (step, _), cell = _cells(pair, ("step", "weight"))
-    count = len(step)
-    return MeanMoments(
-        step=step.astype(np.int64),
-        n_a=_into(cell, count, pair["n"], ~is_b),
-        sum_a=_floats_into(cell, count, pair["total"], ~is_b),
-        squares_a=_floats_into(cell, count, pair["squares"], ~is_b),
-        n_b=_into(cell, count, pair["n"], is_b),
-        sum_b=_floats_into(cell, count, pair["total"], is_b),
-        squares_b=_floats_into(cell, count, pair["squares"], is_b),
-        immature=immature,
-    )
+    fields: dict[str, Any] = {"step": step.astype(np.int64), "immature": immature}
+    for side, where in (("a", ~is_b), ("b", is_b)):
+        fields[f"n_{side}"] = _into(cell, len(step), pair["n"], where)
+        for name, column in sums.items():
+            fields[f"{name}_{side}"] = _floats_into(cell, len(step), pair[column], where)
+    return fields
 
 
 def _histogram(cell: Ints, cells: int, rows: Rows, where: npt.NDArray[np.bool_]) -> Ints:
@@ -121,6 +139,12 @@ def quantile(rows: Rows, champion: str, arm: str, challengers: int) -> QuantileM
         counts_a=_histogram(cell, len(bucket), pair, ~is_b),
         counts_b=_histogram(cell, len(bucket), pair, is_b),
     )
+
+
+def outcome_quantile(rows: Rows, champion: str, arm: str, challengers: int) -> QuantileMoments:
+    """Rows of `outcome_quantile` as moments of one pair: of settled units that something was reported for."""
+    valued = rows["bin"] != OPEN
+    return quantile({name: column[valued] for name, column in rows.items()}, champion, arm, challengers)
 
 
 def _of_arm(rows: Rows, arm: str) -> Rows:

@@ -98,38 +98,53 @@ def reach(touched_: Expr = TOUCHED) -> Expr:
     )
 
 
-def outcome_reach(
-    name: str,
-    champion: str,
-    exposed: Expr = FACTS["exposed"],
-    outcome: Expr = FACTS["outcome"],
-    touched_: Expr = TOUCHED,
-    look: Expr = LOOK,
-) -> Expr:
-    """Over the whole rollout, per arm: units with an outcome of that name whose value is not 0.
+TOLD: Expr = ibis.table({"unit": "string", "arm": "string"}, name="told")
+"""`told` of one outcome, likewise."""
+
+LOOSE: Expr = ibis.table({"unit": "string", "at": "float64"}, name="loose")
+"""`loose` of one outcome, likewise."""
+
+
+def told(name: str, exposed: Expr = FACTS["exposed"], outcome: Expr = FACTS["outcome"], look: Expr = LOOK) -> Expr:
+    """Over the whole rollout, units and arms of decisions that an outcome of that name, not 0, was reported for."""
+    served = exposed.join(look.select("rollout", "now"), "rollout")
+    served = served.filter(served["unit"] != "", served["mode"].isin(EXPOSING), served["at"] <= served["now"])
+    known = _events(name, outcome, look)
+    known = known.filter(known["decision_id"] != "").select("decision_id")
+    return known.join(served.select("decision_id", "unit", "arm"), "decision_id").select("unit", "arm")
+
+
+def loose(name: str, outcome: Expr = FACTS["outcome"], look: Expr = LOOK) -> Expr:
+    """Units that an outcome of that name, not 0, was reported for without a decision, and when it happened."""
+    known = _events(name, outcome, look)
+    known = known.filter(known["decision_id"] == "", known["unit"] != "", known["rollout"] == known["of"])
+    return known.select("unit", "at")
+
+
+def _events(name: str, outcome: Expr, look: Expr) -> Expr:
+    named = outcome.filter(outcome["name"] == name, outcome["value"] != 0)
+    known = named.select("rollout", "decision_id", "unit", "at", "received_at")
+    known = known.cross_join(look.select(of="rollout", now="now"))
+    return known.filter(known["received_at"] <= known["now"])
+
+
+def harmed(champion: str | int, told_: Expr = TOLD, loose_: Expr = LOOSE, touched_: Expr = TOUCHED) -> Expr:
+    """Units with the arm that an outcome which is not 0 belongs to, each once.
 
     By decision id the arm is that of the decision; by unit it is a challenger if the unit had met one by then.
     """
-    named = outcome.filter(outcome["name"] == name, outcome["value"] != 0)
-    clock = look.select(of="rollout", now="now")
-    known = named.select("rollout", "decision_id", "unit", "at", "received_at").cross_join(clock)
-    known = known.filter(known["received_at"] <= known["now"])
-    served = exposed.filter(exposed["unit"] != "", exposed["mode"].isin(EXPOSING)).select(
-        "decision_id", "arm", of="rollout", who="unit"
-    )
-    told = known.filter(known["decision_id"] != "").select("decision_id", "of")
-    told = told.join(served, ["decision_id", "of"])
-    told = told.select(unit=told["who"], arm=told["arm"])
-    loose = known.filter(known["decision_id"] == "", known["rollout"] == known["of"]).select("unit", "at")
-    met = loose.join(touched_.select("unit", "arm", "since"), "unit")
+    met = loose_.join(touched_.select("unit", "arm", "since"), "unit")
     met = met.filter(met["since"] <= met["at"])
-    rank = ibis.row_number().over(
-        group_by=["unit", "at"], order_by=[(met["arm"] == champion).cast("int64"), met["since"].desc()]
-    )
-    met = met.mutate(place=rank)
+    order = [(met["arm"] == champion).cast("int64"), met["since"].desc(), met["arm"]]
+    met = met.mutate(place=ibis.row_number().over(group_by=["unit", "at"], order_by=order))
     met = met.filter(met["place"] == 0).select("unit", "arm")
-    both = told.select("unit", "arm").union(met).distinct()
-    return both.group_by("arm").agg(units=both.count())
+    return told_.select("unit", "arm").union(met).distinct()
+
+
+def outcome_reach(champion: str, told_: Expr = TOLD, loose_: Expr = LOOSE, touched_: Expr = TOUCHED) -> Expr:
+    """Per arm: units of `harmed`."""
+    found = harmed(champion, told_, loose_, touched_)
+    return found.group_by("arm").agg(units=found.count())
 
 
 def orphans(exposed: Expr = FACTS["exposed"], outcome: Expr = FACTS["outcome"]) -> Expr:

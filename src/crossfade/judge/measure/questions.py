@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from crossfade.judge.measure import arms, assemble, pairs
+from crossfade.judge.measure import arms, assemble, outcomes, pairs
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Absent
 from crossfade.judge.measure.tables import Expr
@@ -15,6 +15,20 @@ from crossfade.spec.model import Interleave, Kind, Metric, Rollout, Shadow, Sour
 
 Shape = Callable[[Rows, str], "Moments"]
 """Rows and a challenger's name to that challenger's moments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What has to be known of each unit before an outcome metric can be summed; several metrics may share it."""
+
+    name: str
+    window: float
+    per: str = ""
+    covariate: str = ""
+
+    def build(self) -> Expr:
+        """The table `settled`."""
+        return outcomes.settled(self.name, self.window, per=self.per, covariate=self.covariate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +43,14 @@ class Question:
     """Why there is nothing, when no row comes back."""
     reports: str = ""
     """For outcome metrics: why there is nothing, when units have been judged and nothing was ever reported."""
+    judged: Judged | None = None
+    """For outcome metrics: the table `settled` that the query sums."""
+    by_unit: bool = False
+    """The query sums rows of tables with a row a unit (or a unit and step): it can be kept up by differences."""
 
 
 def ask(rollout: Rollout, mode: str, metric: Metric) -> Question | Absent:
     """The question that `metric` puts in a mode, or why it cannot be put."""
-    if metric.kind is Kind.RATIO:
-        return Absent(reason=f"{metric.name} is a ratio, and ratios are not measured on live traffic yet")
     if mode == "shadow":
         return _in_shadow(metric)
     if metric.source is Source.RESPONSE:
@@ -55,7 +71,12 @@ def _in_shadow(metric: Metric) -> Question | Absent:
         case Kind.MEAN:
             build = pairs.latency_means
             return Question(key=("latency-means",), build=build, shape=assemble.paired_mean, silent=silent)
+        case Kind.RATIO:
+            return Absent(reason=_NO_RATIO.format(metric.name))
     return Absent(reason=f"{metric.name} counts failures, which shadow compares as a rate, not as a count")
+
+
+_NO_RATIO = "{} is a ratio, and ratios are made of two outcomes; a reply alone has none"
 
 
 def _of_response(rollout: Rollout, metric: Metric) -> Question | Absent:
@@ -71,24 +92,24 @@ def _of_response(rollout: Rollout, metric: Metric) -> Question | Absent:
     def mean(rows: Rows, arm: str) -> Moments:
         return assemble.mean(rows, champion, arm)
 
+    asked = partial(Question, silent=silent, by_unit=True)
     match metric.kind:
         case Kind.RATE:
-            return Question(key=("response-rate",), build=arms.response_rate, shape=rate, silent=silent)
+            return asked(key=("response-rate",), build=arms.response_rate, shape=rate)
         case Kind.QUANTILE:
-            return Question(key=("response-quantile",), build=arms.response_quantile, shape=quantile, silent=silent)
+            return asked(key=("response-quantile",), build=arms.response_quantile, shape=quantile)
         case Kind.MEAN:
-            return Question(key=("response-mean",), build=arms.response_mean, shape=mean, silent=silent)
-    build = partial(arms.response_mean, failures=True)
-    return Question(key=("response-count",), build=build, shape=mean, silent=silent)
+            return asked(key=("response-mean",), build=arms.response_mean, shape=mean)
+        case Kind.RATIO:
+            return Absent(reason=_NO_RATIO.format(metric.name))
+    return asked(key=("response-count",), build=partial(arms.response_mean, failures=True), shape=mean)
 
 
 def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
     champion, many = rollout.champion.name, len(rollout.challengers)
-    name, window = metric.outcome or metric.name, metric.window
+    name, window, covariate = metric.outcome or metric.name, metric.window, metric.covariate or ""
     if window is None:
         return Absent(reason=f"{metric.name} has no window, so no unit's value is ever settled")
-    if metric.kind is Kind.QUANTILE:
-        return Absent(reason=f"{metric.name}: quantiles of outcomes are not measured yet")
 
     def rate(rows: Rows, arm: str) -> Moments:
         return assemble.rate(rows, champion, arm, many, settled=True)
@@ -96,19 +117,32 @@ def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
     def mean(rows: Rows, arm: str) -> Moments:
         return assemble.mean(rows, champion, arm)
 
-    def build() -> Expr:
-        judged = arms.settled(name, window)
-        if metric.kind is Kind.RATE:
-            return arms.outcome_rate(judged)
-        return arms.outcome_mean(judged, count=metric.kind is Kind.COUNT)
+    def ratio(rows: Rows, arm: str) -> Moments:
+        return assemble.ratio(rows, champion, arm)
 
-    return Question(
-        key=("outcome", str(metric.kind), name, window),
-        build=build,
-        shape=rate if metric.kind is Kind.RATE else mean,
+    def quantile(rows: Rows, arm: str) -> Moments:
+        return assemble.outcome_quantile(rows, champion, arm, many)
+
+    judged = Judged(name=name, window=window, per=metric.per or "", covariate=covariate)
+    asked = partial(
+        Question,
+        key=("outcome", str(metric.kind), bool(covariate)),
         silent="no unit has been exposed in this stage yet",
         reports=f"no outcome named {name} has arrived for any unit of this stage",
+        judged=judged,
+        by_unit=True,
     )
+    match metric.kind:
+        case Kind.RATE:
+            return asked(build=arms.outcome_rate, shape=rate)
+        case Kind.QUANTILE:
+            return asked(build=arms.outcome_quantile, shape=quantile)
+        case Kind.RATIO if metric.per is None:
+            return Absent(reason=f"{metric.name} is a ratio without 'per', the outcome in its denominator")
+        case Kind.RATIO:
+            return asked(build=arms.outcome_ratio, shape=ratio)
+    build = partial(arms.outcome_mean, count=metric.kind is Kind.COUNT, covariate=bool(covariate))
+    return asked(build=build, shape=mean)
 
 
 def gates(rollout: Rollout, stage: int, mode: str) -> dict[str, Question]:

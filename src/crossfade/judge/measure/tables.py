@@ -101,13 +101,42 @@ EXPOSURES: Expr = ibis.table(
 )
 """`exposures` of the look, kept by an engine that does not want to compute them once per metric."""
 
-ARRIVALS: Expr = ibis.table(EXPOSURES.schema(), name="arrivals")
+ARRIVALS: Expr = ibis.table(
+    {
+        "unit": "string",
+        "arm": "string",
+        "step": "int64",
+        "weight": "float64",
+        "elapsed": "float64",
+        "latency_ms": "float64",
+    },
+    name="arrivals",
+)
 """`arrivals` of the look, likewise."""
 
 UNITS: Expr = ibis.table(
     {"unit": "string", "arm": "string", "step": "int64", "weight": "float64", "entered": "float64"}, name="units"
 )
 """`units` of the look, likewise."""
+
+FALLEN: Expr = ibis.table(
+    {"unit": "string", "arm": "string", "step": "int64", "weight": "float64", "elapsed": "float64"}, name="fallen"
+)
+"""`fallen` of the look, likewise."""
+
+HOMES: Expr = ibis.table(
+    {
+        "unit": "string",
+        "arm": "string",
+        "step": "int64",
+        "weight": "float64",
+        "requests": "int64",
+        "latency": "float64",
+        "failures": "int64",
+    },
+    name="homes",
+)
+"""`homes` of the look, likewise."""
 
 SHORT, MEDIUM = 600, 86_400
 """Seconds of a stage that are cut into 1-second buckets, and up to which buckets last 60 seconds; then an hour."""
@@ -167,35 +196,33 @@ def exposures(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
 
 def arrivals(exposed: Expr = EXPOSURES) -> Expr:
     """The first exposure of each unit in each step of the stage."""
-    # Two passes by hash and a sort of what is left: half the time of sorting everything.
+    # Two passes by hash and a sort of what is left: half the time of sorting everything. Ties are broken by what is
+    # asked for, so that it does not matter which of two equal rows is taken and nobody has to keep decision ids.
     begun = exposed.group_by("unit", "step").agg(begun=exposed["elapsed"].min())
     same = [exposed["unit"] == begun["unit"], exposed["step"] == begun["step"], exposed["elapsed"] == begun["begun"]]
-    firsts = exposed.join(begun, same).select(*exposed.columns)
-    return first(firsts, by=["unit", "step"], order=["decision_id"])
+    firsts = exposed.join(begun, same).select(*ARRIVALS.columns)
+    return first(firsts, by=["unit", "step"], order=["elapsed", "arm", "weight", "latency_ms"])
 
 
 def units(arrived: Expr = ARRIVALS) -> Expr:
     """Each unit once: the arm, step and weight of its first exposure in the stage, and when that was."""
-    one = first(arrived, by=["unit"], order=["elapsed", "decision_id"])
+    one = first(arrived, by=["unit"], order=["elapsed", "step", "arm", "weight"])
     return one.select("unit", "arm", "step", "weight", entered=one["elapsed"])
 
 
-def hits(name: str, outcome: Expr = FACTS["outcome"], exposed: Expr = EXPOSURES, look: Expr = LOOK) -> Expr:
-    """Outcomes of that name with the unit they belong to: `unit`, `value`, `happened`, `received`.
+def fallen(exposed: Expr = EXPOSURES) -> Expr:
+    """The first exposure of each unit in the stage at which its arm failed."""
+    failed = exposed.filter(exposed["failed"]).select(*FALLEN.columns)
+    return first(failed, by=["unit"], order=["elapsed", "step", "arm", "weight"])
 
-    An outcome with a decision id belongs to that exposure's unit, and counts in the stage of that exposure alone; one
-    without belongs to the unit it names. What was received after the look does not exist yet.
+
+def homes(exposed: Expr = EXPOSURES, entered: Expr = UNITS) -> Expr:
+    """Each unit with its requests in the step and arm that it entered at: how many, how slow in all, how many failed.
+
+    Only that step, so that a ramp does not mix time into a mean.
     """
-    named = outcome.filter(outcome["name"] == name).select(
-        "rollout", "decision_id", "unit", "value", "at", "received_at"
+    home = exposed.join(entered.select("unit", "arm", "step"), ["unit", "arm", "step"])
+    per_unit = home.group_by("unit", "arm", "step").agg(
+        requests=home.count(), latency=home["latency_ms"].sum(), failures=home["failed"].cast("int64").sum()
     )
-    clock = look.select(of="rollout", since="since", now="now")
-    known = named.cross_join(clock)
-    known = known.filter(known["received_at"] <= known["now"])
-    known = known.mutate(received=known["received_at"] - known["since"], happened=known["at"] - known["since"])
-    served = exposed.select("decision_id", served_unit="unit", served="elapsed")
-    told = known.filter(known["decision_id"] != "").join(served, "decision_id")
-    told = told.select("value", "received", unit=told["served_unit"], happened=told["served"])
-    loose = known.filter(known["decision_id"] == "", known["unit"] != "", known["rollout"] == known["of"])
-    columns = ("unit", "value", "happened", "received")
-    return told.select(*columns).union(loose.select(*columns))
+    return per_unit.join(entered.select("unit", "weight"), "unit").select(*HOMES.columns)

@@ -24,9 +24,8 @@ from crossfade.spec.model import (
     Shadow,
 )
 from crossfade.state import Phase, Position
-
-from .by_hand import ARMS, ROLLOUT, SETTLE, WINDOW, Naive, make, share
-from .facts_made import START, exposed, outcome
+from rim.by_hand import ARMS, ROLLOUT, SETTLE, WINDOW, Naive, make, share
+from rim.facts_made import START, exposed, outcome
 
 
 @dataclass

@@ -1,0 +1,212 @@
+"""One rollout kept up: each look takes in the facts that are new, and its answers equal those asked anew of everything.
+
+What a unit gave to a sum is taken off and what it gives now is put on, so that a look costs what is new, not what is
+old. All of it is in memory and none of it on disk: after a restart the facts are read once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from crossfade.judge.measure import Question, counts
+from crossfade.judge.measure.assemble import Rows
+from crossfade.judge.measure.tables import EXPOSING, FACTS, Expr, arrivals, exposures, fallen
+from crossfade.judge.moments import Ints
+from crossfade.rim.engine.decisions import Decisions
+from crossfade.rim.engine.feed import Feed, Rewritten
+from crossfade.rim.engine.hits import NOBODY, Hits
+from crossfade.rim.engine.keys import KeyIndex
+from crossfade.rim.engine.look import look_mode
+from crossfade.rim.engine.reach import Touched
+from crossfade.rim.engine.session import Session, compiled, reading, text
+from crossfade.rim.engine.stage import StageUnits
+from crossfade.rim.engine.sums import Sums
+from crossfade.rim.lake import Lake
+from crossfade.spec.model import Interleave, Kind, Rollout, Source
+from crossfade.state import Position
+
+RAW = ("compared", "shown", "dropped", "lease", "fault")
+"""Kinds of which the rows themselves are kept, because their questions are asked anew each time."""
+
+EVERYBODY = """SELECT hash(decision_id) AS decision, hash(unit) AS unit, {arm} AS arm, mode IN {modes} AS exposing
+    FROM exposed WHERE unit <> ''"""
+
+VISITS = """SELECT unit, arm, step, count(*) AS requests, sum(latency_ms) AS latency,
+    sum(failed::BIGINT)::BIGINT AS failures FROM exposures GROUP BY unit, arm, step"""
+
+OUTCOMES = """SELECT decision_id <> '' AS told, hash(CASE WHEN decision_id <> '' THEN decision_id ELSE unit END) AS key,
+    {name} AS name, value, "at", received_at AS received FROM outcome"""
+
+
+class Watch:
+    """What is known of one rollout. Any error leaves it unusable."""
+
+    def __init__(self, lake: Lake, rollout: Rollout, decisions: Decisions, threads: int) -> None:
+        self.rollout = rollout
+        self.moment = -np.inf
+        self._lake = lake
+        self._decisions = decisions
+        self._batch, self._raw = Session(threads), Session(threads)
+        self._feed = Feed(lake, self._batch)
+        # Numbers in the order of the names, so that ties are broken alike by name and by number; 0 is any other arm.
+        self._arms = ["", *sorted(arm.name for arm in (rollout.champion, *rollout.challengers))]
+        self._units = KeyIndex()
+        self._hits = Hits(_outcomes(rollout))
+        events = {m.outcome or m.name for m in rollout.metrics if (m.source, m.kind) == (Source.OUTCOME, Kind.RATE)}
+        self._touched = Touched(self._hits, sorted(events), self._arms)
+        self._stages: set[int] = set()
+        self._scope: tuple[int, str, float] | None = None
+        for kind in (*RAW, "outcome"):
+            self._raw.empty(kind, FACTS[kind])
+
+    def look(self, position: Position, versions: Mapping[str, int], now: float) -> None:
+        """Take in what is new. Raises Rewritten when only reading everything anew will do."""
+        scope = (position.stage, look_mode(self.rollout, position), position.stage_since)
+        if scope != self._scope:
+            if position.stage in self._stages:
+                raise Rewritten
+            self._enter(scope)
+        if now < self.moment:
+            raise Rewritten
+        self.moment = now
+        for session in (self._batch, self._raw):
+            session.look(self.rollout.name, *scope, now)
+        self._keep(versions)
+        for _ in self._feed.batches(versions, self._wanted(), now):
+            self._absorb(scope[2], now)
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._batch.close()
+        self._raw.close()
+
+    # -- what is asked -------------------------------------------------------------------------------------------------
+
+    def ask(self, question: Question) -> Rows:
+        """The rows of a question."""
+        if question.by_unit:
+            return self._sums.rows(question)
+        return self._raw.rows(compiled(question.key, question.build))
+
+    def count(self, name: str, build: Callable[[], Expr]) -> Rows:
+        """The rows of a query of `measure.counts`."""
+        arms = np.asarray(self._arms, dtype=object)
+        match name:
+            case "requests" | "step-units":
+                return self._sums.counts[name].rows()
+            case "exposed-units":
+                came = self._stage.units_by_arm > 0
+                return {"arm": arms[came], "units": self._stage.units_by_arm[came]}
+            case "reach":
+                return self._touched.rows()
+        return self._raw.rows(compiled((name,), build))
+
+    def events(self, name: str, champion: str) -> Rows:
+        """Over the whole rollout, units per arm with an outcome of that name."""
+        return self._touched.events(name)
+
+    def orphans(self) -> int:
+        """Outcomes without a decision."""
+        return self._decisions.orphans
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def _enter(self, scope: tuple[int, str, float]) -> None:
+        self._scope = scope
+        self._hits.leave()
+        self._stage = StageUnits(len(self._arms))
+        self._sums = Sums(self._batch, self._hits, self.rollout, scope[1], self._arms)
+        for kind in ("compared", "shown"):
+            self._raw.run(f"DELETE FROM {kind} WHERE stage <> {scope[0]}")
+
+    def _wanted(self) -> dict[str, str]:
+        name = text(self.rollout.name)
+        names = ", ".join(map(text, self._hits.names))
+        mine = f"(decision_id <> '' OR (unit <> '' AND rollout = {name}))"
+        return {"exposed": f"rollout = {name}", "outcome": f"name IN ({names}) AND {mine}" if names else "FALSE"}
+
+    def _keep(self, versions: Mapping[str, int]) -> None:
+        name = text(self.rollout.name)
+        where = dict.fromkeys(("compared", "shown", "dropped"), f"rollout = {name}") | {
+            "fault": f"rollout IN ('', {name})"
+        }
+        for kind in RAW:
+            files = self._feed.new_files(kind, versions)
+            if files:
+                self._raw.run(f"INSERT INTO {kind} {reading(kind, files, where.get(kind, 'TRUE'))}")
+
+    def _absorb(self, since: float, now: float) -> None:
+        """Take in one batch: the tables `exposed` and `outcome` of the session."""
+        batch = self._batch
+        self._sums.counts["requests"].add(1)
+        self._stages |= {int(stage) for stage in batch.rows("SELECT DISTINCT stage FROM exposed")["stage"]}
+        arm = f"coalesce(list_position([{', '.join(map(text, self._arms))}], arm), 1) - 1"
+        found = f"({compiled(('exposures',), exposures)})"
+        batch.table(
+            "exposures",
+            f"SELECT hash(decision_id) AS decision_id, hash(unit) AS unit, {arm} AS arm, step, weight, failed, "
+            f"latency_ms, elapsed FROM {found}",
+        )
+        arrived = self._numbered(compiled(("arrivals",), arrivals))
+        fell = self._numbered(compiled(("fallen",), fallen))
+        visited = self._numbered(VISITS)
+        scoped = self._decisions.keys.number(batch.rows("SELECT decision_id AS key FROM exposures")["key"])
+        hit, met = self._meet(arm)
+        self._hits.scope(scoped)
+        hit = np.concatenate([hit, self._outcomes()])
+        change = self._stage.absorb(arrived, fell, visited, self._units.count)
+        self._touched.happen(batch, self.rollout.champion.name, hit, met)
+        self._sums.apply(self._stage, change, hit, since, now)
+
+    def _numbered(self, sql: str) -> Rows:
+        rows = self._batch.rows(sql)
+        return {**rows, "unit": self._units.number(rows["unit"])}
+
+    def _meet(self, arm: str) -> tuple[Ints, Ints]:
+        """Learn whose the new decisions are: outcomes that waited for them, and units that met an arm."""
+        met = self._batch.rows(
+            f"SELECT hash(unit) AS unit, {arm} AS arm, min(since) AS since, sum(failures)::BIGINT AS failures, "
+            f"sum(requests)::BIGINT AS requests FROM ({compiled(('touched',), counts.touched)}) GROUP BY 1, 2"
+        )
+        met = {**met, "unit": self._units.number(met["unit"])}
+        earlier = self._touched.meet(met)
+        rows = self._batch.rows(EVERYBODY.format(arm=arm, modes=EXPOSING))
+        unit, arms = self._units.number(rows["unit"]), rows["arm"].astype(np.int64)
+        pair = np.where(rows["exposing"], self._touched.pairs(unit, arms), NOBODY)
+        return self._hits.expose(self._decisions.keys.number(rows["decision"]), unit, pair), earlier
+
+    def _outcomes(self) -> Ints:
+        names = ", ".join(map(text, self._hits.names))
+        if not names:
+            return np.zeros(0, dtype=np.int64)
+        rows = self._batch.rows(OUTCOMES.format(name=f"list_position([{names}], name) - 1"))
+        self._votes()
+        told = rows["told"].astype(bool)
+        decision = np.full(len(told), NOBODY, dtype=np.int64)
+        unit = decision.copy()
+        decision[told] = self._decisions.keys.number(rows["key"][told])
+        unit[~told] = self._units.number(rows["key"][~told])
+        kept = {name: rows[name] for name in ("name", "value", "at", "received")}
+        return self._hits.take({**kept, "decision": decision, "unit": unit})
+
+    def _votes(self) -> None:
+        """Keep the outcomes that credit interleaved lists, whose votes are asked for anew each time."""
+        stage = self.rollout.stages[self._scope[0]] if self._scope else None
+        if isinstance(stage, Interleave):
+            rows = self._batch.connection.sql(
+                f"SELECT * FROM outcome WHERE name = {text(stage.credit)}"
+            ).to_arrow_table()
+            self._raw.connection.register("credited", rows)
+            self._raw.run("INSERT INTO outcome SELECT * FROM credited")
+            self._raw.connection.unregister("credited")
+
+
+def _outcomes(rollout: Rollout) -> list[str]:
+    """The names of outcomes that are asked for."""
+    names: set[str | None] = {stage.credit for stage in rollout.stages if isinstance(stage, Interleave)}
+    for metric in rollout.metrics:
+        if metric.source is Source.OUTCOME:
+            names |= {metric.outcome or metric.name, metric.per, metric.covariate}
+    return sorted(name for name in names if name)

@@ -1,0 +1,196 @@
+"""The law of looks: facts in any order, cut into any ticks, give at each tick what one full query gives."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase as Phase_
+from hypothesis import strategies as st
+
+from crossfade.facts import Exposed, Fact, Outcome
+from crossfade.judge.measure import Absent, Measured
+from crossfade.judge.moments import MeanMoments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
+from crossfade.rim.engine import Engine
+from crossfade.rim.inbox import OutcomeInbox
+from crossfade.rim.journal import Journal
+from crossfade.rim.lake import Lake
+from crossfade.spec.model import Better, Kind, Metric, Source
+from crossfade.state import Phase, Position
+from rim.by_hand import ROLLOUT
+from rim.facts_made import START, exposed, outcome
+
+END = 60.0
+
+METRICS = (
+    Metric(name="errors", source=Source.RESPONSE, kind=Kind.RATE, better=Better.LOWER),
+    Metric(name="latency", source=Source.RESPONSE, kind=Kind.QUANTILE, q=0.9, better=Better.LOWER),
+    Metric(name="speed", source=Source.RESPONSE, kind=Kind.MEAN, better=Better.LOWER),
+    Metric(name="crashes", source=Source.RESPONSE, kind=Kind.COUNT, better=Better.LOWER),
+    Metric(name="buy", source=Source.OUTCOME, kind=Kind.RATE, better=Better.HIGHER, window=10.0),
+    Metric(name="money", source=Source.OUTCOME, kind=Kind.MEAN, better=Better.HIGHER, window=20.0, covariate="money"),
+    Metric(name="often", source=Source.OUTCOME, kind=Kind.COUNT, better=Better.HIGHER, window=5.0, outcome="buy"),
+    Metric(
+        name="rest",
+        source=Source.OUTCOME,
+        kind=Kind.RATIO,
+        better=Better.HIGHER,
+        window=10.0,
+        outcome="money",
+        per="buy",
+    ),
+    Metric(
+        name="time", source=Source.OUTCOME, kind=Kind.QUANTILE, q=0.5, better=Better.LOWER, window=10.0, outcome="money"
+    ),
+)
+SPEC = replace(ROLLOUT, metrics=METRICS)
+MODES = ("shadow", "canary", "interleave", "ab", "promote")
+
+# Times on a coarse grid so that they tie; values whose sums are exact, so that equal means equal.
+moments_ = st.integers(-8, int(4 * END)).map(lambda quarter: START + quarter / 4.0)
+units = st.sampled_from([*(f"u{n}" for n in range(7)), ""])
+arms = st.sampled_from(["v1", "v1", "v2", "v3", "gone"])
+values = st.sampled_from([0.0, 1.0, -2.5, 0.25, 8.0])
+
+
+@st.composite
+def exposures(draw: st.DrawFn, n: int) -> Exposed:
+    stage = draw(st.sampled_from([1, 1, 1, 3]))
+    step = draw(st.integers(0, 2)) if stage == 1 else 0
+    return exposed(
+        n,
+        rollout=draw(st.sampled_from(["r1"] * 7 + ["r2"])),
+        at=draw(moments_),
+        unit=draw(units),
+        arm=draw(arms),
+        mode=draw(st.sampled_from([MODES[stage]] * 6 + ["champion"])),
+        stage=stage,
+        step=step,
+        weight=draw(st.sampled_from([0.05, 0.2])),
+        failed=draw(st.booleans()),
+        latency_ms=draw(st.sampled_from([0.0, 1.0, 4.0, 64.0, 1024.0])),
+    )
+
+
+@st.composite
+def outcomes(draw: st.DrawFn, n: int, decisions: int) -> Outcome:
+    at = draw(moments_)
+    named = draw(st.booleans())
+    return outcome(
+        f"o{n}",
+        name=draw(st.sampled_from(["buy", "money", "other"])),
+        rollout=draw(st.sampled_from(["r1", "r1", "r2"])) if named else "",
+        unit=draw(units) if named else "",
+        decision_id="" if named else f"d{draw(st.integers(0, decisions + 2))}",
+        value=draw(values),
+        at=at,
+        received_at=at + draw(st.integers(0, 80)) / 4.0,
+    )
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Fact]:
+    many = draw(st.integers(5, 45))
+    facts: list[Fact] = [draw(exposures(n)) for n in range(many)]
+    facts += [draw(outcomes(n, many)) for n in range(draw(st.integers(0, 40)))]
+    return facts
+
+
+class Tried:
+    """A data folder, and two ways to look at it."""
+
+    def __init__(self, data: Path) -> None:
+        self.lake = Lake(data)
+        self.engine = Engine(self.lake, threads=1)
+        self._data = data
+        self._inbox = OutcomeInbox(data)
+        self._journals = [Journal(data, name) for name in ("w0", "w1")]
+
+    def add(self, facts: Sequence[Fact]) -> None:
+        """Two workers' facts, and outcomes told twice."""
+        reports = [fact for fact in facts if isinstance(fact, Outcome)]
+        self._inbox.accept(reports)
+        self._inbox.accept(reports[::2])
+        others = [fact for fact in facts if not isinstance(fact, Outcome)]
+        for number, journal in enumerate(self._journals):
+            if others[number::2]:
+                journal.append(others[number::2])
+        self.lake.compact_journals()
+
+    def same(self, position: Position, now: float) -> Measured:
+        """One look both ways."""
+        kept = self.engine.measure(SPEC, position, now)
+        anew = self.engine.measure(SPEC, position, now, facts=kept.facts)
+        assert plain(kept) == plain(anew)
+        return kept
+
+    def close(self) -> None:
+        self.engine.close()
+        self.lake.close()
+
+
+def plain(measured: Measured) -> dict[str, Any]:
+    """Everything measured, comparable with ==."""
+    found: dict[str, Any] = {"progress": measured.progress, "reach": measured.reach}
+    for (name, arm), moments in {**measured.metrics, **measured.gates}.items():
+        if isinstance(moments, RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments):
+            fields = {field: getattr(moments, field) for field in type(moments).__dataclass_fields__}
+            found[f"{name}/{arm}"] = {
+                # A unit's mean of three is no exact number, and sums of such depend on the order.
+                key: [float(f"{x:.12g}") for x in value]
+                if name == "speed" and isinstance(value, np.ndarray)
+                else value.tolist()
+                if isinstance(value, np.ndarray)
+                else value
+                for key, value in fields.items()
+            }
+        else:
+            assert isinstance(moments, Absent)
+            found[f"{name}/{arm}"] = moments
+    return found
+
+
+def position(stage: int, since: float = START) -> Position:
+    return Position(phase=Phase.RUNNING, stage=stage, step=0, stage_since=since, step_since=since)
+
+
+def ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int) -> None:
+    """Whatever the order and the cuts; the rollout moves on to its test after `moved` ticks."""
+    chance = random.Random(seed)
+    chance.shuffle(facts)
+    nows = sorted(START + chance.uniform(0.0, 1.5 * END) for _ in range(ticks))
+    cuts = [0, *sorted(chance.randint(0, len(facts)) for _ in range(ticks - 1)), len(facts)]
+    with tempfile.TemporaryDirectory() as folder:
+        tried = Tried(Path(folder))
+        for tick, now in enumerate(nows):
+            tried.add(facts[cuts[tick] : cuts[tick + 1]])
+            if chance.random() < 0.2:
+                tried.lake.optimize(small_files=1)
+            where = position(1) if tick < moved else position(3, START + chance.choice([0.0, 10.0]))
+            tried.same(where, now)
+        tried.close()
+
+
+TICKS = {"facts": streams(), "seed": st.integers(0, 2**32), "ticks": st.integers(1, 5), "moved": st.integers(0, 6)}
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=QUIET, phases=[Phase_.generate])
+@given(**TICKS)
+def test_ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int) -> None:
+    ticks_give_what_one_query_gives(facts, seed, ticks, moved)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@settings(max_examples=400, deadline=None, suppress_health_check=QUIET)
+@given(**TICKS)
+def test_many_ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int) -> None:
+    ticks_give_what_one_query_gives(facts, seed, ticks, moved)
