@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from crossfade.judge.disagreement import ANY, CATASTROPHIC, CONTROL, Judged, Tally, judge
 from crossfade.live.compare import CATASTROPHIC as WORST
-from crossfade.live.compare import Found, Rules, fields_of, found
+from crossfade.live.compare import Difference, Found, Rules, fields_of, found
 from crossfade.live.paths import member
 from crossfade.live.protocols import document, wire
 from crossfade.live.protocols.base import Invalid, Prediction
@@ -32,6 +33,10 @@ MOST_REASONS = 50
 
 REDACTED = "[redacted]"
 
+_OTHERWISE_BUILT = frozenset((Difference.EXTRA, Difference.TYPE, Difference.LENGTH))
+"""Differences that may come with fields which the champion's reply has not."""
+
+_member = lru_cache(maxsize=4096)(member)
 _any = msgspec.json.Decoder()
 _FAILED = "$"
 """The field of a reply as a whole, which no field names when there is no reply."""
@@ -91,7 +96,7 @@ class Comparing:
             return
         differing = self._between(left, right)
         seen = fields_of(left, self._rules)
-        if right is not left:
+        if any(how.kind in _OTHERWISE_BUILT for how in differing.values()):
             seen |= fields_of(right, self._rules)
         self._tally.seen(seen)
         self._tally.add(
@@ -130,7 +135,7 @@ class Comparing:
         if self._protocol is Protocol.JSON:
             doc = _value(body)
             if isinstance(doc, dict):
-                return Prediction({f"${member(key)}": value for key, value in doc.items()})
+                return Prediction({f"${_member(key)}": value for key, value in doc.items()})
             return Prediction({"$": doc})
         headers: Mapping[str, str] = {}
         if body[:1] == b'"':

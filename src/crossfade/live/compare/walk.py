@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ MOST_PATHS = 8
 _MOST_DEPTH = 64
 _CONTAINERS = frozenset((dict, list))
 _encode = msgspec.json.Encoder().encode
+_member = lru_cache(maxsize=4096)(member)
 _sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -102,7 +104,7 @@ def _name(path: str, value: Any, rules: Mapping[str, Any], names: set[str], dept
         names.add(path)
     elif kind is dict:
         for name, inner in value.items():
-            _name(path + member(name), inner, rules, names, depth + 1)
+            _name(path + _member(name), inner, rules, names, depth + 1)
     elif _CONTAINERS.isdisjoint(map(type, value)):
         names.add(f"{path}[*]")
     else:
@@ -171,16 +173,16 @@ class _Walk:
             if self.full:
                 return
             if name not in b:
-                self.add(path + member(name), Difference.MISSING, value, None)
+                self.add(path + _member(name), Difference.MISSING, value, None)
                 continue
             other = b[name]
             kind = type(value)
             if kind is type(other) and kind is not dict and kind is not list and value == other:
                 continue  # most members agree: spare them the building of their path
-            self.pair(path + member(name), value, other, depth + 1)
+            self.pair(path + _member(name), value, other, depth + 1)
         for name in b:
             if name not in a:
-                self.add(path + member(name), Difference.EXTRA, None, b[name])
+                self.add(path + _member(name), Difference.EXTRA, None, b[name])
 
     def _elements(self, path: str, a: list[Any], b: list[Any], depth: int) -> None:
         if len(a) != len(b):
