@@ -1,4 +1,4 @@
-"""Training the demo's models on data bundled with scikit-learn; the only file that imports scikit-learn.
+"""Training the demo's models on data bundled with scikit-learn; the only file of the demo that imports scikit-learn.
 
 Every function is a pure function of its seed. Held-out rows are what the traffic sends, so how good a model
 is on them is what its users will meet.
