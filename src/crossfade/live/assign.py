@@ -21,6 +21,17 @@ class Assigned:
         self.missing = missing
         """The request named no unit: the champion serves, nothing is randomised."""
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Assigned):
+            return NotImplemented
+        return (self.arm, self.bucket, self.missing) == (other.arm, other.bucket, other.missing)
+
+    def __hash__(self) -> int:
+        return hash((self.arm, self.bucket, self.missing))
+
+    def __repr__(self) -> str:
+        return f"Assigned({self.arm!r}, {self.bucket!r}, missing={self.missing!r})"
+
 
 def bucket(salt: str, unit: str) -> float:
     """`xxh3_64(salt:unit) / 2^64`, in [0, 1). Golden vectors: tests/golden/assignment.json."""
