@@ -44,7 +44,12 @@ IMPORTED = """
 import sys
 sys.argv = ["worker", "gateway", "--data", sys.argv[1], "--fd", sys.argv[2]]
 import threading, os, signal, time
-threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+def end():
+    while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=end).start()
 from crossfade.rim.worker import main
 main()
 heavy = ("sqlalchemy", "pydantic", "yaml", "numpy", "prometheus_client", "opentelemetry")
