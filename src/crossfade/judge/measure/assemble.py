@@ -123,9 +123,10 @@ def _sums(rows: Rows, champion: str, arm: str, sums: Mapping[str, str]) -> dict[
 
 
 def _histogram(cell: Ints, cells: int, rows: Rows, where: npt.NDArray[np.bool_]) -> Ints:
-    counts = np.zeros((cells, BINS), dtype=np.int64)
-    np.add.at(counts, (cell[where], rows["bin"][where].astype(np.int64)), rows["n"][where].astype(np.int64))
-    return counts
+    # One flat index: NumPy adds at pairs of indices many times slower.
+    counts = np.zeros(cells * BINS, dtype=np.int64)
+    np.add.at(counts, cell[where] * BINS + rows["bin"][where].astype(np.int64), rows["n"][where].astype(np.int64))
+    return counts.reshape(cells, BINS)
 
 
 def quantile(rows: Rows, champion: str, arm: str, challengers: int) -> QuantileMoments:

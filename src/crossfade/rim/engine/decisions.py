@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from crossfade.judge.moments import Ints
 from crossfade.rim.engine.columns import Columns
-from crossfade.rim.engine.feed import Feed
+from crossfade.rim.engine.feed import Part, Reader, parts
 from crossfade.rim.engine.keys import KeyIndex
-from crossfade.rim.engine.session import Session
+from crossfade.rim.engine.session import Session, reading
 from crossfade.rim.lake import Lake
 
 
@@ -21,21 +22,22 @@ class Decisions:
         self.orphans = 0
         """Outcomes whose decision is not recorded (yet)."""
         self._session = Session(threads)
-        self._feed = Feed(lake, self._session)
+        self._reader = Reader(lake)
         self._about = Columns(recorded=(np.bool_, False), waiting=(np.int32, 0))
 
     def read(self, versions: Mapping[str, int]) -> None:
         """Take in what is new. Raises Rewritten."""
-        for _ in self._feed.batches(versions, {"exposed": "TRUE", "outcome": "decision_id <> ''"}, np.inf):
-            rows = self._session.rows("SELECT hash(decision_id) AS key FROM exposed")
-            number = np.unique(self.keys.number(rows["key"]))
-            self._about.grow(self.keys.count)
-            self.orphans -= int(self._about["waiting"][number].sum())
+        for part in parts(self._reader.new_files("exposed", versions)):
+            number = self._numbers("exposed", part)
+            known = self._about["recorded"][number]
+            number = number[~known]
             self._about["recorded"][number] = True
-            self._about["waiting"][number] = 0
-            rows = self._session.rows("SELECT hash(decision_id) AS key FROM outcome")
-            number = self.keys.number(rows["key"])
-            self._about.grow(self.keys.count)
+            # A decision recorded twice is counted once, as the first of the two has emptied what waited.
+            waited = number[self._about["waiting"][number] > 0]
+            self.orphans -= int(self._about["waiting"][np.unique(waited)].sum())
+            self._about["waiting"][waited] = 0
+        for part in parts(self._reader.new_files("outcome", versions)):
+            number = self._numbers("outcome", part)
             lost = number[~self._about["recorded"][number]]
             np.add.at(self._about["waiting"], lost, 1)
             self.orphans += len(lost)
@@ -43,3 +45,10 @@ class Decisions:
     def close(self) -> None:
         """Free the memory."""
         self._session.close()
+
+    def _numbers(self, kind: str, part: Part) -> Ints:
+        where = part.limited("decision_id <> ''")
+        facts = reading(kind, part.files, where, numbered=part.cut)
+        number = self.keys.number(self._session.rows(f"SELECT hash(decision_id) AS key FROM ({facts})")["key"])
+        self._about.grow(self.keys.count)
+        return number

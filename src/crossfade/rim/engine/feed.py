@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow.parquet as pq
 
 from crossfade.judge.measure.tables import FACTS
-from crossfade.rim.engine.session import Session, reading
+from crossfade.rim.engine.session import Session, number, reading
 from crossfade.rim.lake import Lake
 
 BATCH = 500_000
@@ -21,7 +21,7 @@ class Rewritten(Exception):
     """What is new cannot be told from what is old any more: everything has to be read again."""
 
 
-class _Part:
+class Part:
     """Some files, or some rows of one."""
 
     __slots__ = ("files", "rows")
@@ -30,18 +30,24 @@ class _Part:
         self.files = list(files)
         self.rows = rows
 
+    @property
+    def cut(self) -> bool:
+        """Whether rows have to be told apart by their place."""
+        return self.rows is not None
 
-class Feed:
-    """Reads each fact of a lake once."""
+    def limited(self, where: str) -> str:
+        """A condition that also says which rows."""
+        if self.rows is None:
+            return where
+        return f"({where}) AND file_row_number >= {self.rows[0]} AND file_row_number < {self.rows[1]}"
 
-    def __init__(self, lake: Lake, session: Session) -> None:
+
+class Reader:
+    """Names each file of a lake once."""
+
+    def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._session = session
         self._read: dict[str, int] = {}
-        self._early = dict.fromkeys(TIMED, 0)
-        for kind in TIMED:
-            session.empty(kind, FACTS[kind])
-            session.empty(f"early_{kind}", FACTS[kind])
 
     def new_files(self, kind: str, versions: Mapping[str, int]) -> list[str]:
         """Files with facts that were not read yet. Raises Rewritten."""
@@ -56,21 +62,33 @@ class Feed:
         self._read[kind] = version
         return files
 
+
+class Feed(Reader):
+    """Reads each fact of a lake once."""
+
+    def __init__(self, lake: Lake, session: Session) -> None:
+        super().__init__(lake)
+        self._session = session
+        self._early = dict.fromkeys(TIMED, 0)
+        for kind in TIMED:
+            session.empty(kind, FACTS[kind])
+            session.empty(f"early_{kind}", FACTS[kind])
+
     def batches(self, versions: Mapping[str, int], where: Mapping[str, str], now: float) -> Iterator[None]:
         """Fill the tables `exposed` and `outcome` with facts up to `now` that are new, as often as it takes."""
         files = {kind: self.new_files(kind, versions) for kind in TIMED}
-        parts = [(kind, part) for kind in TIMED for part in _parts(files[kind])]
+        cut = [(kind, part) for kind in TIMED for part in parts(files[kind])]
         self._clear()
         for kind in TIMED:
             self._due(kind, now)
-        kinds = [kind for kind, _ in parts]
+        kinds = [kind for kind, _ in cut]
         if len(kinds) == len(set(kinds)):
-            for kind, part in parts:
+            for kind, part in cut:
                 self._fill(kind, part, where[kind], now)
             yield
             return
         yield
-        for kind, part in parts:
+        for kind, part in cut:
             self._clear()
             self._fill(kind, part, where[kind], now)
             yield
@@ -81,40 +99,39 @@ class Feed:
 
     def _due(self, kind: str, now: float) -> None:
         if self._early[kind]:
-            time = f"\"{TIMED[kind]}\" <= '{now!r}'::DOUBLE"
-            self._session.run(f"INSERT INTO {kind} SELECT * FROM early_{kind} WHERE {time}")
-            self._session.run(f"DELETE FROM early_{kind} WHERE {time}")
+            self._move(f"early_{kind}", kind, f'"{TIMED[kind]}" <= {number(now)}')
             self._early[kind] = self._count(f"early_{kind}")
 
-    def _fill(self, kind: str, part: _Part, where: str, now: float) -> None:
-        time, limits = f'"{TIMED[kind]}"', ""
-        if part.rows is not None:
-            limits = f" AND file_row_number >= {part.rows[0]} AND file_row_number < {part.rows[1]}"
-        source = reading(kind, part.files, f"({where}){limits}", numbered=part.rows is not None)
-        self._session.table("arriving", source)
-        self._session.run(f"INSERT INTO {kind} SELECT * FROM arriving WHERE {time} <= '{now!r}'::DOUBLE")
-        self._session.run(f"INSERT INTO early_{kind} SELECT * FROM arriving WHERE {time} > '{now!r}'::DOUBLE")
-        self._early[kind] = self._count(f"early_{kind}")
-        self._session.run("DROP TABLE arriving")
+    def _fill(self, kind: str, part: Part, where: str, now: float) -> None:
+        before = self._count(kind)
+        self._session.run(f"INSERT INTO {kind} {reading(kind, part.files, part.limited(where), numbered=part.cut)}")
+        early = f'"{TIMED[kind]}" > {number(now)}'
+        if self._count(kind) > before and self._count(kind, early):
+            self._move(kind, f"early_{kind}", early)
+            self._early[kind] = self._count(f"early_{kind}")
 
-    def _count(self, table: str) -> int:
-        found = self._session.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    def _move(self, source: str, target: str, where: str) -> None:
+        self._session.run(f"INSERT INTO {target} SELECT * FROM {source} WHERE {where}")
+        self._session.run(f"DELETE FROM {source} WHERE {where}")
+
+    def _count(self, table: str, where: str = "TRUE") -> int:
+        found = self._session.connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()
         return int(found[0]) if found else 0
 
 
-def _parts(files: Sequence[str]) -> list[_Part]:
+def parts(files: Sequence[str]) -> list[Part]:
     """Files grouped, and cut where one is large, so that no part has many more facts than BATCH."""
-    parts: list[_Part] = []
+    found: list[Part] = []
     group: list[str] = []
     rows = 0
     for file in files:
         count = pq.read_metadata(file).num_rows
         if count > BATCH:
-            parts += [_Part([file], (low, low + BATCH)) for low in range(0, count, BATCH)]
+            found += [Part([file], (low, low + BATCH)) for low in range(0, count, BATCH)]
             continue
         if group and rows + count > BATCH:
-            parts.append(_Part(group))
+            found.append(Part(group))
             group, rows = [], 0
         group.append(file)
         rows += count
-    return [*parts, *([_Part(group)] if group else [])]
+    return [*found, *([Part(group)] if group else [])]

@@ -92,3 +92,8 @@ def reading(kind: str, files: Sequence[str], where: str = "TRUE", *, numbered: b
 def text(value: str) -> str:
     """A text as SQL writes it."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def number(value: float) -> str:
+    """A number as SQL writes it, to the last bit."""
+    return f"'{value!r}'::DOUBLE"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from crossfade.judge.measure import Question, counts
+from crossfade.judge.measure import Question
 from crossfade.judge.measure.assemble import Rows
-from crossfade.judge.measure.tables import EXPOSING, FACTS, Expr, arrivals, exposures, fallen
+from crossfade.judge.measure.tables import EXPOSING, FACTS, SLACK, Expr, arrivals, fallen
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.decisions import Decisions
 from crossfade.rim.engine.feed import Feed, Rewritten
@@ -20,7 +20,7 @@ from crossfade.rim.engine.hits import NOBODY, Hits
 from crossfade.rim.engine.keys import KeyIndex
 from crossfade.rim.engine.look import look_mode
 from crossfade.rim.engine.reach import Touched
-from crossfade.rim.engine.session import Session, compiled, reading, text
+from crossfade.rim.engine.session import Session, compiled, number, reading, text
 from crossfade.rim.engine.stage import StageUnits
 from crossfade.rim.engine.sums import Sums
 from crossfade.rim.lake import Lake
@@ -30,11 +30,19 @@ from crossfade.state import Position
 RAW = ("compared", "shown", "dropped", "lease", "fault")
 """Kinds of which the rows themselves are kept, because their questions are asked anew each time."""
 
-EVERYBODY = """SELECT hash(decision_id) AS decision, hash(unit) AS unit, {arm} AS arm, mode IN {modes} AS exposing
+EVERYBODY = """SELECT hash(decision_id) AS decision, hash(unit) AS who, {arm} AS arm, step, weight, failed, latency_ms,
+    "at", mode IN {modes} AS exposing, stage = {stage} AND mode = {mode} AND "at" >= {since} - {slack} AS scoped
     FROM exposed WHERE unit <> ''"""
+
+EXPOSED = (
+    """SELECT unit, arm, step, weight, failed, latency_ms, "at" - {since} AS elapsed FROM everybody WHERE scoped"""
+)
 
 VISITS = """SELECT unit, arm, step, count(*) AS requests, sum(latency_ms) AS latency,
     sum(failed::BIGINT)::BIGINT AS failures FROM exposures GROUP BY unit, arm, step"""
+
+MET = """SELECT unit, arm, min("at") AS since, sum(failed::BIGINT)::BIGINT AS failures, count(*) AS requests
+    FROM everybody WHERE exposing GROUP BY unit, arm"""
 
 OUTCOMES = """SELECT decision_id <> '' AS told, hash(CASE WHEN decision_id <> '' THEN decision_id ELSE unit END) AS key,
     {name} AS name, value, "at", received_at AS received FROM outcome"""
@@ -142,40 +150,33 @@ class Watch:
         batch = self._batch
         self._sums.counts["requests"].add(1)
         self._stages |= {int(stage) for stage in batch.rows("SELECT DISTINCT stage FROM exposed")["stage"]}
-        arm = f"coalesce(list_position([{', '.join(map(text, self._arms))}], arm), 1) - 1"
-        found = f"({compiled(('exposures',), exposures)})"
-        batch.table(
-            "exposures",
-            f"SELECT hash(decision_id) AS decision_id, hash(unit) AS unit, {arm} AS arm, step, weight, failed, "
-            f"latency_ms, elapsed FROM {found}",
-        )
-        arrived = self._numbered(compiled(("arrivals",), arrivals))
-        fell = self._numbered(compiled(("fallen",), fallen))
-        visited = self._numbered(VISITS)
-        scoped = self._decisions.keys.number(batch.rows("SELECT decision_id AS key FROM exposures")["key"])
-        hit, met = self._meet(arm)
-        self._hits.scope(scoped)
-        hit = np.concatenate([hit, self._outcomes()])
-        change = self._stage.absorb(arrived, fell, visited, self._units.count)
+        self._number()
+        batch.table("exposures", EXPOSED.format(since=number(since)))
+        arrived, fell = (batch.rows(compiled((of.__name__,), of)) for of in (arrivals, fallen))
+        met = self._touched.meet(batch.rows(MET))
+        hit = np.concatenate([self._expose(), self._outcomes()])
+        change = self._stage.absorb(arrived, fell, batch.rows(VISITS), self._units.count)
         self._touched.happen(batch, self.rollout.champion.name, hit, met)
         self._sums.apply(self._stage, change, hit, since, now)
 
-    def _numbered(self, sql: str) -> Rows:
-        rows = self._batch.rows(sql)
-        return {**rows, "unit": self._units.number(rows["unit"])}
+    def _number(self) -> None:
+        """Make the table `everybody`: exposures of units by number, and what each is for."""
+        assert self._scope is not None
+        stage, mode, since = self._scope
+        arm = f"coalesce(list_position([{', '.join(map(text, self._arms))}], arm), 1) - 1"
+        given = {"stage": stage, "mode": text(mode), "since": number(since), "slack": SLACK}
+        self._batch.table("hashed", EVERYBODY.format(arm=arm, modes=EXPOSING, **given))
+        who = self._batch.rows("SELECT DISTINCT who FROM hashed")["who"]
+        self._batch.given("numbered", {"who": who, "unit": self._units.number(who)})
+        self._batch.table("everybody", "SELECT * FROM hashed JOIN numbered USING (who)")
 
-    def _meet(self, arm: str) -> tuple[Ints, Ints]:
-        """Learn whose the new decisions are: outcomes that waited for them, and units that met an arm."""
-        met = self._batch.rows(
-            f"SELECT hash(unit) AS unit, {arm} AS arm, min(since) AS since, sum(failures)::BIGINT AS failures, "
-            f"sum(requests)::BIGINT AS requests FROM ({compiled(('touched',), counts.touched)}) GROUP BY 1, 2"
-        )
-        met = {**met, "unit": self._units.number(met["unit"])}
-        earlier = self._touched.meet(met)
-        rows = self._batch.rows(EVERYBODY.format(arm=arm, modes=EXPOSING))
-        unit, arms = self._units.number(rows["unit"]), rows["arm"].astype(np.int64)
-        pair = np.where(rows["exposing"], self._touched.pairs(unit, arms), NOBODY)
-        return self._hits.expose(self._decisions.keys.number(rows["decision"]), unit, pair), earlier
+    def _expose(self) -> Ints:
+        """Learn whose the new decisions are; the outcomes that waited for them."""
+        rows = self._batch.rows("SELECT decision, unit, arm, exposing, scoped FROM everybody")
+        pair = np.where(rows["exposing"], self._touched.pairs(rows["unit"], rows["arm"].astype(np.int64)), NOBODY)
+        decision = self._decisions.keys.number(rows["decision"])
+        self._hits.scope(decision[rows["scoped"]])
+        return self._hits.expose(decision, rows["unit"], pair)
 
     def _outcomes(self) -> Ints:
         names = ", ".join(map(text, self._hits.names))
