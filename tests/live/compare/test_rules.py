@@ -73,6 +73,8 @@ def rule(how: str, **more: object) -> Comparison:
         (rule("ranking", id="$.k"), [{"k": 1, "s": 2}], [{"k": 1, "s": 3}], None),
         (rule("ranking", id="$.k"), [{"k": 1}], [{"s": 3}], Difference.INVALID),
         (rule("ranking"), list("abc"), list("aab"), Difference.INVALID),
+        (rule("ranking"), list("aab"), list("ab"), Difference.VALUE),
+        (rule("ranking"), list("aab"), list("aba"), None),
         (rule("text"), "a  b", "a b\n", None),
         (rule("text"), "a b", "A b", Difference.VALUE),
         (rule("text", by="words", within=0.34), "the cat sat", "The dog sat", None),

@@ -153,8 +153,9 @@ def _ranking(rule: Comparison, a: Any, b: Any) -> Difference | None:
     ids_a, ids_b = _ids(rule, a), _ids(rule, b)
     if ids_a is None or ids_b is None:
         return _odd(a, b, lambda value: _ids(rule, value) is not None)
-    if len(set(ids_b)) < len(ids_b) and len(set(ids_a)) == len(ids_a):
-        return Difference.INVALID
+    again_a, again_b = len(set(ids_a)) < len(ids_a), len(set(ids_b)) < len(ids_b)
+    if again_a is not again_b:
+        return Difference.INVALID if again_b else Difference.VALUE
     ids_a, ids_b = list(dict.fromkeys(ids_a))[: rule.depth], list(dict.fromkeys(ids_b))[: rule.depth]
     if ids_a == ids_b:
         return None
