@@ -41,7 +41,7 @@ def test_it_accepts_what_parses(text: str) -> None:
         ("alpha: 5%", "alpha: 2"),
         ("hold_for: 10m", "hold_for: 600"),
         ("hold_for: 10m", "hold_for: 10 minutes"),
-        ("kind: mean", "kind: ratio"),
+        ("kind: mean", "kind: sum"),
         ("better: lower, guardrail: {margin: 0.5pp}", "better: less, guardrail: {margin: 0.5pp}"),
         ("protocol: open-inference ", "protocol: grpc "),
         ("unit: header:x-user-id", "unit: x-user-id"),

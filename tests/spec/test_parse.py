@@ -32,6 +32,14 @@ from spec.examples import DESIGN, SEVERAL, changed, line_of, problems
 DAY = 86400.0
 
 
+def test_a_ratio_names_its_denominator_and_a_mean_its_covariate() -> None:
+    rollout = parse(changed(DESIGN, ("kind: mean", "kind: ratio, per: visit")))
+    assert (rollout.metric("revenue").kind, rollout.metric("revenue").per) == (Kind.RATIO, "visit")
+    rollout = parse(changed(DESIGN, ("kind: mean", "kind: mean, covariate: revenue")))
+    assert rollout.metric("revenue").covariate == "revenue"
+    assert parse(changed(DESIGN, ("kind: mean", "kind: quantile, q: 0.5"))).metric("revenue").q == 0.5
+
+
 def test_pinned_items_are_named_by_a_path() -> None:
     rollout = parse(changed(DESIGN, ("id: $.id}", "id: $.id, pinned: $.ad}")))
     assert rollout.ranking == Ranking(items="$.items", id="$.id", pinned="$.ad")
@@ -220,8 +228,16 @@ MISTAKES: list[Mistake] = [
     one("alpha: 5%", "lease: 0s", "lease", "longer than nothing"),
     one("alpha: 5%", "deadline: 99999d", "deadline", "at most ten years"),
     one("items: $.items", "items: items", "ranking.items", "expected a JSON path"),
-    one("kind: mean", "kind: ratio", "metrics.revenue.kind", "'ratio' is not supported in this version"),
-    one("kind: mean", "kind: count", "metrics.revenue.kind", "rate, mean or quantile"),
+    one("kind: mean", "kind: ratio", "metrics.revenue.per", "a ratio needs 'per'"),
+    one("kind: mean", "kind: sum", "metrics.revenue.kind", "rate, mean, count, ratio or quantile"),
+    one("kind: mean", "kind: mean, per: visit", "metrics.revenue.per", "'per' belongs to kind: ratio"),
+    (
+        (("response, kind: rate", "response, kind: ratio"), ("margin: 0.5pp", "margin: 1%")),
+        "metrics.errors.kind",
+        "found 'ratio' of responses",
+        None,
+    ),
+    one("response, kind: rate", "response, kind: rate, covariate: x", "metrics.errors.covariate", "means and counts"),
     one("kind: mean", "kind: men", "metrics.revenue.kind", "did you mean mean?", "mean"),
     one("margin: 0.5pp", "margin: 0.5 pp", "metrics.errors.guardrail.margin", "did you mean", "0.5pp"),
     one("margin: 0.5pp", "margin: -1", "metrics.errors.guardrail.margin", "expected a margin"),
@@ -286,7 +302,6 @@ MISTAKES: list[Mistake] = [
     one("errors:   {", "'my errors': {", "metrics.my errors", "expected a name"),
     one("q: 0.99, ", "", "metrics.latency.q", "a quantile needs 'q'"),
     one("kind: mean,", "kind: mean, q: 0.5,", "metrics.revenue.q", "belongs to kind: quantile"),
-    one("kind: mean, window: 24h", "kind: quantile, q: 0.5, window: 24h", "metrics.revenue.kind", "of an outcome"),
     one("kind: rate, window: 24h,", "kind: rate,", "metrics.purchase.window", "an outcome needs 'window'"),
     one("kind: rate, better: lower", "kind: rate, window: 1h, better: lower", "metrics.errors.window", "from: outcome"),
     one(

@@ -145,15 +145,35 @@ def _metric(metric: MetricDocument) -> None:
         node.report_missing(
             "window", "an outcome needs 'window', how long after the first exposure it counts, such as window: 24h"
         )
-    if quantile and metric.source == Source.OUTCOME:
-        metric.at("kind").report(
-            "found 'quantile' of an outcome, which is not supported in this version; expected rate or mean",
-            allowed="rate or mean",
-        )
+    _second(metric)
     if metric.source == Source.RESPONSE:
         for key in ("window", "outcome"):
             if metric.wrote(key):
                 metric.at(key).report_key(f"'{key}' belongs to from: outcome, and this is from: response; remove it")
+
+
+def _second(metric: MetricDocument) -> None:
+    """The other outcome that a ratio divides by, or that a mean is adjusted for."""
+    if not known(metric.kind, metric.source):
+        return
+    response = metric.source == Source.RESPONSE
+    if metric.kind == Kind.RATIO and response:
+        metric.at("kind").report(
+            "found 'ratio' of responses; a ratio divides one outcome by another, and a reply has none: "
+            "expected from: outcome, or rate, mean, count or quantile",
+            allowed="rate, mean, count or quantile",
+        )
+    elif metric.kind == Kind.RATIO and not metric.wrote("per"):
+        metric.place.report_missing(
+            "per", "a ratio needs 'per', the outcome in its denominator, such as per: visit for purchases per visit"
+        )
+    if metric.kind != Kind.RATIO and metric.wrote("per"):
+        metric.at("per").report_key(f"'per' belongs to kind: ratio, and this is kind: {metric.kind}; remove it")
+    if metric.wrote("covariate") and (response or metric.kind not in (Kind.MEAN, Kind.COUNT)):
+        what = "responses" if response else f"kind: {metric.kind}"
+        metric.at("covariate").report_key(
+            f"'covariate' belongs to means and counts of outcomes, and this is of {what}; remove it"
+        )
 
 
 def _margin(metric: MetricDocument) -> None:

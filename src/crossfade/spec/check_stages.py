@@ -72,8 +72,8 @@ def _budget(document: Document, stage: CanaryDocument) -> None:
                 allowed=", ".join(names),
                 near=near,
             )
-        elif known(metric) and metric.kind == Kind.QUANTILE:
-            node.report_key(f"{shown(name)} is a quantile, which has no count to budget; name a rate or a mean")
+        elif known(metric) and metric.kind in (Kind.QUANTILE, Kind.RATIO):
+            node.report_key(f"{shown(name)} is a {metric.kind}, which has no count to budget; name a rate or a mean")
 
 
 def _time_for_steps(stage: CanaryDocument) -> None:

@@ -71,7 +71,8 @@ class MetricDocument(Written):
     source: Annotated[Source, words.SOURCE] = Field(alias="from")
     """Where the values come from: response (the reply itself) or outcome (what is reported later)."""
     kind: Annotated[Kind, words.KIND]
-    """How values become a number: rate (share of units with an event), mean (average over units) or quantile."""
+    """How values become a number: rate (share of units with an event), mean (average over units of each one's total),
+    count (average number of events), ratio (one outcome's total over another's, see per) or quantile."""
     better: Annotated[Better, words.BETTER]
     """Which direction is an improvement: lower or higher."""
     q: Annotated[float, measures.QUANTILE] | None = None
@@ -80,6 +81,11 @@ class MetricDocument(Written):
     """How long after a unit's first exposure its outcomes count, such as 24h; only, and always, for outcomes."""
     outcome: Name | None = None
     """The name under which the outcome is reported, where it differs from the metric's own."""
+    per: Name | None = None
+    """The outcome in the denominator, such as visit; only, and always, for kind ratio."""
+    covariate: Name | None = None
+    """An outcome whose total before a unit's first exposure says much about its value afterwards (often the same one):
+    the comparison is adjusted for it and needs fewer units. Only for a mean or a count of outcomes."""
     goal: Annotated[bool, words.FLAG] = False
     """Whether this is what the rollout is for: the challenger must be better here before an ab stage ends well."""
     guardrail: GuardrailDocument | None = None

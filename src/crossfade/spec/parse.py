@@ -82,6 +82,8 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
         q=metric.q,
         window=metric.window,
         outcome=(metric.outcome or name) if metric.source is Source.OUTCOME else None,
+        per=metric.per,
+        covariate=metric.covariate,
         goal=metric.goal,
         guardrail=metric.guardrail.margin if metric.guardrail else None,
     )

@@ -112,10 +112,14 @@ alpha: 5%
 #   from       response: the reply itself;  outcome: what your application reports later
 #   kind       rate: the share of units with an event (from response: a failed reply)
 #              mean: the average over units (from response: latency in milliseconds)
+#              count: the average number of events per unit (from response: of failed replies)
+#              ratio: one outcome's total over another's, with per, such as per: visit
 #              quantile: with q, such as q: 0.99 (from response: latency in milliseconds)
 #   better     lower or higher
 #   window     only for outcomes: how long after a unit's first exposure they count
 #   outcome    only for outcomes: the name they are reported under, where it is not the metric's own
+#   per        only for ratios of outcomes: the outcome in the denominator
+#   covariate  only for means and counts of outcomes: an outcome whose total before the first exposure is adjusted for
 #   guardrail  getting worse than the margin rolls the challenger back. A margin is
 #              0.5pp (percentage points), 20% (of the champion's value) or a number in the metric's own units
 #   goal       true where the challenger must be better for the ab stage to end well

@@ -126,9 +126,8 @@ def choice(allowed: Iterable[str], later: Iterable[str] = ()) -> Word:
     return Word(phrase, read, {"enum": list(words)})
 
 
-_KINDS = (Kind.RATE, Kind.MEAN, Kind.QUANTILE)
 PROTOCOL = choice((Protocol.OPEN_INFERENCE, Protocol.JSON, Protocol.MLFLOW, Protocol.PREDICT_V1, Protocol.OPENAI_CHAT))
-KIND = choice(_KINDS, [word for word in Kind if word not in _KINDS])
+KIND = choice((Kind.RATE, Kind.MEAN, Kind.COUNT, Kind.RATIO, Kind.QUANTILE))
 BETTER = choice(Better)
 SOURCE = choice(Source)
 METHOD = choice(

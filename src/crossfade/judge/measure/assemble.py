@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,17 +45,16 @@ def _sides(rows: Rows, champion: str, arm: str) -> tuple[Rows, npt.NDArray[np.bo
 def _cells(rows: Rows, names: Sequence[str]) -> tuple[list[npt.NDArray[Any]], Ints]:
     """The distinct values of `names`, ordered by the first name first, and for each row its cell."""
     keys = [np.asarray(rows[name]) for name in names]
-    if not len(keys[0]):
-        return keys, np.zeros(0, dtype=np.int64)
-    order = np.lexsort(keys[::-1])
-    new = np.zeros(len(order), dtype=np.int64)
-    for key in keys:
-        ordered = key[order]
-        new[1:] |= ordered[1:] != ordered[:-1]
-    cell = np.empty(len(order), dtype=np.int64)
-    cell[order] = np.cumsum(new)
-    starts = order[np.flatnonzero(np.r_[1, new[1:]])]
-    return [key[starts] for key in keys], cell
+    # Each key has few values, so that counting places takes the place of sorting hundreds of thousands of rows.
+    place, values = np.zeros(len(keys[0]), dtype=np.int64), [np.unique(key) for key in keys]
+    for key, few in zip(keys, values, strict=True):
+        place = place * len(few) + np.searchsorted(few, key)
+    taken = np.zeros(math.prod(len(few) for few in values), dtype=bool)
+    taken[place] = True
+    cells = np.flatnonzero(taken)
+    shape = tuple(len(few) for few in values)
+    distinct = [few[at] for few, at in zip(values, np.unravel_index(cells, shape), strict=True)] if len(cells) else keys
+    return distinct, (np.cumsum(taken) - 1)[place]
 
 
 def _into(cell: Ints, cells: int, values: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> Ints:
