@@ -21,7 +21,7 @@ TARGET = ROOT / "build" / "native"
 COMPILED = {
     "live": ("assign", "health", "paths", "units"),
     "live/exchange": ("begin", "examine", "exposure", "gathered", "mirrored", "problems", "served"),
-    "live/protocols": ("document", "open_inference", "tensors"),
+    "live/protocols": ("open_inference", "tensors"),
     "rim": (
         *("gateway", "health", "http_incoming", "http_refusals", "http_request", "http_server", "http_text"),
         *("identity", "shadows", "tail", "telemetry", "timers", "turn", "upload", "upstream", "upstream_connection"),
