@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ibis
 
-from crossfade.judge.measure.tables import ARRIVALS, FALLEN, HOMES, UNITS, Expr, bucket_of, latency_bin_of
+from crossfade.judge.measure.tables import ARRIVALS, FALLEN, HOMES, UNITS, Expr, bucket_of, counted, latency_bin_of
 
 OPEN = -1
 """The bucket of units whose window is still open."""
@@ -75,7 +75,7 @@ def outcome_rate(judged: Expr = SETTLED) -> Expr:
     """Units (`n`), units with an event (`k`) and outcomes reported, when the window closed."""
     timed = judged.mutate(bucket=_slice(judged))
     return timed.group_by("arm", "step", "weight", "bucket").agg(
-        n=timed.count(), k=(timed["events"] > 0).cast("int64").sum(), reports=timed["reports"].sum()
+        n=timed.count(), k=counted(timed["events"] > 0).sum(), reports=timed["reports"].sum()
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ibis
 
-from crossfade.judge.measure.tables import ARRIVALS, EXPOSING, FACTS, LOOK, SLACK, Expr, during
+from crossfade.judge.measure.tables import ARRIVALS, EXPOSING, FACTS, LOOK, SLACK, Expr, counted, during
 
 
 def requests(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
@@ -78,7 +78,7 @@ def touched(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
     joined = exposed.join(look.select("rollout", "now"), "rollout")
     kept = joined.filter(joined["unit"] != "", joined["mode"].isin(EXPOSING), joined["at"] <= joined["now"])
     return kept.group_by("unit", "arm").agg(
-        since=kept["at"].min(), failures=kept["failed"].cast("int64").sum(), requests=kept.count()
+        since=kept["at"].min(), failures=counted(kept["failed"]).sum(), requests=kept.count()
     )
 
 
@@ -92,7 +92,7 @@ def reach(touched_: Expr = TOUCHED) -> Expr:
     """Over the whole rollout, per arm: units exposed, units failed by it, requests and failed requests."""
     return touched_.group_by("arm").agg(
         units=touched_.count(),
-        failed_units=(touched_["failures"] > 0).cast("int64").sum(),
+        failed_units=counted(touched_["failures"] > 0).sum(),
         requests=touched_["requests"].sum(),
         failures=touched_["failures"].sum(),
     )
@@ -135,7 +135,7 @@ def harmed(champion: str | int, told_: Expr = TOLD, loose_: Expr = LOOSE, touche
     """
     met = loose_.join(touched_.select("unit", "arm", "since"), "unit")
     met = met.filter(met["since"] <= met["at"])
-    order = [(met["arm"] == champion).cast("int64"), met["since"].desc(), met["arm"]]
+    order = [counted(met["arm"] == champion), met["since"].desc(), met["arm"]]
     met = met.mutate(place=ibis.row_number().over(group_by=["unit", "at"], order_by=order))
     met = met.filter(met["place"] == 0).select("unit", "arm")
     return told_.select("unit", "arm").union(met).distinct()

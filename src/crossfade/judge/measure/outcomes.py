@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 
 from crossfade.judge.measure.arms import SETTLED
-from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr
+from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, counted
 
 
 def hits(name: str, outcome: Expr = FACTS["outcome"], exposed: Expr = EXPOSURES, look: Expr = LOOK) -> Expr:
@@ -48,7 +48,7 @@ def settled(
     found = _received(name, window, outcome, exposed, entered, look)
     inside = found.filter(found["happened"] >= found["entered"])
     per_unit = inside.group_by("unit").agg(
-        reports=inside.count(), events=(inside["value"] != 0).cast("int64").sum(), total=inside["value"].sum()
+        reports=inside.count(), events=counted(inside["value"] != 0).sum(), total=inside["value"].sum()
     )
     everyone = entered.left_join(per_unit, "unit").drop("unit_right")
     for column, other in (("per", per), ("before", covariate)):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import ibis
 
-from crossfade.judge.measure.tables import FACTS, LOOK, Expr, bucket_of, during, first, latency_bin_of
+from crossfade.judge.measure.tables import FACTS, LOOK, Expr, bucket_of, counted, during, first, latency_bin_of
 
 SETTLE = 5.0
 """Seconds after a list was shown in which clicks on it are gathered into its unit's vote, unless a metric says."""
@@ -19,9 +19,9 @@ def _signed(sample: Expr) -> Expr:
     """Counts of `d` > 0, < 0 and = 0 per arm and slice of `elapsed`."""
     timed = sample.mutate(bucket=bucket_of(sample["elapsed"]))
     return timed.group_by("arm", "bucket").agg(
-        plus=(timed["d"] > 0).cast("int64").sum(),
-        minus=(timed["d"] < 0).cast("int64").sum(),
-        zero=(timed["d"] == 0).cast("int64").sum(),
+        plus=counted(timed["d"] > 0).sum(),
+        minus=counted(timed["d"] < 0).sum(),
+        zero=counted(timed["d"] == 0).sum(),
     )
 
 
@@ -33,17 +33,17 @@ def disagreement(*, noise: bool, compared: Expr = FACTS["compared"], look: Expr 
     """
     pairs = during(compared, look)
     pairs = pairs.filter(~pairs["champion_failed"], ~pairs["challenger_failed"])
-    d = pairs["differs"].cast("int64")
+    d = counted(pairs["differs"])
     if noise:
         pairs = pairs.filter(pairs["noise_differs"].notnull())
-        d = pairs["differs"].cast("int64") - pairs["noise_differs"].cast("int64")
+        d = counted(pairs["differs"]) - counted(pairs["noise_differs"])
     return _signed(pairs.mutate(d=d))
 
 
 def failures(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
     """Pairs by who failed: +1 the challenger alone, −1 the champion alone."""
     pairs = during(compared, look)
-    return _signed(pairs.mutate(d=pairs["challenger_failed"].cast("int64") - pairs["champion_failed"].cast("int64")))
+    return _signed(pairs.mutate(d=counted(pairs["challenger_failed"]) - counted(pairs["champion_failed"])))
 
 
 def _one_per_slice(compared: Expr, look: Expr) -> Expr:

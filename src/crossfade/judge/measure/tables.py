@@ -175,6 +175,11 @@ def latency_bin_of(ms: Expr) -> Expr:
     return ibis.cases((ms <= FIRST_EDGE, 0.0), (raw > float(BINS - 1), float(BINS - 1)), else_=raw).cast("int64")
 
 
+def counted(flag: Expr) -> Expr:
+    """1 where true, else 0; a cast would not do on PostgreSQL."""
+    return ibis.cases((flag, ibis.literal(1, "int64")), else_=ibis.literal(0, "int64"))
+
+
 def first(table: Expr, *, by: list[str], order: list[str]) -> Expr:
     """The first row of each group; `order` must not leave ties."""
     ranked = table.mutate(place=ibis.row_number().over(group_by=by, order_by=order))
@@ -223,6 +228,6 @@ def homes(exposed: Expr = EXPOSURES, entered: Expr = UNITS) -> Expr:
     """
     home = exposed.join(entered.select("unit", "arm", "step"), ["unit", "arm", "step"])
     per_unit = home.group_by("unit", "arm", "step").agg(
-        requests=home.count(), latency=home["latency_ms"].sum(), failures=home["failed"].cast("int64").sum()
+        requests=home.count(), latency=home["latency_ms"].sum(), failures=counted(home["failed"]).sum()
     )
     return per_unit.join(entered.select("unit", "weight"), "unit").select(*HOMES.columns)

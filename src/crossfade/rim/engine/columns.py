@@ -89,6 +89,12 @@ def smallest(groups: Ints, rows: Rows, names: tuple[str, ...]) -> Ints:
     return np.asarray(order[np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])] if len(order) else order)
 
 
+def distinct(numbers: Ints) -> Ints:
+    """Each number once, in order. `numpy.unique` hashes, which takes many times longer for as many distinct numbers."""
+    ordered = np.sort(numbers)
+    return np.asarray(ordered[np.r_[True, ordered[1:] != ordered[:-1]]] if len(ordered) else ordered)
+
+
 class Chains:
     """Items that belong to owners, found from the owner, last come first."""
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.moments import Ints
-from crossfade.rim.engine.columns import Chains, Columns
+from crossfade.rim.engine.columns import Chains, Columns, distinct
 
 NOBODY = -1
 
@@ -47,7 +47,7 @@ class Hits:
         self._reach(decisions)
         self.decisions["unit"][decisions] = units
         self.decisions["pair"][decisions] = pairs
-        decision, hit = self._waiting.take(np.unique(decisions))
+        decision, hit = self._waiting.take(distinct(decisions[self._waiting.has(decisions)]))
         self.log["unit"][hit] = self.decisions["unit"][decision]
         self._units.add(self.log["unit"][hit].astype(np.int64), hit)
         return hit

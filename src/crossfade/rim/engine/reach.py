@@ -9,7 +9,7 @@ import numpy as np
 from crossfade.judge.measure import counts
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.moments import Ints
-from crossfade.rim.engine.columns import Chains, Columns
+from crossfade.rim.engine.columns import Chains, Columns, distinct
 from crossfade.rim.engine.hits import Hits
 from crossfade.rim.engine.keys import KeyIndex, Keys
 from crossfade.rim.engine.session import Session, compiled
@@ -69,7 +69,7 @@ class Touched:
         self._pairs.add(pair, {name: rows[name] for name in ("failures", "requests")})
         earlier = rows["since"] < self._pairs["since"][pair]
         self._pairs["since"][pair[earlier]] = rows["since"][earlier]
-        return np.unique(rows["unit"][earlier])
+        return distinct(rows["unit"][earlier])
 
     def pairs(self, units: Ints, arms: Ints) -> Ints:
         """The number of each unit with an arm that it has met."""
@@ -84,8 +84,8 @@ class Touched:
             flags.grow(self._pairs.count)
             mine = log["name"][hit] == self._hits.names[name]
             told = self._hits.decisions["pair"][log["decision"][hit[mine & ~loose]]]
-            self._flag(name, np.unique(told[told >= 0]).astype(np.int64), True)
-            units = np.unique(
+            self._flag(name, distinct(told[told >= 0]).astype(np.int64), True)
+            units = distinct(
                 np.concatenate([log["unit"][hit[mine & loose]].astype(np.int64), met[self._hits.has(met)]])
             )
             self._again(session, champion, name, units)
@@ -98,7 +98,7 @@ class Touched:
         loose = hit[log["decision"][hit] < 0]
         if not len(loose):
             return
-        mine = np.unique(log["unit"][loose]).astype(np.int64)
+        mine = distinct(log["unit"][loose]).astype(np.int64)
         told = self._hits.decisions["pair"][log["decision"][hit[log["decision"][hit] >= 0]]]
         told = told[told >= 0]
         told = told[np.isin(self._pairs["unit"][told], mine)]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.questions import Judged
 from crossfade.judge.moments import Ints
-from crossfade.rim.engine.columns import Columns, Firsts
+from crossfade.rim.engine.columns import Columns, Firsts, distinct
 from crossfade.rim.engine.hits import Hits
 
 Entries = Mapping[str, npt.NDArray[Any]]
@@ -47,7 +47,7 @@ class Calendar:
         found: list[Ints] = []
         while self._order and self._order[0] <= upto:
             found += self._slots.pop(heapq.heappop(self._order))
-        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+        return distinct(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
 class Settling:
@@ -78,7 +78,7 @@ class Settling:
         self._units.grow(entries.count)
         hit = hit[np.isin(self._hits.log["name"][hit], [self._main, self._per, self._covariate])]
         owners = self._hits.log["unit"][hit].astype(np.int64)
-        changed = np.unique(np.concatenate([moved, owners, self._calendar.pop(clock)]))
+        changed = distinct(np.concatenate([moved, owners, self._calendar.pop(clock)]))
         changed = changed[np.isfinite(entries["entered"][changed])]
         old = entries.at(changed)
         place = np.searchsorted(changed, moved)

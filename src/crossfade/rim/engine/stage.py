@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.moments import Ints
-from crossfade.rim.engine.columns import Columns, Firsts, smallest
+from crossfade.rim.engine.columns import Columns, Firsts, distinct, smallest
 from crossfade.rim.engine.keys import KeyIndex
 from crossfade.rim.engine.reach import pair_keys
 
@@ -50,7 +50,7 @@ class StageUnits:
 
         Units are numbered up to `units`; some may be known by their outcomes alone.
         """
-        here = np.unique(visited["unit"])
+        here = distinct(visited["unit"])
         self.entries.rows.grow(units)
         homes_before = self._homes(here)
         before, after = self._arrive(arrived)

@@ -1,0 +1,234 @@
+"""Measured once, asked anywhere: the same expressions give the same numbers on DuckDB, PostgreSQL and Spark."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pytest
+
+from crossfade.facts import Fact, by_kind
+from crossfade.judge.measure import Question, ask, counts, gates
+from crossfade.judge.measure.tables import FACTS, LOOK, arrivals, exposures, fallen, homes, units
+from crossfade.rim.lake_columns import SCHEMAS, columns
+from rim.by_hand import ROLLOUT, World, make
+from rim.engine.postgres_kit import INITDB, MISSING, postgres
+from rim.engine.test_law import METRICS
+from rim.facts_made import START
+
+Build = Callable[[], Any]
+
+SPEC = replace(
+    ROLLOUT,
+    metrics=(
+        *ROLLOUT.metrics,
+        *(replace(m, name=f"{m.name}-2", outcome=m.outcome and "money", per=m.per and "visits") for m in METRICS[5:]),
+    ),
+)
+"""Every kind of metric there is."""
+
+NOW = START + 70.0
+KEPT: dict[str, Build] = {
+    "exposures": exposures,
+    "arrivals": arrivals,
+    "units": units,
+    "fallen": fallen,
+    "homes": homes,
+    "touched": counts.touched,
+}
+COUNTS = (
+    counts.requests,
+    counts.exposed_units,
+    counts.step_units,
+    counts.mirrored,
+    counts.drops,
+    counts.faults,
+    counts.leases,
+    counts.lists,
+    counts.reach,
+    counts.orphans,
+)
+
+
+class Asked(Protocol):
+    """Somewhere that questions can be put."""
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        """Fill a table."""
+
+    def keep(self, name: str, build: Build) -> None:
+        """Keep the rows of a query under a name."""
+
+    def rows(self, build: Build) -> list[dict[str, Any]]:
+        """The rows of a query."""
+
+
+class Duck:
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(config={"threads": 1})
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        self._connection.register("given", rows)
+        self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")
+
+    def keep(self, name: str, build: Build) -> None:
+        self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS {ibis.to_sql(build(), dialect='duckdb')}")
+
+    def rows(self, build: Build) -> list[dict[str, Any]]:
+        found = self._connection.execute(str(ibis.to_sql(build(), dialect="duckdb")))
+        return [dict(zip([c[0] for c in found.description], row, strict=True)) for row in found.fetchall()]
+
+
+class Postgres:
+    TYPES: Mapping[str, str] = {
+        "string": "text",
+        "double": "double precision",
+        "int64": "bigint",
+        "bool": "boolean",
+        "list<element: string>": "text[]",
+        "list<item: string>": "text[]",
+    }
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        told = ", ".join(f'"{field.name}" {self.TYPES[str(field.type)]}' for field in rows.schema)
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {name} ({told})")
+            with cursor.copy(f"COPY {name} FROM STDIN") as copy:
+                for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+                    copy.write_row(row)
+
+    def keep(self, name: str, build: Build) -> None:
+        self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+        self._connection.execute(f"CREATE TABLE {name} AS {ibis.to_sql(build(), dialect='postgres')}")
+
+    def rows(self, build: Build) -> list[dict[str, Any]]:
+        found = self._connection.execute(str(ibis.to_sql(build(), dialect="postgres")))
+        return [dict(zip([c.name for c in found.description], row, strict=True)) for row in found.fetchall()]
+
+
+class Spark:
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        self._backend.create_table(name, rows, overwrite=True)
+
+    def keep(self, name: str, build: Build) -> None:
+        # To Arrow and back, because Spark does not replace a table by what is read from it.
+        self._backend.create_table(name, self._backend.to_pyarrow(build()), overwrite=True)
+
+    def rows(self, build: Build) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._backend.to_pyarrow(build()).to_pylist()
+        return found
+
+
+def world(stage: int) -> World:
+    return make(70 + stage, stage, steps=(0.0, 30.0, 50.0) if stage == 1 else (0.0,), requests=600)
+
+
+def fill(place: Asked, made: World) -> None:
+    """The facts of a world, as the lake has them; reports that were repeated come once."""
+    reports = list({report.outcome_id: report for report in made.outcomes}.values())
+    kinds: Mapping[str, Sequence[Fact]] = by_kind([*made.facts, *reports])
+    for kind, table in FACTS.items():
+        rows = columns(kind, kinds[kind]) if kind in kinds else SCHEMAS[kind].empty_table()
+        place.load(kind, rows.select(table.columns))
+    look = {"rollout": "r1", "stage": made.stage, "mode": made.mode, "since": START, "now": NOW}
+    types = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+    schema = pa.schema([(name, types[str(type_)]) for name, type_ in LOOK.schema().items()])
+    place.load("look", pa.Table.from_pylist([look], schema=schema))
+
+
+def answers(place: Asked, stage: int, mode: str) -> dict[str, list[dict[str, Any]]]:
+    """Everything that a look asks."""
+    found = {}
+    for name, build in KEPT.items():
+        place.keep(name, build)
+    for metric in SPEC.metrics:
+        question = ask(SPEC, mode, metric)
+        if isinstance(question, Question):
+            if question.judged is not None:
+                place.keep("settled", question.judged.build)
+            found[metric.name] = place.rows(question.build)
+    for name, question in gates(SPEC, stage, mode).items():
+        found[name] = place.rows(question.build)
+    for build in COUNTS:
+        found[build.__name__] = place.rows(build)
+    place.keep("told", lambda: counts.told("purchase"))
+    place.keep("loose", lambda: counts.loose("purchase"))
+    found["outcome_reach"] = place.rows(lambda: counts.outcome_reach("v1"))
+    return found
+
+
+def same(one: dict[str, list[dict[str, Any]]], other: dict[str, list[dict[str, Any]]]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        found, expected = (sorted(map(_plain, rows), key=str) for rows in (one[name], other[name]))
+        assert [keys for keys, _ in found] == [keys for keys, _ in expected], name
+        for (_, a), (_, b) in zip(found, expected, strict=True):
+            # Sums of doubles may round by their order; everything else is the same to the bit.
+            assert a == pytest.approx(b, rel=1e-11, abs=1e-9), name
+
+
+def _plain(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
+    """What has to be the same, and what may round."""
+    exact = {k: v if isinstance(v, str) or v is None else int(v) for k, v in row.items() if not isinstance(v, float)}
+    return dict(sorted(exact.items())), {k: v for k, v in sorted(row.items()) if isinstance(v, float)}
+
+
+STAGES = {0: "shadow", 1: "canary", 2: "interleave", 3: "ab"}
+
+
+@pytest.mark.skipif(INITDB is None, reason=MISSING)
+def test_postgresql_gives_the_same_numbers(tmp_path: Path) -> None:
+    psycopg = pytest.importorskip("psycopg", reason="PSYCOPG IS NOT INSTALLED: nothing is compared with PostgreSQL")
+    with postgres(tmp_path) as where:
+        for stage, mode in STAGES.items():
+            made = world(stage)
+            duck = Duck()
+            fill(duck, made)
+            with psycopg.connect(where, autocommit=True) as connection:
+                connection.execute(f"CREATE SCHEMA {mode}")
+                connection.execute(f"SET search_path TO {mode}")
+                place = Postgres(connection)
+                fill(place, made)
+                same(answers(place, stage, mode), answers(duck, stage, mode))
+
+
+@contextmanager
+def spark() -> Iterator[Any]:
+    """Spark with two executors in processes of their own."""
+    pyspark = pytest.importorskip("pyspark.sql", reason="PYSPARK IS NOT INSTALLED: nothing is compared with Spark")
+    if shutil.which("java") is None:
+        pytest.skip("JAVA IS NOT INSTALLED: nothing is compared with Spark")
+    builder = pyspark.SparkSession.builder.master("local-cluster[2,1,1024]").appName("crossfade-test")
+    for key, value in {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2"}.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    try:
+        yield ibis.pyspark.connect(session)
+    finally:
+        session.stop()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_spark_gives_the_same_numbers() -> None:
+    with spark() as backend:
+        for stage, mode in STAGES.items():
+            made = world(stage)
+            duck = Duck()
+            fill(duck, made)
+            place = Spark(backend)
+            fill(place, made)
+            same(answers(place, stage, mode), answers(duck, stage, mode))
