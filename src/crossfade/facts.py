@@ -121,6 +121,9 @@ class Outcome(_Fact, frozen=True, tag="o"):
     """When it happened, as the reporter says."""
     received_at: float
     """When we acknowledged it."""
+    corrects: str = ""
+    """The `outcome_id` whose value this one replaces, of the same name and owner; empty where it is an event of its
+    own. All else stays as the corrected one said: when it happened, when it was received, its item."""
 
 
 class Dropped(_Fact, frozen=True, tag="d"):

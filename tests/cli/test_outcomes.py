@@ -52,6 +52,18 @@ def test_a_sheet_is_imported_once_however_often(crossfade: Crossfade, data: Path
     assert second.value == 0.0
 
 
+def test_a_column_says_what_a_row_corrects(crossfade: Crossfade, data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "refunds.csv"
+    path.write_text(f"order,customer,value,when,of\n1,ana,19.9,{AT},\n2,ana,0,{AT},1\n3,ana,,{AT},1\n")
+    more = ("--column", "outcome_id=order", "--column", "corrects=of")
+    told = crossfade("outcomes", "import", str(path), *UNITS, *more, "--data", str(data))
+    assert (told.code, told.out.splitlines()[0]) == (
+        1,
+        "3 rows: 2 outcomes kept, 0 known already, 1 rejected",
+    )
+    assert [(fact.outcome_id, fact.value, fact.corrects) for fact in kept(data)] == [("1", 19.9, ""), ("2", 0.0, "1")]
+
+
 def test_what_is_wrong_with_a_row_is_noted_with_its_line(crossfade: Crossfade, data: Path, tmp_path: Path) -> None:
     path = sheet(
         tmp_path,

@@ -166,6 +166,10 @@ def test_wrong_use_is_said_at_once(flaky: Flaky) -> None:
             client.record("click", rollout="r")
         with pytest.raises(ValueError, match="needs a name"):
             client.record("", decision_id="d")
+        with pytest.raises(ValueError, match="cannot correct itself"):
+            client.record("click", decision_id="d", outcome_id="a", corrects="a", value=0.0)
+        with pytest.raises(ValueError, match="which value is right"):
+            client.record("click", decision_id="d", corrects="a")
 
 
 def test_it_needs_the_standard_library_only() -> None:

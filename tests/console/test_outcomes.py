@@ -66,6 +66,19 @@ async def test_an_id_that_comes_back_with_another_value_is_told_and_changes_noth
     assert [(outcome.outcome_id, outcome.value) for outcome in kept()] == [("a", 10.0), ("b", 1.0)]
 
 
+async def test_a_correction_is_kept_beside_what_it_corrects(client: httpx.AsyncClient, kept: Kept) -> None:
+    first = {"outcome_id": "a", "decision_id": "d1", "name": "revenue", "value": 10.0}
+    right = {"decision_id": "d1", "name": "revenue", "value": 7.0, "corrects": "a", "at": 1_767_225_600}
+    # Whichever comes first, and told twice: without an id of its own it is recognised by its content.
+    body = [right, first, right, dict(right, value=6.0), dict(right, corrects="b")]
+    answer = (await client.post(PATH, json=body)).json()
+    assert answer == {"accepted": 4, "duplicates": 1, "rejected": []}
+    told = {(outcome.value, outcome.corrects) for outcome in kept()}
+    assert told == {(7.0, "a"), (10.0, ""), (6.0, "a"), (7.0, "b")}
+    other = dict(first, outcome_id="c", corrects="a")
+    assert (await client.post(PATH, json=[other, dict(other, corrects="b")])).json()["accepted"] == 1
+
+
 async def test_lines_are_taken_and_a_bad_line_costs_only_itself(client: httpx.AsyncClient, kept: Kept) -> None:
     lines = (
         '{"decision_id": "d1", "name": "click"}\n\n{"decision_id": "d2", "na\n{"decision_id": "d3", "name": "click"}\n'
@@ -94,6 +107,8 @@ async def test_lines_are_taken_and_a_bad_line_costs_only_itself(client: httpx.As
         ({"decision_id": "d", "name": "click", "at": time.time() + 1e6}, "more than a day in the future"),
         ({"decision_id": "d", "name": "click", "value": -1e200}, "between -1e15 and 1e15"),
         ({"decision_id": "d", "name": "x" * 600}, "longer than 512"),
+        ({"decision_id": "d", "name": "click", "corrects": "o1"}, "value is missing"),
+        ({"outcome_id": "o", "decision_id": "d", "name": "click", "value": 2, "corrects": "o"}, "it corrects itself"),
         ("click", "expected"),
     ],
 )

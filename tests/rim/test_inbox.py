@@ -17,7 +17,7 @@ import pytest
 from crossfade.facts import Outcome
 from crossfade.rim import batches
 from crossfade.rim.batches import JournalError
-from crossfade.rim.inbox import Accepted, OutcomeInbox
+from crossfade.rim.inbox import Accepted, OutcomeInbox, RepeatCounts, Repeats
 
 from .facts_made import outcome
 
@@ -50,6 +50,28 @@ def test_the_first_report_wins(tmp_path: Path) -> None:
     (row, _) = batches.rows(connection, 0, 10)
     assert row.facts == [outcome("a", value=1.0)]
     connection.close()
+    inbox.close()
+
+
+def test_repeats_are_counted_by_what_they_say_and_outlive_a_restart(tmp_path: Path) -> None:
+    counts = RepeatCounts(tmp_path)
+    assert counts.of("r1", ["purchase"]) == Repeats()
+    inbox = OutcomeInbox(tmp_path)
+    told = [outcome("a"), outcome("b", rollout="r1", unit="u"), outcome("c", rollout="r2", unit="u")]
+    inbox.accept([*told, outcome("d", name="click")])
+    inbox.accept([*told, *told[:2], outcome("a", value=3.0), outcome("d", name="click")])
+    inbox.close()
+    assert counts.of("r1", ["purchase"]) == Repeats(duplicates=4, contradictions=1)
+    assert counts.of("r2", ["purchase", "click"]) == Repeats(duplicates=4, contradictions=1)
+    assert counts.of("r3", []) == Repeats()
+    counts.close()
+
+
+def test_a_correction_that_says_another_value_is_no_repeat(tmp_path: Path) -> None:
+    inbox = OutcomeInbox(tmp_path)
+    both = [outcome("a"), outcome("b", value=2.0, corrects="a")]
+    assert inbox.accept([*both, both[1]]) == Accepted(accepted=2, duplicates=1)
+    assert inbox.accept([outcome("b", value=2.0, corrects="c")]) == Accepted(accepted=0, duplicates=0, conflicts=(0,))
     inbox.close()
 
 

@@ -47,9 +47,9 @@ def import_(
     resume: Annotated[Path | None, typer.Option(help="Note of how far it came; goes on from there.")] = None,
     json: AsJson = False,
 ) -> None:
-    """Report every row as an outcome. Fields: outcome_id, decision_id, rollout, unit, name, value, item, at. A row
-    without an outcome_id gets one from its content, so importing a file again counts nothing twice; two events that
-    are alike in everything need ids of their own."""
+    """Report every row as an outcome. Fields: outcome_id, decision_id, rollout, unit, name, value, item, at, corrects
+    (the outcome_id whose value this row replaces). A row without an outcome_id gets one from its content, so importing
+    a file again counts nothing twice; two events that are alike in everything need ids of their own."""
     from crossfade.cli.importing import Notebook, Rejects, Undelivered, carry_all
     from crossfade.rim import outcome_rows
     from crossfade.rim.outcome_rows import RowsError

@@ -112,29 +112,36 @@ class OutcomeClient:
         decision_id: str | None = None,
         rollout: str | None = None,
         unit: str | None = None,
-        value: float = 1.0,
+        value: float | None = None,
         item: str = "",
         at: float | None = None,
         outcome_id: str | None = None,
+        corrects: str | None = None,
         timeout: float | None = None,
     ) -> str:
         """Hand over one outcome and return its id; it is sent in the background.
 
-        Name what it belongs to: the `x-crossfade-decision` header of the reply, or a rollout and a unit. `at` is
-        seconds since the epoch, now by default. Blocks while the queue is full; raises TimeoutError after `timeout`
+        Name what it belongs to: the `x-crossfade-decision` header of the reply, or a rollout and a unit. `value` is 1
+        by default, `at` is
+        seconds since the epoch, now by default. `corrects` is the id of an outcome of the same name and owner, whose
+        value this one replaces. Blocks while the queue is full; raises TimeoutError after `timeout`
         seconds of that, RuntimeError once closed.
         """
         if not name:
             raise ValueError("an outcome needs a name, the one that the metric in the spec asks for")
         if not decision_id and not (rollout and unit):
             raise ValueError("an outcome belongs to a decision_id, or to a rollout and a unit; neither was given")
+        if corrects and corrects == outcome_id:
+            raise ValueError("an outcome cannot correct itself; give the correction an id of its own, or none")
+        if corrects and value is None:
+            raise ValueError("a correction says which value is right: 0 for an event that did not happen")
         found = {
             "outcome_id": outcome_id or uuid.uuid4().hex,
             "name": name,
-            "value": float(value),
+            "value": 1.0 if value is None else float(value),
             "at": time.time() if at is None else float(at),
         }
-        optional = {"decision_id": decision_id, "rollout": rollout, "unit": unit, "item": item}
+        optional = {"decision_id": decision_id, "rollout": rollout, "unit": unit, "item": item, "corrects": corrects}
         found.update({key: text for key, text in optional.items() if text})
         with self._changed:
             room = self._changed.wait_for(lambda: self._closing or self._pending() < self._capacity, timeout)

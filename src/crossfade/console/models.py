@@ -61,6 +61,11 @@ class OutcomeIn(BaseModel):
     value: float = Field(1.0, ge=-1e15, le=1e15)
     item: str = Field("", max_length=512, description="For ranked lists: the item it is about.")
     at: float | str | None = Field(None, description="Seconds since the epoch, or RFC 3339; now if left out.")
+    corrects: str = Field(
+        "",
+        max_length=512,
+        description="The outcome_id, of the same name and owner, whose value this one replaces; it needs a value.",
+    )
 
 
 class Exposure(Open):

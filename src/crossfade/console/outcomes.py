@@ -44,10 +44,13 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decision_id: str = ""
     rollout: str = ""
     unit: str = ""
-    value: float = 1.0
+    value: float | msgspec.UnsetType = msgspec.UNSET
+    """1 if left out; a correction has to say it."""
     item: str = ""
     at: float | str | None = None
     """Seconds since the epoch, or a date and time with its offset (RFC 3339); when it arrived, if left out."""
+    corrects: str = ""
+    """The outcome_id of the outcome whose value this one replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,23 +189,29 @@ def _outcome(item: Item, now: float, known: Collection[str]) -> Outcome | str:
         decision_id=item.decision_id,
         unit="" if by_decision else item.unit,
         name=item.name,
-        value=item.value,
+        value=1.0 if item.value is msgspec.UNSET else item.value,
         item=item.item,
         at=at,
         received_at=now,
+        corrects=item.corrects,
     )
 
 
 def _wrong(item: Item, known: Collection[str]) -> str:
     if not item.name:
         return "name is empty; it is the outcome that the metric in the spec asks for"
-    for field in ("name", "outcome_id", "decision_id", "rollout", "unit", "item"):
+    for field in ("name", "outcome_id", "decision_id", "rollout", "unit", "item", "corrects"):
         if len(getattr(item, field)) > LONGEST_TEXT:
             return f"{field} is longer than {LONGEST_TEXT} characters"
-    if not isfinite(item.value):
+    if item.value is msgspec.UNSET:
+        if item.corrects:
+            return "value is missing; a correction says which value is right, 0 for an event that did not happen"
+    elif not isfinite(item.value):
         return f"value is {item.value}; it must be a finite number"
-    if abs(item.value) > LARGEST_VALUE:
+    elif abs(item.value) > LARGEST_VALUE:
         return f"value is {item.value:g}; it must lie between -1e15 and 1e15"
+    if item.corrects and item.corrects == item.outcome_id:
+        return "it corrects itself; give the correction an outcome_id of its own, or none"
     if item.decision_id:
         return ""
     if not (item.rollout and item.unit):
@@ -233,5 +242,8 @@ def _seconds(at: float | str, now: float) -> float | str:
 
 def _derived(item: Item) -> str:
     """An id made of everything the item says."""
-    content = (item.decision_id, item.rollout, item.unit, item.name, item.value, item.item, item.at)
+    value = 1.0 if item.value is msgspec.UNSET else item.value
+    content: tuple[Any, ...] = (item.decision_id, item.rollout, item.unit, item.name, value, item.item, item.at)
+    if item.corrects:
+        content = (*content, item.corrects)
     return "h-" + xxhash.xxh3_128_hexdigest(msgspec.json.encode(content))

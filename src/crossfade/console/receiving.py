@@ -45,6 +45,12 @@ EXAMPLES = {
         "summary": "joined by unit",
         "value": [{"rollout": "ranker-v2", "unit": "user-42", "name": "revenue", "value": 19.9}],
     },
+    "correction": {
+        "summary": "replaces the value of an outcome that was reported before",
+        "value": [
+            {"rollout": "ranker-v2", "unit": "user-42", "name": "revenue", "value": 15.0, "corrects": "order-7731"}
+        ],
+    },
 }
 
 ITEM = OutcomeIn.model_json_schema()
@@ -97,7 +103,8 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
     async def report(request: Request) -> JSONResponse:
         """Keep outcomes. A repeat, by `outcome_id`, is counted as a duplicate and changes nothing, so a batch whose
         answer was lost can be sent again. An id that comes back with another value, name or owner is rejected: what was
-        reported first stands. Items that are wrong are listed and cost only themselves."""
+        reported first stands. A value that was wrong is put right by an outcome that `corrects` it. Items that are
+        wrong are listed and cost only themselves."""
         lines = _is_lines(request.headers.get("content-type", ""))
         body = await _body(request)
         known = await run_in_threadpool(lambda: {stored.name for stored in store.rollouts()})

@@ -2,15 +2,16 @@
 
 It is a journal like any worker's (`outcomes`), with the ids seen so far beside it in the same file, so that one
 transaction both recognises repeats and keeps what is new. The first report under an id stands for good: a later one
-that says the same is a duplicate, one that says something else is refused and told: what a unit's window held when it
-closed must not change behind a decision's back. An amount is corrected by a further outcome with the difference.
+that says the same is a duplicate, one that says something else is refused and told. A value is put right by a further
+outcome that names the one it corrects, so that both stay on record. Repeats are counted here, for the lake has none.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,32 @@ WORKER = "outcomes"
 
 REMEMBER = 400 * 86_400.0
 """Seconds for which ids are remembered, counted from their acceptance; longer than facts are kept by default."""
+
+
+_REPEATS = """
+CREATE TABLE IF NOT EXISTS repeats (
+  rollout TEXT NOT NULL,
+  name TEXT NOT NULL,
+  duplicates INTEGER NOT NULL,
+  contradictions INTEGER NOT NULL,
+  PRIMARY KEY (rollout, name)
+) WITHOUT ROWID
+"""
+
+_AGAIN = """
+INSERT INTO repeats VALUES (?, ?, ?, ?) ON CONFLICT (rollout, name) DO UPDATE SET
+  duplicates = duplicates + excluded.duplicates, contradictions = contradictions + excluded.contradictions
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """Reports under an id that was known, since the inbox was made."""
+
+    duplicates: int = 0
+    """They said the same again."""
+    contradictions: int = 0
+    """They said something else, and were refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +71,7 @@ class OutcomeInbox:
         self._lock = threading.Lock()
         try:
             self._connection = batches.connect(self.path)
+            self._connection.execute(_REPEATS)
             self._seen = Seen(self._connection, self.path.with_suffix(".seen"))
         except (sqlite3.Error, OSError) as error:
             raise JournalError(f"cannot open {self.path}: {error}") from error
@@ -64,6 +92,8 @@ class OutcomeInbox:
                         kept = [outcomes[place] for place in fresh]
                         batches.insert(connection, codec.encode(kept), len(kept))
                         self._seen.add([prints[place] for place in fresh], at)
+                    if len(fresh) < len(outcomes):
+                        self._count(outcomes, fresh, conflicts)
                     connection.execute("COMMIT")
                 except BaseException:
                     if connection.in_transaction:
@@ -104,6 +134,16 @@ class OutcomeInbox:
                 conflicts.append(place)
         return fresh, conflicts
 
+    def _count(self, outcomes: Sequence[Outcome], fresh: Sequence[int], conflicts: Sequence[int]) -> None:
+        """Count what was not new, in the caller's transaction; by what it says of itself, because nothing joins it."""
+        contradicted = set(conflicts)
+        known = set(range(len(outcomes))).difference(fresh)
+        counts: Counter[tuple[str, str, bool]] = Counter(
+            (outcomes[place].rollout, outcomes[place].name, place in contradicted) for place in known
+        )
+        for (rollout, name, other), count in counts.items():
+            self._connection.execute(_AGAIN, (rollout, name, 0 if other else count, count if other else 0))
+
     def _tidy(self, now: float) -> None:
         try:
             if self._seen.tidy():
@@ -111,3 +151,39 @@ class OutcomeInbox:
         except (sqlite3.Error, OSError):
             # What was accepted is safe; tidying is tried again with the next batch.
             return
+
+
+class RepeatCounts:
+    """What an inbox has counted, for those who take nothing in."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / batches.FOLDER / f"{WORKER}.db"
+        self._connection: sqlite3.Connection | None = None
+
+    def of(self, rollout: str, names: Collection[str]) -> Repeats:
+        """Repeats that name the rollout; or a decision, whose rollout nobody looks up, and an outcome of these names.
+
+        Raises JournalError.
+        """
+        if self._connection is None and not self._path.exists():
+            return Repeats()
+        marks = ", ".join("?" * len(names))
+        try:
+            if self._connection is None:
+                self._connection = batches.connect(self._path)
+                self._connection.execute(_REPEATS)
+            found = self._connection.execute(
+                "SELECT coalesce(sum(duplicates), 0), coalesce(sum(contradictions), 0) FROM repeats "
+                f"WHERE (rollout = ? OR rollout = '') AND name IN ({marks})",
+                (rollout, *names),
+            ).fetchone()
+        except sqlite3.Error as error:
+            self.close()
+            raise JournalError(f"cannot read {self._path}: {error}") from error
+        return Repeats(duplicates=int(found[0]), contradictions=int(found[1]))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

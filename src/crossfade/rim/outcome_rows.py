@@ -19,7 +19,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
-FIELDS = ("outcome_id", "decision_id", "rollout", "unit", "name", "value", "item", "at")
+FIELDS = ("outcome_id", "decision_id", "rollout", "unit", "name", "value", "item", "at", "corrects")
 """What an outcome says; a column of that name is taken for it where nothing else is asked."""
 
 FORMATS = ("csv", "ndjson", "parquet", "delta")

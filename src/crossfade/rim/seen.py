@@ -72,6 +72,8 @@ def fingerprint(outcome: Outcome) -> bytes:
     said = (
         f"{outcome.name}\0{outcome.value!r}\0{outcome.decision_id}\0{outcome.unit}\0{outcome.item}\0{outcome.rollout}"
     )
+    if outcome.corrects:
+        said += f"\0{outcome.corrects}"
     content = xxhash.xxh32_digest(said.encode())
     return xxhash.xxh3_128_digest(outcome.outcome_id.encode())[:_ID] + (content if content != _UNKNOWN else b"\0\0\0\1")
 
