@@ -128,7 +128,7 @@ def test_one_thing_a_turn_and_each_in_its_time(tmp_path: Path, monkeypatch: pyte
     done: list[str] = []
     monkeypatch.setattr(lake, "optimize", lambda: done.append("optimize"))
     monkeypatch.setattr(lake, "vacuum", lambda **_: done.append("vacuum"))
-    monkeypatch.setattr(lake, "retire", lambda *_: done.append("retire"))
+    monkeypatch.setattr(lake, "retire", lambda *_, **__: done.append("retire"))
     for now in range(0, 7200, 10):
         before = len(done)
         found.turn(float(now))

@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from crossfade.rim.record import AnyRecord
     from crossfade.rim.store import Store
 
 FINE, PROBLEM, WRONG_USE = 0, 1, 2
@@ -67,18 +68,50 @@ def _remedy(said: str, data: Path) -> str:
 def opened(data: Path, *, as_json: bool = False) -> Iterator[Store]:
     """The store of a data folder; whatever is wrong with it or with the name or move asked for ends the command."""
     from crossfade.rim import standing
+
+    store = None
+    with explained(data, lambda: store, as_json=as_json):
+        try:
+            store = standing.open_store(data)
+            yield store
+        finally:
+            if store is not None:
+                store.close()
+
+
+@contextmanager
+def opened_record(data: Path, name: str, folder: Path | None, *, as_json: bool = False) -> Iterator[AnyRecord]:
+    """A rollout's record for those who check it, from a data folder or an exported one; errors as in `opened`."""
+    from crossfade.rim.lake import LakeError
+    from crossfade.rim.record import open_record
+
+    record = None
+    with explained(folder or data, lambda: None, as_json=as_json):
+        try:
+            record = open_record(data, name, folder)
+            yield record
+        except LakeError as error:
+            fail(str(error), "`crossfade verify` says which file it is", code=PROBLEM, as_json=as_json)
+        finally:
+            if record is not None:
+                record.close()
+
+
+@contextmanager
+def explained(data: Path, store: Callable[[], Store | None], *, as_json: bool) -> Iterator[None]:
+    """Whatever is wrong with a store, or with the name or move asked for, ends the command and says what to do."""
+    from crossfade.rim import standing
     from crossfade.rim.store import StaleDecision, StoreError, UnknownRollout
     from crossfade.spec.problems import SpecProblems
     from crossfade.state import IllegalMove
 
-    store = None
     try:
-        store = standing.open_store(data)
-        yield store
+        yield
     except standing.NoData as error:
         fail(str(error), "name the folder with --data, or begin with `crossfade serve SPEC`", as_json=as_json)
     except UnknownRollout as error:
-        close = standing.nearest(error, store) if store else []
+        there = store()
+        close = standing.nearest(error, there) if there else []
         fail(str(error), f"did you mean {close[0]}?" if close else "see `crossfade status`", as_json=as_json)
     except IllegalMove as error:
         fail(str(error), "see `crossfade status` for where it stands", as_json=as_json)
@@ -89,6 +122,3 @@ def opened(data: Path, *, as_json: bool = False) -> Iterator[Store]:
     except SpecProblems as error:
         todo = "it was written by another version of crossfade; use that one, or serve the corrected spec again"
         fail(f"a stored spec is not understood: {error}", todo, code=PROBLEM, as_json=as_json)
-    finally:
-        if store is not None:
-            store.close()

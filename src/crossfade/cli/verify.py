@@ -1,12 +1,20 @@
-"""`crossfade verify`: check that a rollout's ledger is whole, by recomputing every hash in its chain."""
+"""`crossfade verify`: check that a rollout's record is whole: ledger, specs, signatures, and the files of facts."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, opened, print_json
+from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, opened_record, print_json
+
+if TYPE_CHECKING:
+    from crossfade.rim.verifying import Checked
+
+Folder = Annotated[
+    Path | None, typer.Option("--folder", help="A folder that `crossfade export` wrote, in place of --data.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -14,26 +22,54 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
-def verify(name: Name, data: DataDir = DATA, json: AsJson = False) -> None:
-    """Check a rollout's ledger: every entry's content, its link to the one before, that none is missing, and that the
-    rollout stands where the last one left it."""
-    from crossfade import ledger
+def verify(
+    name: Name,
+    data: DataDir = DATA,
+    folder: Folder = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="PEM file with the public key that must have signed every record.")
+    ] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option("--expect", metavar="HASH", help="Hash of an entry, noted earlier, that must be there."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Check a rollout's record: every entry, link, position and signature of its ledger, the specs it was decided
+    under, and every file of facts it stands on. Names the first that does not hold; exit code 1 if one does not."""
+    from crossfade.rim import signing
+    from crossfade.rim.verifying import check
 
-    with opened(data, as_json=json) as store:
-        found = ledger.verify(store.entries(name), store.head(name))
-    record: dict[str, Any] = {
-        "entries": found.entries,
-        "facts": None,
-        "facts_reason": "the recorded facts are not covered by the chain yet; only the ledger was checked",
-        "intact": found.intact,
-        "first_broken": found.first_broken,
-        "reason": found.reason,
-    }
+    with opened_record(data, name, folder, as_json=json) as record:
+        trusted = None if key is None else signing.public(key)
+        found = check(record, key=trusted, expect=expect)
     if json:
-        print_json(record)
-    elif found.intact:
-        typer.echo(f"{name}: {found.entries} entries, intact. {record['facts_reason'].capitalize()}.")
+        print_json(found.to_json())
     else:
-        typer.echo(f"{name}: broken at entry {found.first_broken}. {found.reason}")
+        _say(name, found)
     if not found.intact:
         raise typer.Exit(PROBLEM)
+
+
+def _say(name: str, found: Checked) -> None:
+    from crossfade.rim.verifying import NO_SEALS, limits
+
+    if not found.intact:
+        where = f"entry {found.first_broken}" if isinstance(found.first_broken, int) else found.first_broken
+        typer.echo(f"{name}: broken at {where}. {found.reason[:1].upper()}{found.reason[1:]}")
+        return
+    if not found.sealed:
+        typer.echo(f"{name}: {found.entries} entries, intact. {NO_SEALS[:1].upper()}{NO_SEALS[1:]}.")
+    else:
+        told = f"{name}: {found.entries} entries and {found.files} files of facts in {found.seals} seals, intact."
+        if found.rewritten:
+            told += f" Files were put together {found.rewritten} times, and no fact was lost by it."
+        if found.removed:
+            told += f" {found.removed} files are gone, as seals say they would be."
+        typer.echo(told)
+    for key in found.signers:
+        typer.echo(f"  signed by {key}")
+    if found.head:
+        typer.echo(f"  last entry {found.head}")
+    for text in limits(found):
+        typer.echo(f"  not shown: {text}")

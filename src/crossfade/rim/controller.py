@@ -22,8 +22,9 @@ from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
 from crossfade.ledger import Entry
 from crossfade.rim.engine import Engine
-from crossfade.rim.lake import Lake
-from crossfade.rim.store import StaleDecision, Store, Stored
+from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.sealing import Sealer
+from crossfade.rim.store import StaleDecision, Store, Stored, StoreError
 from crossfade.rim.upkeep import Upkeep
 from crossfade.spec.model import Rollout
 from crossfade.state import ENDED, RULE, IllegalMove, Phase
@@ -43,7 +44,8 @@ class Controller:
         self._lake = Lake(data)
         self._engine = Engine(self._lake)
         self._clock = clock
-        self._upkeep = Upkeep(self._store, self._lake, now=clock())
+        self._sealer = Sealer(self._store, self._lake, now=clock())
+        self._upkeep = Upkeep(self._store, self._lake, self._sealer, now=clock())
 
     def turn(self) -> None:
         """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written."""
@@ -63,7 +65,11 @@ class Controller:
         self._upkeep.turn(self._clock())
 
     def close(self) -> None:
-        """Free what is open."""
+        """Seal what came in since the last seal, and free what is open."""
+        try:
+            self._sealer.seal("stop", self._clock())
+        except (LakeError, StoreError) as error:
+            log.warning("could not seal the last facts, which the next start will do: %s", error)
         self._engine.close()
         self._store.close()
 
@@ -97,6 +103,7 @@ class Controller:
                 at=now,
                 expect_seq=stored.seq,
                 facts=dict(measured.facts),
+                sealed=self._sealer.decision(measured.facts, now),
             )
         except IllegalMove:
             log.exception("%s: the rule %s asked for a move that is not legal", stored.name, decision.rule)

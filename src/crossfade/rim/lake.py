@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -31,7 +31,8 @@ from deltalake import (
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from crossfade.facts import Fact, by_kind
-from crossfade.rim import batches, lake_upkeep
+from crossfade.ledger import SealedFile
+from crossfade.rim import batches, lake_sealed, lake_upkeep
 from crossfade.rim.batches import JournalError
 from crossfade.rim.lake_columns import SCHEMAS, columns
 from crossfade.rim.lake_place import LakeError, Place
@@ -113,32 +114,59 @@ class Lake:
                 removed[kind] = int(result["numFilesRemoved"])
         return removed
 
-    def vacuum(self, *, keep_hours: float = KEEP_HOURS, named: Mapping[str, Collection[int]] = NOTHING) -> int:
+    def vacuum(
+        self,
+        *,
+        keep_hours: float = KEEP_HOURS,
+        named: Mapping[str, Collection[int]] = NOTHING,
+        announce: Callable[[Mapping[str, Sequence[str]]], object] = lambda doomed: None,
+    ) -> int:
         """Delete files and log entries that no version younger than `keep_hours`, and none of the `named` ones, needs.
 
-        How many data files. Other versions become unreadable.
+        How many data files. Other versions become unreadable. `announce` is told the data files before they go.
         """
         count = 0
         with self._lock:
             self._claim_compaction()
+            doomed = self.unneeded(keep_hours=keep_hours, named=named)
+            announce(doomed)
             for kind in SCHEMAS:
                 table = self._table(kind)
                 if table is not None:
                     versions = [version for version in named.get(kind, ()) if version <= table.version()]
-                    count += lake_upkeep.vacuum(table, keep_hours, versions)
+                    for name in doomed.get(kind, ()):
+                        self._place.remove(kind, name)
+                        count += 1
                     lake_upkeep.prune_log(self._place, kind, keep_hours, versions)
                     needed = {self._place.name(kind, uri) for uri in table.file_uris()}
                     self._place.drop_copies(kind, needed, older_than=keep_hours * 3600.0)
         return count
 
-    def retire(self, before: float, cuts: Mapping[str, float]) -> dict[str, int]:
+    def unneeded(self, *, keep_hours: float, named: Mapping[str, Collection[int]]) -> dict[str, list[str]]:
+        """The data files that `vacuum` would delete."""
+        found: dict[str, list[str]] = {}
+        with self._lock:
+            for kind in SCHEMAS:
+                table = self._table(kind)
+                if table is not None:
+                    versions = [version for version in named.get(kind, ()) if version <= table.version()]
+                    names = lake_upkeep.unneeded(table, keep_hours, versions)
+                    found[kind] = sorted(self._place.name(kind, uri) for uri in names)
+        return {kind: names for kind, names in found.items() if names}
+
+    def retire(
+        self, before: float, cuts: Mapping[str, float], *, announce: Callable[[], object] = lambda: None
+    ) -> dict[str, int]:
         """Delete facts from before a time, those of the rollouts in `cuts` from before their own; how many per kind.
 
-        Versions that `vacuum` keeps still tell of them. Raises LakeError.
+        Versions that `vacuum` keeps still tell of them. `announce` is called before any may go. Raises LakeError.
         """
         deleted: dict[str, int] = {}
         with self._lock:
             self._claim_compaction()
+            tables = {kind: table for kind in lake_upkeep.TIMES if (table := self._table(kind)) is not None}
+            if any(lake_upkeep.due(table, kind, before, cuts) for kind, table in tables.items()):
+                announce()
             for kind in lake_upkeep.TIMES:
                 table = self._table(kind)
                 if table is not None and (count := lake_upkeep.retire(table, kind, before, cuts, _WRITER)):
@@ -180,6 +208,19 @@ class Lake:
         """
         with self._lock:
             return {kind: self._digest(kind, version, again) for kind, version in sorted(versions.items())}
+
+    def names(self, kind: str, version: int | None = None) -> list[str]:
+        """The files of a table by their paths below it, at a version or now. Raises LakeError."""
+        with self._lock:
+            return self._names(kind, version)
+
+    def described(self, kind: str, name: str) -> SealedFile:
+        """What a seal says of a file. Raises LakeError."""
+        return lake_sealed.describe(self._place.read(kind, name), f"{kind}/{name}")
+
+    def log_digest(self, kind: str, version: int) -> str:
+        """One digest of what of its log a version of a table is read from. Raises LakeError."""
+        return lake_sealed.log_digest(self._place, kind, version)
 
     def table(self, kind: str) -> pa.Table:
         """All facts of a kind, for tests and small exports."""

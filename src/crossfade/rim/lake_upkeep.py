@@ -49,8 +49,7 @@ def predicate(kind: str, before: float, cuts: Mapping[str, float]) -> str:
 
 def retire(table: DeltaTable, kind: str, before: float, cuts: Mapping[str, float], writer: WriterProperties) -> int:
     """Delete the facts that `predicate` names; how many. The table's own log records it. Raises LakeError."""
-    oldest = _oldest(table, TIMES[kind])
-    if oldest is None or oldest >= max([before, *cuts.values()]):
+    if not due(table, kind, before, cuts):
         return 0
     try:
         result = table.delete(
@@ -67,20 +66,23 @@ def retire(table: DeltaTable, kind: str, before: float, cuts: Mapping[str, float
     return count
 
 
-def vacuum(table: DeltaTable, keep_hours: float, versions: Iterable[int]) -> int:
-    """Delete files that neither a recent version nor one of `versions` needs; how many. Raises LakeError."""
+def unneeded(table: DeltaTable, keep_hours: float, versions: Iterable[int]) -> list[str]:
+    """Files that neither a recent version nor one of `versions` needs. Raises LakeError."""
     try:
-        return len(
-            table.vacuum(
-                retention_hours=int(keep_hours),
-                dry_run=False,
-                enforce_retention_duration=False,
-                keep_versions=sorted(set(versions)) or None,
-                post_commithook_properties=_HOOKS,
-            )
+        return table.vacuum(
+            retention_hours=int(keep_hours),
+            dry_run=True,
+            enforce_retention_duration=False,
+            keep_versions=sorted(set(versions)) or None,
         )
     except (DeltaError, OSError) as error:
-        raise LakeError(f"cannot remove old files of {table.table_uri}: {error}") from error
+        raise LakeError(f"cannot tell which files of {table.table_uri} are needed: {error}") from error
+
+
+def due(table: DeltaTable, kind: str, before: float, cuts: Mapping[str, float]) -> bool:
+    """Whether there may be facts that `retire` would delete."""
+    oldest = _oldest(table, TIMES[kind])
+    return oldest is not None and oldest < max([before, *cuts.values()])
 
 
 def prune_log(place: Place, kind: str, keep_hours: float, versions: Collection[int]) -> int:

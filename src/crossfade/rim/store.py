@@ -19,7 +19,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from crossfade import ledger, state
-from crossfade.ledger import Entry
+from crossfade.ledger import Entry, Seal, Sealed
+from crossfade.rim import signing
 from crossfade.rim import store_tables as tables
 from crossfade.rim.glance import FILE, Glance
 from crossfade.rim.parsed import packed
@@ -27,7 +28,7 @@ from crossfade.rim.revisions import StoreError, check_revision
 from crossfade.spec.model import Rollout
 from crossfade.state import Move, Position
 
-__all__ = ["StaleDecision", "Store", "StoreError", "Stored", "UnknownRollout"]
+__all__ = ["StaleDecision", "Store", "StoreError", "Stored", "Told", "UnknownRollout"]
 
 
 class UnknownRollout(StoreError):
@@ -65,19 +66,35 @@ class Stored:
     rollout: Rollout
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """All that is recorded of one rollout but its facts, for those who check it."""
+
+    name: str
+    entries: Sequence[str | bytes]
+    """The ledger as it is stored."""
+    head: ledger.Head
+    """Where the ledger should end, by what is kept outside it."""
+    seals: Sequence[str | bytes]
+    seals_head: int
+    specs: Mapping[str, str]
+    """The text of each revision."""
+
+
 class Store:
     """The state of every rollout under one data directory. Safe to share between threads and processes."""
 
     def __init__(self, data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
         self.path = data / FILE
+        self._sign = signing.from_environment()
         self._parsed: dict[str, Rollout] = {}
         self._glance = Glance(self.path)
         self._engine = tables.engine(self.path, "FULL")
         self._light = tables.engine(self.path, "NORMAL")
         with self._writing() as connection:
             tables.TABLES.create_all(connection)
-            for name in ("changes", "beats"):
+            for name in ("changes", "beats", "seals"):
                 connection.execute(
                     sa.text("INSERT OR IGNORE INTO counters (name, value) VALUES (:name, 0)"), {"name": name}
                 )
@@ -118,6 +135,7 @@ class Store:
                     from_position=last.to_position if last else None,
                     to_position=position.to_json(),
                 ),
+                self._sign,
             )
             known = sa.select(tables.specs.c.revision).where(
                 tables.specs.c.rollout == name, tables.specs.c.revision == rollout.revision
@@ -165,6 +183,7 @@ class Store:
         at: float,
         expect_seq: int | None = None,
         facts: Mapping[str, int] | None = None,
+        sealed: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Make a move: check it, write it to the ledger and take the new position, all or nothing.
 
@@ -194,7 +213,9 @@ class Store:
                     to_position=after.to_json(),
                     evidence=evidence,
                     facts=facts,
+                    sealed=sealed,
                 ),
+                self._sign,
             )
             self._put(connection, entry, after, new=False)
             return entry
@@ -218,6 +239,43 @@ class Store:
         with self._reading() as connection:
             row = self._row(connection, name)
             return ledger.Head(row.seq, self._position(row).to_json())
+
+    # -- which facts there are -------------------------------------------------------------------
+
+    def seal(self, seal: Seal) -> Sealed:
+        """Put a seal at the end of the chain of this data folder."""
+        with self._writing() as connection:
+            newest = sa.select(tables.seals.c.seal).order_by(tables.seals.c.n.desc()).limit(1)
+            text = connection.execute(newest).scalar_one_or_none()
+            last = None if text is None else Sealed.from_json(json.loads(text))
+            sealed = ledger.append_seal(last, seal, self._sign)
+            text = ledger.canonical(sealed.to_json()).decode()
+            connection.execute(tables.seals.insert().values(n=sealed.n, seal=text))
+            counter = sa.update(tables.counters).where(tables.counters.c.name == "seals")
+            connection.execute(counter.values(value=sealed.n))
+            return sealed
+
+    def seals(self) -> list[str]:
+        """The chain of seals as it is stored."""
+        with self._reading() as connection:
+            return list(connection.execute(sa.select(tables.seals.c.seal).order_by(tables.seals.c.n)).scalars())
+
+    def told(self, name: str) -> Told:
+        """All that is recorded of a rollout, as it is stored and at one moment. Raises UnknownRollout, StoreError."""
+        with self._reading() as connection:
+            row = self._row(connection, name)
+            ledger_of = sa.select(tables.ledger.c.entry).where(tables.ledger.c.rollout == name)
+            seals = sa.select(tables.seals.c.seal).order_by(tables.seals.c.n)
+            count = sa.select(tables.counters.c.value).where(tables.counters.c.name == "seals")
+            specs = sa.select(tables.specs.c.revision, tables.specs.c.text).where(tables.specs.c.rollout == name)
+            return Told(
+                name=name,
+                entries=list(connection.execute(ledger_of.order_by(tables.ledger.c.n)).scalars()),
+                head=ledger.Head(row.seq, self._position(row).to_json()),
+                seals=list(connection.execute(seals).scalars()),
+                seals_head=int(connection.execute(count).scalar_one()),
+                specs={row.revision: row.text for row in connection.execute(specs)},
+            )
 
     # -- what people look at ---------------------------------------------------------------------
 

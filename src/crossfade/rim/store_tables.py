@@ -42,6 +42,12 @@ ledger = sa.Table(
     sa.Column("n", sa.Integer, primary_key=True),
     sa.Column("entry", sa.Text, nullable=False),
 )
+seals = sa.Table(
+    "seals",
+    TABLES,
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("seal", sa.Text, nullable=False),
+)
 views = sa.Table(
     "views",
     TABLES,

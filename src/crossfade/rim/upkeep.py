@@ -13,7 +13,8 @@ from pathlib import Path
 from crossfade.rim import batches
 from crossfade.rim.journal import Journal, Recorder
 from crossfade.rim.lake import KEEP_HOURS, Lake, LakeError
-from crossfade.rim.store import Store, Stored
+from crossfade.rim.sealing import Sealer
+from crossfade.rim.store import Store, Stored, StoreError
 from crossfade.spec.model import KEEP_FACTS
 from crossfade.state import ENDED
 
@@ -32,8 +33,9 @@ RETIRE_EVERY = 86_400.0
 class Upkeep:
     """Looks after one lake, for its controller."""
 
-    def __init__(self, store: Store, lake: Lake, *, now: float) -> None:
+    def __init__(self, store: Store, lake: Lake, sealer: Sealer | None = None, *, now: float) -> None:
         self._store, self._lake = store, lake
+        self._sealer = sealer or Sealer(store, lake, now=now)
         self._optimized = self._adopted = now
         # A controller that dies every hour must not leave the lake to grow: the first look comes soon.
         self._vacuumed = now - VACUUM_EVERY + OPTIMIZE_EVERY
@@ -43,6 +45,7 @@ class Upkeep:
     def turn(self, now: float) -> None:
         """Do one thing that is due, so that no look at the evidence waits for all of them."""
         try:
+            self._sealer.turn(now)
             if now - self._adopted >= OPTIMIZE_EVERY:
                 self._adopted = now
                 self.adopt()
@@ -56,7 +59,7 @@ class Upkeep:
             elif now - self._optimized >= OPTIMIZE_EVERY:
                 self._optimized = now
                 self._lake.optimize()
-        except LakeError as error:
+        except (LakeError, StoreError) as error:
             log.warning("could not tidy the lake, which costs space and speed and nothing else: %s", error)
 
     def adopt(self) -> int:
@@ -82,7 +85,8 @@ class Upkeep:
     def retire(self, now: float) -> dict[str, int]:
         """Delete the facts of ended rollouts beyond the time that their specs ask for, and nobody's old ones."""
         cuts = {stored.name: self._cut(stored, now) for stored in self._store.rollouts()}
-        return self._lake.retire(now - KEEP_FACTS, cuts)
+        before = now - KEEP_FACTS
+        return self._lake.retire(before, cuts, announce=lambda: self._sealer.retention(before, cuts, now))
 
     def vacuum(self, now: float) -> int:
         """Remove files, but none of a version that a decision names whose facts are still kept."""
@@ -93,7 +97,9 @@ class Upkeep:
                 if entry.at >= cut and entry.facts:
                     for kind, version in entry.facts.items():
                         named.setdefault(kind, set()).add(version)
-        return self._lake.vacuum(keep_hours=KEEP_HOURS, named=named)
+        return self._lake.vacuum(
+            keep_hours=KEEP_HOURS, named=named, announce=lambda doomed: self._sealer.removal(doomed, now)
+        )
 
     def _cut(self, stored: Stored, now: float) -> float:
         """Before which time a rollout's facts may go."""

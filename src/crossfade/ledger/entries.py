@@ -1,30 +1,22 @@
-"""What we decided: chained ledger entries, appending to the chain and checking it.
-
-Every entry carries the hash of the one before it and its own, over canonical JSON (RFC 8785), so that a reader
-who does not trust us can tell whether a record was changed, removed, inserted or reordered.
-"""
+"""A rollout's ledger: chained entries, one for each decision and each revision of the spec, appended and checked."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import rfc8785
 
-SCHEMA = "crossfade.ledger/1"
+from crossfade.ledger.chain import GENESIS, Sign, digest, plain, read
 
-GENESIS = "0" * 64
-"""The `previous` of a rollout's first entry."""
+SCHEMA = "crossfade.ledger/1"
 
 MANUAL = "manual"
 """The rule of a move that a person asked for."""
 
-_EXACT = 2**53
-"""Integers up to here survive every JSON reader."""
+LATER = frozenset({"sealed", "signer", "signature"})
+"""Fields that came after the first entries were hashed: where they say nothing they are not written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +42,8 @@ class Body:
     """The evidence records as they stood."""
     facts: Mapping[str, int] | None = None
     """Versions of the fact tables that the evidence was computed from."""
+    sealed: Mapping[str, Any] | None = None
+    """Number and hash of the seal that names the files of these versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +54,14 @@ class Entry(Body):
     """1 for the first entry."""
     previous: str
     hash: str
+    signer: str | None = None
+    signature: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The stable record that other programs read, and over which (without `hash`) the hash is taken."""
         record: dict[str, Any] = {"schema": SCHEMA}
-        record.update((f.name, getattr(self, f.name)) for f in fields(self))
+        said = ((f.name, getattr(self, f.name)) for f in fields(self))
+        record.update((name, value) for name, value in said if value is not None or name not in LATER)
         record["evidence"] = list(self.evidence)
         return record
 
@@ -88,49 +85,18 @@ class Verified:
     reason: str = ""
 
 
-def plain(value: Any) -> Any:
-    """`value` in JSON types only: NaN and infinities become None, number-likes become numbers, tuples become lists.
-
-    Raises TypeError for what JSON cannot say.
-    """
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Iterable):
-        return [plain(item) for item in value]
-    if hasattr(value, "__index__"):
-        whole = operator.index(value)
-        return whole if abs(whole) < _EXACT else float(whole)
-    if hasattr(value, "item"):
-        return plain(value.item())
-    raise TypeError(f"a ledger entry cannot hold {type(value).__name__}")
-
-
-def canonical(value: Any) -> bytes:
-    """The one way to write a JSON value down (RFC 8785)."""
-    return rfc8785.dumps(value)
-
-
-def digest(record: Mapping[str, Any]) -> str:
-    """The hash of an entry's record; its own `hash` is left out."""
-    return hashlib.sha256(canonical({k: v for k, v in record.items() if k != "hash"})).hexdigest()
-
-
-def append(previous: Entry | None, body: Body) -> Entry:
+def append(previous: Entry | None, body: Body, sign: Sign | None = None) -> Entry:
     """The entry that puts `body` after `previous`."""
     said = {f.name: plain(getattr(body, f.name)) for f in fields(Body)}
     said["evidence"] = tuple(said["evidence"])
     link: dict[str, Any] = {
         "n": previous.n + 1 if previous else 1,
         "previous": previous.hash if previous else GENESIS,
+        "signer": sign.signer if sign else None,
     }
-    draft = Entry(**said, **link, hash="")
-    return Entry(**said, **link, hash=digest(draft.to_json()))
+    hashed = digest(Entry(**said, **link, hash="").to_json())
+    signature = sign.sign(bytes.fromhex(hashed)).hex() if sign else None
+    return Entry(**said, **link, hash=hashed, signature=signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +126,30 @@ def verify(entries: Iterable[Entry], head: Head | None = None) -> Verified:
         reason = f"the rollout does not stand where entry {count}, its last, left it"
         return Verified(intact=False, entries=count, first_broken=count, reason=reason)
     return Verified(intact=True, entries=count)
+
+
+def verify_texts(texts: Iterable[str | bytes], head: Head | None = None) -> tuple[Verified, list[Entry]]:
+    """`verify` for entries as they are stored, to the last byte; and the entries, as far as they can be read."""
+    entries: list[Entry] = []
+    for place, text in enumerate(texts, start=1):
+        try:
+            record = read(text)
+            entry = Entry.from_json(record)
+            # Whoever changes what no field holds, such as the name of the schema, changed the entry.
+            if entry.to_json() != record:
+                raise ValueError("it holds what an entry does not have")
+        except (ValueError, TypeError, KeyError) as problem:
+            found = verify(entries)
+            if not found.intact:
+                return found, entries
+            reason = f"entry {place} was changed: {_said(problem)}"
+            return Verified(intact=False, entries=place, first_broken=place, reason=reason), entries
+        entries.append(entry)
+    return verify(entries, head), entries
+
+
+def _said(problem: Exception) -> str:
+    return str(problem) if isinstance(problem, ValueError) else f"it lacks what an entry has ({problem})"
 
 
 def _fault(last: Entry | None, entry: Entry, place: int) -> str:

@@ -1,0 +1,141 @@
+"""What others check: a rollout's ledger, specs, seals and facts, in a data folder or in a folder that was exported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from crossfade.ledger import Head
+from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.lake_place import FOLDER, Place
+from crossfade.rim.lake_sealed import log_digest
+from crossfade.rim.standing import open_store
+from crossfade.rim.store import StoreError, Told, UnknownRollout
+
+EXPORT = "export.json"
+"""What an exported folder says of itself."""
+
+EXPORT_SCHEMA = "crossfade.export/1"
+
+LEDGER, SEALS, SPECS, FACTS, VIEW = "ledger.jsonl", "seals.jsonl", "specs", "facts", "record.json"
+"""What an exported folder holds."""
+
+
+class LiveRecord:
+    """The record of a rollout in a data folder, which may be in use."""
+
+    exported = False
+
+    def __init__(self, data: Path, name: str) -> None:
+        """Raises StoreError."""
+        store = open_store(data)
+        try:
+            self.told = store.told(name)
+            self.view = store.view(name)
+        finally:
+            store.close()
+        self._place = Place(data)
+        self._lake = Lake(data)
+        self.where = f"{data / FOLDER}"
+
+    def read(self, kind: str, name: str) -> bytes:
+        """A data file. Raises LakeError."""
+        return self._place.read(kind, name)
+
+    def path(self, kind: str, name: str) -> Path:
+        """A data file on this disk. Raises LakeError."""
+        return self._place.local(kind, name)
+
+    def listed(self, kind: str, version: int) -> list[str] | None:
+        """The files that the table itself names at a version; None where nobody keeps that. Raises LakeError."""
+        return self._lake.names(kind, version)
+
+    def log(self, kind: str, version: int) -> str | None:
+        """The digest of the table's log at a version; None where nobody keeps that. Raises LakeError."""
+        return log_digest(self._place, kind, version)
+
+    def versions(self) -> dict[str, int]:
+        """The present versions of the tables. Raises LakeError."""
+        return self._lake.versions()
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self._lake.close()
+
+
+class ExportedRecord:
+    """The record of a rollout in a folder that `crossfade export` wrote, wherever that has been carried."""
+
+    exported = True
+
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        """Raises StoreError."""
+        self.folder = folder
+        self.where = f"{folder / FACTS}"
+        try:
+            said = json.loads((folder / EXPORT).read_bytes())
+            found = str(said["name"])
+            if said["schema"] != EXPORT_SCHEMA:
+                raise StoreError(f"{folder} was exported in the format {said['schema']!r}; this is {EXPORT_SCHEMA}")
+        except FileNotFoundError as error:
+            raise StoreError(f"{folder} holds no export: it has no {EXPORT}") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{folder / EXPORT} cannot be read: {error!r}") from error
+        if name not in (None, found):
+            raise UnknownRollout(str(name), [found])
+        try:
+            specs = {file.stem: file.read_bytes().decode() for file in sorted((folder / SPECS).glob("*.yaml"))}
+            head, shown = said["head"], folder / VIEW
+            self.told = Told(
+                name=found,
+                entries=_lines(folder / LEDGER),
+                head=Head(int(head["entries"]), head["position"]),
+                seals=_lines(folder / SEALS),
+                seals_head=int(head["seals"]),
+                specs=specs,
+            )
+            self.view = json.loads(shown.read_bytes()) if shown.exists() else None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"the export in {folder} cannot be read: {error}") from error
+
+    def read(self, kind: str, name: str) -> bytes:
+        """A data file. Raises LakeError."""
+        try:
+            return self.path(kind, name).read_bytes()
+        except OSError as error:
+            raise LakeError(f"cannot read {kind}/{name}: {error.strerror or error}") from error
+
+    def path(self, kind: str, name: str) -> Path:
+        """A data file on this disk."""
+        return self.folder / FACTS / kind / name
+
+    def listed(self, kind: str, version: int) -> list[str] | None:
+        """Nothing: an export has no tables beside what the seals say."""
+        return None
+
+    def log(self, kind: str, version: int) -> str | None:
+        """Nothing: an export has no tables beside what the seals say."""
+        return None
+
+    def versions(self) -> dict[str, int]:
+        """Nothing: an export does not grow."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+AnyRecord = LiveRecord | ExportedRecord
+
+
+def open_record(data: Path, name: str, folder: Path | None = None) -> AnyRecord:
+    """The record in an exported folder where one is named, else in a data folder. Raises StoreError."""
+    return LiveRecord(data, name) if folder is None else ExportedRecord(folder, name)
+
+
+def _lines(file: Path) -> list[bytes]:
+    """Each line ends with one newline, or somebody changed the file."""
+    content = file.read_bytes()
+    lines = content.split(b"\n")
+    # A line that does not end was cut off, be it by its last byte alone.
+    return lines[:-1] if lines[-1] == b"" else [*lines, b""]

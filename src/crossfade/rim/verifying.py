@@ -1,0 +1,309 @@
+"""Checks a rollout's record as somebody does who trusts nobody: chains, signatures, specs, and every file of facts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from crossfade.ledger import Entry, Sealed, SealedFile, Sets, verify_seals, verify_texts
+from crossfade.ledger.seals import RETENTION
+from crossfade.rim import signing
+from crossfade.rim.lake import LakeError
+from crossfade.rim.record import AnyRecord
+from crossfade.spec.digest import REVISION_DIGITS, digest
+from crossfade.spec.problems import SpecProblems
+
+
+@dataclass(slots=True, kw_only=True)
+class Checked:
+    """What a check found. The first thing that does not hold ends it."""
+
+    intact: bool = True
+    entries: int = 0
+    seals: int = 0
+    files: int = 0
+    """Data files read and found to be what a seal says."""
+    rewritten: int = 0
+    """Seals after which files had been written anew, found to hold the facts of those they replaced."""
+    removed: int = 0
+    """Sealed files that are gone because a seal says so."""
+    first_broken: int | str | None = None
+    """Number of the ledger's entry, else the name of the seal or the file."""
+    reason: str = ""
+    signers: list[str] = field(default_factory=list)
+    unsigned: int = 0
+    """Entries and seals without a signature."""
+    unsealed: list[int] = field(default_factory=list)
+    """Entries whose facts no seal names: an earlier version took them, or the seal could not be made in time."""
+    uncovered: int = 0
+    """Files that came in since the last seal, which nothing vouches for yet."""
+    head: str | None = None
+    """Hash of the ledger's last entry: kept elsewhere, it shows later that nothing up to here was written anew."""
+    sets: list[Mapping[str, Mapping[str, SealedFile]]] = field(default_factory=list)
+    """Which files made up each table, by seal."""
+    read: list[Entry] = field(default_factory=list)
+    sealed: list[Sealed] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record for programs."""
+        return {
+            "schema": "crossfade.verify/1",
+            "entries": self.entries,
+            "facts": self.files if self.sealed else None,
+            "facts_reason": None if self.sealed else NO_SEALS,
+            "intact": self.intact,
+            "first_broken": self.first_broken,
+            "reason": self.reason,
+            "seals": self.seals,
+            "rewritten": self.rewritten,
+            "removed": self.removed,
+            "unsealed": self.unsealed,
+            "uncovered": self.uncovered,
+            "signed": {"by": self.signers, "unsigned": self.unsigned},
+            "head": self.head,
+            "not_shown": limits(self),
+        }
+
+
+NO_SEALS = "no facts have been sealed yet, so only the ledger was checked"
+
+
+class _Breaks(Exception):
+    def __init__(self, where: int | str, reason: str) -> None:
+        super().__init__(reason)
+        self.where = where
+
+
+def check(record: AnyRecord, *, key: str | None = None, expect: str | None = None) -> Checked:
+    """Check everything. `key` is the public key that must have signed; `expect` a hash that the ledger must hold.
+
+    Raises StoreError only where it cannot be checked, never because something does not hold.
+    """
+    found = Checked()
+    try:
+        _chain(record, found, expect)
+        _specs(record, found)
+        _seals(record, found)
+        _signatures(found, key)
+        _links(found)
+        _facts(record, found)
+    except _Breaks as broken:
+        found.intact, found.first_broken, found.reason = False, broken.where, str(broken)
+    return found
+
+
+def limits(found: Checked) -> list[str]:
+    """What this check cannot show, in words."""
+    told = []
+    if found.unsigned or not found.signers:
+        told.append(
+            "not every record is signed: whoever can write to ledger and facts alike could have written both anew, "
+            "every hash included; that shows only against a hash that was kept elsewhere (--expect) or signatures"
+        )
+    if found.unsealed:
+        told.append(f"the facts of entries {_list(found.unsealed)} were not sealed when they were decided")
+    if found.uncovered:
+        told.append(f"{found.uncovered} files of facts came in since the last seal; the next one covers them")
+    return told
+
+
+def _chain(record: AnyRecord, found: Checked, expect: str | None) -> None:
+    verified, found.read = verify_texts(record.told.entries, record.told.head)
+    found.entries = verified.entries
+    if not verified.intact:
+        raise _Breaks(verified.first_broken or 0, verified.reason)
+    if any(entry.rollout != record.told.name for entry in found.read):
+        raise _Breaks(1, f"the ledger is that of {found.read[0].rollout}, not of {record.told.name}")
+    found.head = found.read[-1].hash if found.read else None
+    if expect is not None and expect not in {entry.hash for entry in found.read}:
+        place = len(found.read)
+        raise _Breaks(place, f"no entry has the hash {expect}: the ledger was written anew, or it is another one")
+
+
+def _specs(record: AnyRecord, found: Checked) -> None:
+    for entry in found.read:
+        text = record.told.specs.get(entry.revision)
+        if text is None:
+            raise _Breaks(entry.n, f"the spec of entry {entry.n} (revision {entry.revision}) is missing")
+        try:
+            said = digest(text)[:REVISION_DIGITS]
+        except SpecProblems as problem:
+            raise _Breaks(entry.n, f"the spec of revision {entry.revision} cannot be read: {problem}") from problem
+        if said != entry.revision:
+            raise _Breaks(entry.n, f"the spec of revision {entry.revision} was changed: it is revision {said}")
+
+
+def _seals(record: AnyRecord, found: Checked) -> None:
+    broken, found.sealed = verify_seals(record.told.seals, record.told.seals_head)
+    found.seals = len(found.sealed)
+    if broken is not None:
+        raise _Breaks(f"seal {broken.n}", broken.reason)
+
+
+def _signatures(found: Checked, key: str | None) -> None:
+    records: list[tuple[int | str, Entry | Sealed]] = [(entry.n, entry) for entry in found.read]
+    records += [(f"seal {seal.n}", seal) for seal in found.sealed]
+    for where, one in records:
+        if one.signer is None:
+            found.unsigned += 1
+            if key is not None or one.signature is not None:
+                raise _Breaks(where, f"{_named(where)} is not signed")
+            continue
+        if one.signature is None or not signing.holds(one.signer, one.signature, one.hash):
+            raise _Breaks(where, f"{_named(where)} does not have a signature of the key it names")
+        if key is not None and one.signer != key:
+            raise _Breaks(where, f"{_named(where)} is signed by {one.signer}, not by the key you trust")
+        if one.signer not in found.signers:
+            found.signers.append(one.signer)
+
+
+def _named(where: int | str) -> str:
+    return f"entry {where}" if isinstance(where, int) else where
+
+
+def _links(found: Checked) -> None:
+    """Each decision names the seal of what it saw."""
+    for entry in found.read:
+        if entry.facts is None:
+            continue
+        if entry.sealed is None:
+            found.unsealed.append(entry.n)
+            continue
+        n = entry.sealed.get("n")
+        if not isinstance(n, int) or not 0 < n <= len(found.sealed) or found.sealed[n - 1].hash != entry.sealed["hash"]:
+            raise _Breaks(f"seal {n}", f"entry {entry.n} stands on seal {n}, which is not the one it was taken on")
+    versions: dict[str, int] = {}
+    stands = {entry.sealed["n"]: entry for entry in found.read if entry.sealed is not None}
+    for seal in found.sealed:
+        versions.update({kind: table.version for kind, table in seal.tables.items()})
+        known = stands.get(seal.n)
+        if known is not None and any(versions.get(kind) != v for kind, v in (known.facts or {}).items()):
+            raise _Breaks(known.n, f"entry {known.n} names other versions than seal {seal.n}")
+
+
+def _facts(record: AnyRecord, found: Checked) -> None:
+    sets = Sets()
+    for seal in found.sealed:
+        sets.take(seal, seal.n)
+        found.sets.append({kind: dict(files) for kind, files in sets.tables.items()})
+    wanted = _wanted(record, found, sets)
+    gone: set[tuple[str, str]] = set()
+    for kind, name in wanted:
+        if (kind, name) in sets.removed:
+            # It may still be there, between the seal that says so and the deletion.
+            found.removed += 1
+            gone.add((kind, name))
+            continue
+        _file(record, kind, name, sets.known[kind, name])
+        found.files += 1
+    _catalogue(record, found)
+    found.rewritten = _rewritten(record, found, set(wanted) - gone)
+
+
+def _wanted(record: AnyRecord, found: Checked, sets: Sets) -> list[tuple[str, str]]:
+    """The files that must be there, in the order in which they were sealed."""
+    if not record.exported:
+        return list(sets.known)
+    # Elsewhere those are enough on which a decision stands, and those that came after the last one.
+    stands = {entry.sealed["n"] for entry in found.read if entry.sealed is not None} | {len(found.sealed)}
+    needed = {
+        (kind, name)
+        for n, tables in enumerate(found.sets, start=1)
+        if n in stands
+        for kind, files in tables.items()
+        for name in files
+    }
+    return [key for key in sets.known if key in needed]
+
+
+def _file(record: AnyRecord, kind: str, name: str, sealed: SealedFile) -> None:
+    where = f"{record.where}/{kind}/{name}"
+    try:
+        content = record.read(kind, name)
+    except LakeError as problem:
+        raise _Breaks(where, f"a sealed file is missing: {problem}") from problem
+    if hashlib.sha256(content).hexdigest() != sealed.sha256:
+        raise _Breaks(where, f"{kind}/{name} was changed: it does not have the digest it was sealed with")
+
+
+def _catalogue(record: AnyRecord, found: Checked) -> None:
+    """The tables themselves must name the files that were sealed: other programs read them by that."""
+    stands = {entry.sealed["n"] for entry in found.read if entry.sealed is not None} | {len(found.sealed)}
+    for seal, tables in zip(found.sealed, found.sets, strict=True):
+        if seal.n not in stands or (seal.n != len(found.sealed) and _expired(found, seal.n)):
+            continue
+        for kind, sealed in _versions(found.sealed[: seal.n]).items():
+            where = f"{record.where}/{kind}/_delta_log, version {sealed.version}"
+            try:
+                listed, log = record.listed(kind, sealed.version), record.log(kind, sealed.version)
+            except LakeError as problem:
+                if any(later.why == RETENTION for later in found.sealed[seal.n :]):
+                    # Its facts were beyond their time, and so was its log.
+                    continue
+                raise _Breaks(where, f"the table of {kind} cannot be read as it was sealed: {problem}") from problem
+            if listed is not None and sorted(listed) != sorted(tables[kind]):
+                raise _Breaks(where, f"the table of {kind} names other files than seal {seal.n}")
+            if log is not None and log != sealed.log:
+                raise _Breaks(where, f"the log of the table of {kind} was changed since seal {seal.n}")
+    try:
+        present = {kind: set(record.listed(kind, version) or ()) for kind, version in record.versions().items()}
+    except LakeError as problem:
+        raise _Breaks(record.where, f"the tables cannot be read: {problem}") from problem
+    sealed_files = {(kind, name) for tables in found.sets for kind, files in tables.items() for name in files}
+    found.uncovered = sum((kind, name) not in sealed_files for kind, names in present.items() for name in names)
+
+
+def _versions(seals: Sequence[Sealed]) -> dict[str, Any]:
+    return {kind: table for seal in seals for kind, table in seal.tables.items()}
+
+
+def _expired(found: Checked, n: int) -> bool:
+    """Whether files of that seal have been removed since, on purpose: then its version is readable no more."""
+    removed = {(kind, name) for seal in found.sealed for kind, names in seal.removed.items() for name in names}
+    return any((kind, name) in removed for kind, files in found.sets[n - 1].items() for name in files)
+
+
+def _rewritten(record: AnyRecord, found: Checked, there: Collection[tuple[str, str]]) -> int:
+    """Files that were put together hold every fact of those they replaced; how many times that was seen."""
+    count, pardoned = 0, False
+    before: Mapping[str, Mapping[str, SealedFile]] = {}
+    for seal, tables in zip(found.sealed, found.sets, strict=True):
+        pardoned = pardoned or seal.why == RETENTION
+        for kind, table in seal.tables.items():
+            kept = [name for name in tables[kind] if name not in table.added]
+            old, new = [name for name in before.get(kind, {}) if name in table.left], list(table.added)
+            if not old or not all((kind, name) in there for name in (*old, *new, *kept)):
+                continue
+            if not pardoned and _lost(record, kind, old, new):
+                where = f"{record.where}/{kind}/{old[0]}"
+                raise _Breaks(where, f"what replaced {kind}/{old[0]} by seal {seal.n} does not hold all its facts")
+            count += not pardoned
+        if any(table.left for table in seal.tables.values()):
+            pardoned = False
+        before = tables
+    return count
+
+
+def _lost(record: AnyRecord, kind: str, old: Sequence[str], new: Sequence[str]) -> int:
+    """Facts of some files that others do not hold."""
+    import duckdb
+
+    def rows(names: Sequence[str]) -> str:
+        told = ", ".join("'" + str(record.path(kind, name)).replace("'", "''") + "'" for name in names)
+        return f"SELECT {columns} FROM read_parquet([{told}], union_by_name = true)"
+
+    with duckdb.connect(":memory:") as connection:
+        columns = "*"
+        # A column that came with a later version is in the new files only.
+        described = connection.execute(f"DESCRIBE {rows(old)}").fetchall()
+        columns = ", ".join(f'"{name}"' for name, *_ in described)
+        if not new:
+            return 1
+        found = connection.execute(f"SELECT count(*) FROM ({rows(old)} EXCEPT ALL {rows(new)})").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
