@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Outcome, Shown
 from crossfade.judge.measure import bucket
 from crossfade.spec.model import (
@@ -179,6 +181,27 @@ def _outcomes(world: World, rng: random.Random, n: int, unit: str, at: float) ->
             world.outcomes.append(report)
             if rng.random() < 0.2:
                 world.outcomes.append(report)
+            _corrections(world, rng, report)
+
+
+def _corrections(world: World, rng: random.Random, report: Outcome) -> None:
+    """Now and then other values for it, which may be corrected in their turn, and may come before it."""
+    told = [report]
+    while rng.random() < 0.2:
+        world.outcomes.append(
+            msgspec.structs.replace(
+                report,
+                outcome_id=f"{report.outcome_id}-not-{len(told)}",
+                corrects=rng.choice(told).outcome_id,
+                value=rng.choice([0.0, 1.0, 4.0]),
+                item="?",
+                at=report.at + 1000.0,
+                received_at=report.received_at + rng.uniform(-5.0, 20.0),
+            )
+        )
+        told.append(world.outcomes[-1])
+    if rng.random() < 0.02:
+        world.outcomes.append(msgspec.structs.replace(report, outcome_id=f"{report.outcome_id}-lost", corrects="lost"))
 
 
 def share(weight: float) -> float:
@@ -207,10 +230,28 @@ class Naive:
             self.entered.setdefault(fact.unit, fact)
             self.arrived.setdefault((fact.unit, fact.step), fact)
         unique = {report.outcome_id: report for report in world.outcomes}
-        self.reports = [report for report in unique.values() if report.received_at <= now]
+        known = [report for report in unique.values() if report.received_at <= now]
+        self.corrected: dict[str, list[Outcome]] = defaultdict(list)
+        for report in known:
+            if report.corrects:
+                self.corrected[report.corrects].append(report)
+        self.reports = [
+            msgspec.structs.replace(report, value=self._right(report).value) for report in known if not report.corrects
+        ]
         self.by_id = {fact.decision_id: fact for fact in self.scope}
         self.facts = world.facts
         self.stage = world.stage
+
+    def _right(self, report: Outcome) -> Outcome:
+        """The last of those that correct it, or that correct them, and are not corrected themselves."""
+        ends: list[Outcome] = []
+        ahead = [report]
+        while ahead:
+            one = ahead.pop()
+            further = self.corrected.get(one.outcome_id, [])
+            ahead += further
+            ends += [] if further else [one]
+        return max(ends, key=lambda one: (one.received_at, one.outcome_id))
 
     def pairs(self) -> list[Compared]:
         found = [f for f in self.facts if isinstance(f, Compared) and f.stage == self.stage and f.at <= self.now]

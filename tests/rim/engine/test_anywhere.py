@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from crossfade.facts import Fact, by_kind
-from crossfade.judge.measure import Question, ask, counts, gates
+from crossfade.judge.measure import Question, ask, corrections, counts, gates
 from crossfade.judge.measure.tables import FACTS, LOOK, arrivals, exposures, fallen, homes, units
 from crossfade.rim.lake_columns import SCHEMAS, columns
 from rim.by_hand import ROLLOUT, World, make
@@ -35,7 +35,16 @@ SPEC = replace(
 """Every kind of metric there is."""
 
 NOW = START + 70.0
+HOP: dict[str, Build] = {
+    "followed": corrections.hop,
+    "chains": lambda: ibis.table(dict(corrections.CHAINS.schema().items()), name="followed"),
+}
 KEPT: dict[str, Build] = {
+    "chains": corrections.chains,
+    # Eight is further than the chains of these worlds go.
+    **{name + " " * n: build for n in range(1, 4) for name, build in HOP.items()},
+    "replaced": corrections.replaced,
+    "outcome": corrections.outcomes,
     "exposures": exposures,
     "arrivals": arrivals,
     "units": units,
@@ -142,7 +151,7 @@ def fill(place: Asked, made: World) -> None:
     kinds: Mapping[str, Sequence[Fact]] = by_kind([*made.facts, *reports])
     for kind, table in FACTS.items():
         rows = columns(kind, kinds[kind]) if kind in kinds else SCHEMAS[kind].empty_table()
-        place.load(kind, rows.select(table.columns))
+        place.load("reported" if kind == "outcome" else kind, rows.select(table.columns))
     look = {"rollout": "r1", "stage": made.stage, "mode": made.mode, "since": START, "now": NOW}
     types = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
     schema = pa.schema([(name, types[str(type_)]) for name, type_ in LOOK.schema().items()])
@@ -153,7 +162,7 @@ def answers(place: Asked, stage: int, mode: str) -> dict[str, list[dict[str, Any
     """Everything that a look asks."""
     found = {}
     for name, build in KEPT.items():
-        place.keep(name, build)
+        place.keep(name.strip(), build)
     for metric in SPEC.metrics:
         question = ask(SPEC, mode, metric)
         if isinstance(question, Question):

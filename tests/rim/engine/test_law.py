@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as Phase_
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_
 
 from crossfade.facts import Exposed, Fact, Outcome
 from crossfade.judge.measure import Absent, Measured
@@ -96,11 +97,25 @@ def outcomes(draw: st.DrawFn, n: int, decisions: int) -> Outcome:
 
 
 @st.composite
+def corrections(draw: st.DrawFn, reports: list[Outcome]) -> list[Outcome]:
+    """Of outcomes, of each other (also in a circle), and of outcomes that never come."""
+    many = draw(st.integers(0, 12))
+    found: list[Outcome] = []
+    for n in range(many):
+        one = draw(st.sampled_from([*reports, *found]))
+        other = draw(st.sampled_from([one.outcome_id] * 5 + [f"c{m}" for m in range(many) if m != n] + ["nobody"]))
+        received = one.received_at + draw(st.integers(-20, 60)) / 4.0
+        found.append(replace_(one, outcome_id=f"c{n}", corrects=other, value=draw(values), received_at=received))
+    lost = draw(st.sets(st.sampled_from([report.outcome_id for report in reports]), max_size=3))
+    return [report for report in [*reports, *found] if report.outcome_id not in lost]
+
+
+@st.composite
 def streams(draw: st.DrawFn) -> list[Fact]:
     many = draw(st.integers(5, 45))
     facts: list[Fact] = [draw(exposures(n)) for n in range(many)]
-    facts += [draw(outcomes(n, many)) for n in range(draw(st.integers(0, 40)))]
-    return facts
+    reports = [draw(outcomes(n, many)) for n in range(draw(st.integers(0, 40)))]
+    return [*facts, *(draw(corrections(reports)) if reports else [])]
 
 
 class Tried:

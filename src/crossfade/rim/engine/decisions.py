@@ -37,7 +37,7 @@ class Decisions:
             self.orphans -= int(self._about["waiting"][np.unique(waited)].sum())
             self._about["waiting"][waited] = 0
         for part in parts(self._reader.new_files("outcome", versions)):
-            number = self._numbers("outcome", part)
+            number = self._numbers("outcome", part, "coalesce(corrects, '') = ''")
             lost = number[~self._about["recorded"][number]]
             np.add.at(self._about["waiting"], lost, 1)
             self.orphans += len(lost)
@@ -46,9 +46,11 @@ class Decisions:
         """Free the memory."""
         self._session.close()
 
-    def _numbers(self, kind: str, part: Part) -> Ints:
+    def _numbers(self, kind: str, part: Part, which: str = "TRUE") -> Ints:
         where = part.limited("decision_id <> ''")
         facts = reading(kind, part.files, where, numbered=part.cut)
-        number = self.keys.number(self._session.rows(f"SELECT hash(decision_id) AS key FROM ({facts})")["key"])
+        number = self.keys.number(
+            self._session.rows(f"SELECT hash(decision_id) AS key FROM ({facts}) WHERE {which}")["key"]
+        )
         self._about.grow(self.keys.count)
         return number

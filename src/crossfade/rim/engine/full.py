@@ -8,6 +8,7 @@ from crossfade.judge.measure import counts
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.questions import Judged, Question
 from crossfade.judge.measure.tables import FACTS, Expr, arrivals, exposures, fallen, homes, units
+from crossfade.rim.engine.amending import amend
 from crossfade.rim.engine.session import Session, compiled, reading
 from crossfade.rim.lake import Lake
 
@@ -20,14 +21,16 @@ class Full:
         self._judged: Judged | None = None
         for kind in FACTS:
             files = lake.files(kind, versions[kind]) if kind in versions else []
+            name = "reported" if kind == "outcome" else kind
             if files:
-                self._session.run(f"CREATE VIEW {kind} AS {reading(kind, files)}")
+                self._session.run(f"CREATE VIEW {name} AS {reading(kind, files)}")
             else:
-                self._session.empty(kind, FACTS[kind])
+                self._session.empty(name, FACTS[kind])
 
     def look(self, rollout: str, stage: int, mode: str, since: float, now: float) -> None:
         """Say what is looked at, and make the tables that several questions share."""
         self._session.look(rollout, stage, mode, since, now)
+        amend(self._session)
         for name, build in (
             ("exposures", exposures),
             ("arrivals", arrivals),

@@ -26,6 +26,7 @@ class Hits:
             value=(np.float64, 0.0),
             at=(np.float64, 0.0),
             received=(np.float64, 0.0),
+            ident=(np.uint64, 0),
         )
         self.decisions = Columns(unit=(np.int32, NOBODY), pair=(np.int32, NOBODY), scoped=(np.bool_, False))
         """Per decision: whose it is, with which arm, and whether it belongs to the stage that is looked at."""
@@ -68,6 +69,14 @@ class Hits:
     def of(self, units: Ints) -> Ints:
         """All outcomes of some units."""
         return self._units.walk(units)[1]
+
+    def of_owners(self, units: Ints, decisions: Ints) -> Ints:
+        """All outcomes of some units, and of the units or decisions that some decisions belong to; NOBODY is none."""
+        decisions = decisions[decisions >= 0]
+        self._reach(decisions)
+        known = self.decisions["unit"][decisions].astype(np.int64)
+        everyone = distinct(np.concatenate([units[units >= 0], known[known >= 0]]))
+        return np.concatenate([self.of(everyone), self._waiting.walk(distinct(decisions[known < 0]))[1]])
 
     def has(self, units: Ints) -> npt.NDArray[np.bool_]:
         """Which units have any."""

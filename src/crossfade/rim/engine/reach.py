@@ -10,6 +10,7 @@ from crossfade.judge.measure import counts
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.columns import Chains, Columns, distinct
+from crossfade.rim.engine.corrections import owners
 from crossfade.rim.engine.hits import Hits
 from crossfade.rim.engine.keys import KeyIndex, Keys
 from crossfade.rim.engine.session import Session, compiled
@@ -75,8 +76,8 @@ class Touched:
         """The number of each unit with an arm that it has met."""
         return self._keys.find(pair_keys(units, arms))
 
-    def happen(self, session: Session, champion: str, hit: Ints, met: Ints) -> None:
-        """Take in new outcomes, and units that met an arm earlier than was known."""
+    def happen(self, session: Session, champion: str, hit: Ints, revised: Ints, met: Ints) -> None:
+        """Take in new outcomes, some that were revised, and units that met an arm earlier than was known."""
         log = self._hits.log
         hit = hit[log["value"][hit] != 0]
         loose = log["decision"][hit] < 0
@@ -88,17 +89,19 @@ class Touched:
             units = distinct(
                 np.concatenate([log["unit"][hit[mine & loose]].astype(np.int64), met[self._hits.has(met)]])
             )
-            self._again(session, champion, name, units)
+            again = owners(self._hits, revised[log["name"][revised] == self._hits.names[name]])
+            self._again(session, champion, name, units, again)
 
-    def _again(self, session: Session, champion: str, name: str, units: Ints) -> None:
-        """Ask anew for units whose outcomes without a decision may belong to another arm than was known."""
+    def _again(self, session: Session, champion: str, name: str, units: Ints, revised: Ints) -> None:
+        """Ask anew for units whose outcomes without a decision may belong to another arm than was known, and for
+        those with outcomes that were revised."""
         log = self._hits.log
-        hit = self._hits.of(units)
+        hit = self._hits.of(distinct(np.concatenate([units, revised])))
         hit = hit[(log["name"][hit] == self._hits.names[name]) & (log["value"][hit] != 0)]
         loose = hit[log["decision"][hit] < 0]
-        if not len(loose):
+        mine = distinct(np.concatenate([log["unit"][loose].astype(np.int64), revised]))
+        if not len(mine):
             return
-        mine = distinct(log["unit"][loose]).astype(np.int64)
         told = self._hits.decisions["pair"][log["decision"][hit[log["decision"][hit] >= 0]]]
         told = told[told >= 0]
         told = told[np.isin(self._pairs["unit"][told], mine)]

@@ -14,6 +14,7 @@ from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.questions import Judged
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.columns import Columns, Firsts, distinct
+from crossfade.rim.engine.corrections import owners as owners_of
 from crossfade.rim.engine.hits import Hits
 
 Entries = Mapping[str, npt.NDArray[Any]]
@@ -70,15 +71,16 @@ class Settling:
         self._calendar = Calendar(judged.window)
 
     def change(
-        self, entries: Columns, moved: Ints, before: Entries, hit: Ints, since: float, now: float
+        self, entries: Columns, moved: Ints, before: Entries, hit: Ints, revised: Ints, since: float, now: float
     ) -> tuple[Rows, Rows]:
         """Take in units that entered or turn out to have entered earlier (`moved`, whose entries `before` were these),
-        and new hits; the rows of all units that changed, before and after."""
+        new hits, and hits that were `revised`; the rows of all units that changed, before and after."""
         clock = now - since
         self._units.grow(entries.count)
-        hit = hit[np.isin(self._hits.log["name"][hit], [self._main, self._per, self._covariate])]
+        hit, revised = self._mine(hit), self._mine(revised)
         owners = self._hits.log["unit"][hit].astype(np.int64)
-        changed = distinct(np.concatenate([moved, owners, self._calendar.pop(clock)]))
+        again = distinct(np.concatenate([moved, owners_of(self._hits, revised)]))
+        changed = distinct(np.concatenate([again, owners, self._calendar.pop(clock)]))
         changed = changed[np.isfinite(entries["entered"][changed])]
         old = entries.at(changed)
         place = np.searchsorted(changed, moved)
@@ -86,15 +88,18 @@ class Settling:
             old[name][place] = before[name]
         there = np.isfinite(old["entered"])
         gave = self._rows(changed[there], {name: column[there] for name, column in old.items()})
-        anew = np.isin(owners, moved)
-        self._forget(moved)
-        self._count(self._hits.of(moved), entries, since)
+        anew = np.isin(owners, again)
+        self._forget(again)
+        self._count(self._hits.of(again), entries, since)
         self._count(hit[~anew], entries, since)
         due = entries["entered"][changed] + self.judged.window
         closed = due <= clock
         self._units["closed"][changed] = closed
         self._calendar.push(changed[~closed], due[~closed])
         return gave, self._rows(changed, entries.at(changed))
+
+    def _mine(self, hit: Ints) -> Ints:
+        return hit[np.isin(self._hits.log["name"][hit], [self._main, self._per, self._covariate])]
 
     def nothing(self) -> Rows:
         """The table without a row."""

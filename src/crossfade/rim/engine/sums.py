@@ -53,14 +53,14 @@ class Sums:
             return self._responses[question.key].rows()
         return self._settled[question.key, question.judged].rows()
 
-    def apply(self, stage: StageUnits, change: Change, hit: Ints, since: float, now: float) -> None:
+    def apply(self, stage: StageUnits, change: Change, hit: Ints, revised: Ints, since: float, now: float) -> None:
         """Take off what changed units gave before, put on what they give now."""
         for sign, changed in ((-1, change.before), (1, change.after)):
             self._given(changed)
             for totals in (self.counts["step-units"], *self._responses.values()):
                 totals.add(sign)
         for judged, settling in self._settling.items():
-            sides = settling.change(stage.entries.rows, change.moved, change.entries, hit, since, now)
+            sides = settling.change(stage.entries.rows, change.moved, change.entries, hit, revised, since, now)
             for sign, rows in zip((-1, 1), sides, strict=True):
                 self._session.given("settled", rows)
                 for (_, of), totals in self._settled.items():

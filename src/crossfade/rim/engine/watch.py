@@ -14,6 +14,8 @@ from crossfade.judge.measure import Question
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.tables import EXPOSING, FACTS, SLACK, Expr, arrivals, fallen
 from crossfade.judge.moments import Ints
+from crossfade.rim.engine.amending import amend
+from crossfade.rim.engine.corrections import Corrections
 from crossfade.rim.engine.decisions import Decisions
 from crossfade.rim.engine.feed import Feed, Rewritten
 from crossfade.rim.engine.hits import NOBODY, Hits
@@ -45,7 +47,13 @@ MET = """SELECT unit, arm, min("at") AS since, sum(failed::BIGINT)::BIGINT AS fa
     FROM everybody WHERE exposing GROUP BY unit, arm"""
 
 OUTCOMES = """SELECT decision_id <> '' AS told, hash(CASE WHEN decision_id <> '' THEN decision_id ELSE unit END) AS key,
-    {name} AS name, value, "at", received_at AS received FROM outcome"""
+    {name} AS name, value, "at", received_at AS received, hash(outcome_id, name, decision_id, rollout, unit) AS ident
+    FROM outcome WHERE coalesce(corrects, '') = ''"""
+
+CORRECTIONS = """SELECT decision_id <> '' AS told,
+    hash(CASE WHEN decision_id <> '' THEN decision_id ELSE unit END) AS key, value, received_at AS received,
+    outcome_id AS id, hash(outcome_id, name, decision_id, rollout, unit) AS ident,
+    hash(corrects, name, decision_id, rollout, unit) AS target FROM outcome WHERE coalesce(corrects, '') <> ''"""
 
 
 class Watch:
@@ -66,8 +74,9 @@ class Watch:
         self._touched = Touched(self._hits, sorted(events), self._arms)
         self._stages: set[int] = set()
         self._scope: tuple[int, str, float] | None = None
-        for kind in (*RAW, "outcome"):
-            self._raw.empty(kind, FACTS[kind])
+        self._corrections = Corrections(self._hits)
+        for kind, name in (*zip(RAW, RAW, strict=True), ("outcome", "reported")):
+            self._raw.empty(name, FACTS[kind])
 
     def look(self, position: Position, versions: Mapping[str, int], now: float) -> None:
         """Take in what is new. Raises Rewritten when only reading everything anew will do."""
@@ -84,6 +93,7 @@ class Watch:
         self._keep(versions)
         for _ in self._feed.batches(versions, self._wanted(), now):
             self._absorb(scope[2], now)
+        amend(self._raw)
 
     def close(self) -> None:
         """Free the memory."""
@@ -154,10 +164,11 @@ class Watch:
         batch.table("exposures", EXPOSED.format(since=number(since)))
         arrived, fell = (batch.rows(compiled((of.__name__,), of)) for of in (arrivals, fallen))
         met = self._touched.meet(batch.rows(MET))
-        hit = np.concatenate([self._expose(), self._outcomes()])
+        exposed, (told, revised) = self._expose(), self._outcomes()
+        hit = np.concatenate([exposed, told])
         change = self._stage.absorb(arrived, fell, batch.rows(VISITS), self._units.count)
-        self._touched.happen(batch, self.rollout.champion.name, hit, met)
-        self._sums.apply(self._stage, change, hit, since, now)
+        self._touched.happen(batch, self.rollout.champion.name, hit, revised, met)
+        self._sums.apply(self._stage, change, hit, revised, since, now)
 
     def _number(self) -> None:
         """Make the table `everybody`: exposures of units by number, and what each is for."""
@@ -178,19 +189,27 @@ class Watch:
         self._hits.scope(decision[rows["scoped"]])
         return self._hits.expose(decision, rows["unit"], pair)
 
-    def _outcomes(self) -> Ints:
+    def _outcomes(self) -> tuple[Ints, Ints]:
+        """Take in outcomes: those whose unit is known, and those whose value is another than it was."""
         names = ", ".join(map(text, self._hits.names))
         if not names:
-            return np.zeros(0, dtype=np.int64)
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
         rows = self._batch.rows(OUTCOMES.format(name=f"list_position([{names}], name) - 1"))
         self._votes()
+        kept = {name: rows[name] for name in ("name", "value", "at", "received", "ident")}
+        before = self._hits.log.count
+        known = self._hits.take({**kept, **self._owners(rows)})
+        rows = self._batch.rows(CORRECTIONS)
+        return known, self._corrections.take({**rows, **self._owners(rows)}, np.arange(before, self._hits.log.count))
+
+    def _owners(self, rows: Rows) -> dict[str, Ints]:
+        """The unit or the decision that each outcome names, as numbers."""
         told = rows["told"].astype(bool)
         decision = np.full(len(told), NOBODY, dtype=np.int64)
         unit = decision.copy()
         decision[told] = self._decisions.keys.number(rows["key"][told])
         unit[~told] = self._units.number(rows["key"][~told])
-        kept = {name: rows[name] for name in ("name", "value", "at", "received")}
-        return self._hits.take({**kept, "decision": decision, "unit": unit})
+        return {"decision": decision, "unit": unit}
 
     def _votes(self) -> None:
         """Keep the outcomes that credit interleaved lists, whose votes are asked for anew each time."""
@@ -200,7 +219,7 @@ class Watch:
                 f"SELECT * FROM outcome WHERE name = {text(stage.credit)}"
             ).to_arrow_table()
             self._raw.connection.register("credited", rows)
-            self._raw.run("INSERT INTO outcome SELECT * FROM credited")
+            self._raw.run("INSERT INTO reported SELECT * FROM credited")
             self._raw.connection.unregister("credited")
 
 
