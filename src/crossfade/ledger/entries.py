@@ -15,7 +15,7 @@ SCHEMA = "crossfade.ledger/1"
 MANUAL = "manual"
 """The rule of a move that a person asked for."""
 
-LATER = frozenset({"sealed", "signer", "signature"})
+LATER = frozenset({"sealed", "software", "signer", "signature"})
 """Fields that came after the first entries were hashed: where they say nothing they are not written."""
 
 
@@ -44,6 +44,8 @@ class Body:
     """Versions of the fact tables that the evidence was computed from."""
     sealed: Mapping[str, Any] | None = None
     """Number and hash of the seal that names the files of these versions."""
+    software: str | None = None
+    """The version of Crossfade that decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from crossfade import ledger, state
+from crossfade import __version__, ledger, state
 from crossfade.ledger import Entry, Seal, Sealed
 from crossfade.rim import signing
 from crossfade.rim import store_tables as tables
@@ -134,6 +134,7 @@ class Store:
                     sentence="Recorded the spec." if row is None else "Recorded a changed spec as a new revision.",
                     from_position=last.to_position if last else None,
                     to_position=position.to_json(),
+                    software=__version__,
                 ),
                 self._sign,
             )
@@ -214,6 +215,7 @@ class Store:
                     evidence=evidence,
                     facts=facts,
                     sealed=sealed,
+                    software=__version__,
                 ),
                 self._sign,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from crossfade.judge.measure import counts
 from crossfade.judge.measure.assemble import Rows
@@ -10,13 +11,19 @@ from crossfade.judge.measure.questions import Judged, Question
 from crossfade.judge.measure.tables import FACTS, Expr, arrivals, exposures, fallen, homes, units
 from crossfade.rim.engine.amending import amend
 from crossfade.rim.engine.session import Session, compiled, reading
-from crossfade.rim.lake import Lake
+
+
+class Files(Protocol):
+    """Where facts lie: a lake, or what was recorded of one."""
+
+    def files(self, kind: str, version: int | None = None) -> list[str]:
+        """The Parquet files that make up a table."""
 
 
 class Full:
     """One look over named versions of the fact tables."""
 
-    def __init__(self, lake: Lake, versions: Mapping[str, int], threads: int) -> None:
+    def __init__(self, lake: Files, versions: Mapping[str, int], threads: int) -> None:
         self._session = Session(threads)
         self._judged: Judged | None = None
         for kind in FACTS:

@@ -1,0 +1,270 @@
+"""Recomputes every decision of a rollout from the recorded facts, and says of each whether it comes out the same.
+
+A decision by rule is measured anew over exactly the files that its seal names, as of its own time, under its own
+revision of the spec; a person's is only carried out again. Whether to trust the record is for `verifying` to say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import crossfade
+from crossfade.judge.assess import assess
+from crossfade.judge.decide import Progress as Seen
+from crossfade.judge.decide import decide
+from crossfade.judge.evidence import Evidence
+from crossfade.judge.measure import Measured
+from crossfade.ledger import Entry, Sealed, Sets, plain, verify_seals, verify_texts
+from crossfade.rim.engine import look_mode
+from crossfade.rim.engine.full import Full
+from crossfade.rim.engine.look import take
+from crossfade.rim.lake import LakeError
+from crossfade.rim.record import AnyRecord
+from crossfade.rim.store import StoreError
+from crossfade.spec.model import Rollout
+from crossfade.spec.parse import parse
+from crossfade.state import RULE, IllegalMove, Move, Position, apply
+
+TOLERANCE = 1e-9
+"""Numbers may differ by this share of their size, because sums depend on the order of what is summed. Verdicts, counts,
+moves and words may not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """One decision, recomputed."""
+
+    n: int
+    move: str
+    rule: str
+    by_hand: bool
+    files: int
+    """Data files it was recomputed from."""
+    differences: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The record for programs."""
+        return {
+            "n": self.n,
+            "move": self.move,
+            "rule": self.rule,
+            "by_hand": self.by_hand,
+            "files": self.files,
+            "reproduced": not self.differences,
+            "differences": list(self.differences),
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Replayed:
+    """Every decision of a rollout, recomputed."""
+
+    name: str
+    looked: list[Again] = field(default_factory=list)
+    software: list[str] = field(default_factory=list)
+    """Versions of Crossfade that took the decisions."""
+
+    @property
+    def differing(self) -> list[Again]:
+        """Those that did not come out the same."""
+        return [one for one in self.looked if one.differences]
+
+    def to_json(self) -> dict[str, Any]:
+        """The record for programs."""
+        differing = self.differing
+        return {
+            "schema": "crossfade.replay/1",
+            "name": self.name,
+            "decisions": len(self.looked),
+            "reproduced": len(self.looked) - len(differing),
+            "by_hand": sum(one.by_hand for one in self.looked),
+            "differing": [one.to_json() for one in differing],
+            "looked": [one.to_json() for one in self.looked],
+            "tolerance": TOLERANCE,
+            "software": {"recorded": self.software, "replayed": crossfade.__version__},
+        }
+
+
+class Facts:
+    """The files of each table by seal, for the engine to read."""
+
+    def __init__(self, record: AnyRecord, seals: Sequence[Sealed]) -> None:
+        self._record = record
+        self._by_seal: list[dict[str, dict[str, Any]]] = []
+        sets = Sets()
+        for seal in seals:
+            sets.take(seal, seal.n)
+            self._by_seal.append({kind: dict(files) for kind, files in sets.tables.items()})
+        self._now: dict[str, dict[str, Any]] | None = None
+
+    def at(self, entry: Entry) -> int:
+        """Read what a decision saw, from now on; how many files. Raises LakeError."""
+        if entry.sealed is not None:
+            self._now = self._by_seal[int(entry.sealed["n"]) - 1]
+        elif self._record.exported:
+            raise LakeError(f"no seal names the facts of entry {entry.n}, so they were not exported")
+        else:
+            self._now = None
+        count = 0
+        for kind, version in (entry.facts or {}).items():
+            for name in self._names(kind, version):
+                self._there(kind, name)
+                count += 1
+        return count
+
+    def last(self) -> int:
+        """Read everything that was sealed, from now on; how many files."""
+        self._now = self._by_seal[-1] if self._by_seal else {}
+        return sum(map(len, self._now.values()))
+
+    def versions(self) -> dict[str, int]:
+        """Every table there is, for the engine to ask for."""
+        return dict.fromkeys(self._now or {}, 0)
+
+    def files(self, kind: str, version: int | None = None) -> list[str]:
+        """The data files of a table. Raises LakeError."""
+        return [str(self._there(kind, name)) for name in self._names(kind, version)]
+
+    def _names(self, kind: str, version: int | None) -> Sequence[str]:
+        if self._now is not None:
+            return sorted(self._now.get(kind, ()))
+        return (self._record.listed(kind, version) or []) if version is not None else []
+
+    def _there(self, kind: str, name: str) -> Any:
+        path = self._record.path(kind, name)
+        if not path.exists():
+            raise LakeError(f"{kind}/{name} is not there; `crossfade verify` says whether it was removed on purpose")
+        return path
+
+
+def replay(record: AnyRecord, *, threads: int = 2) -> Replayed:
+    """Recompute every decision. Raises StoreError when the ledger or the seals cannot be read."""
+    entries, seals = chains(record)
+    facts = Facts(record, seals)
+    found = Replayed(name=record.told.name)
+    for entry in entries:
+        if entry.software and entry.software not in found.software:
+            found.software.append(entry.software)
+        if entry.move is not None:
+            found.looked.append(_again(record, facts, entry, threads))
+    return found
+
+
+def chains(record: AnyRecord) -> tuple[list[Entry], list[Sealed]]:
+    """The ledger and the seals of a record. Raises StoreError where they do not hold."""
+    verified, entries = verify_texts(record.told.entries, record.told.head)
+    broken, seals = verify_seals(record.told.seals, record.told.seals_head)
+    reason = verified.reason or (broken.reason if broken else "")
+    if reason:
+        raise StoreError(f"the record of {record.told.name} does not hold: {reason}; see `crossfade verify`")
+    return entries, seals
+
+
+def spec_of(record: AnyRecord, entry: Entry) -> Rollout:
+    """The spec a decision was taken under. Raises StoreError."""
+    text = record.told.specs.get(entry.revision)
+    if text is None:
+        raise StoreError(f"the spec of revision {entry.revision} is missing")
+    return parse(text)
+
+
+def measured(facts: Facts, rollout: Rollout, position: Position, now: float, threads: int) -> Measured:
+    """One look over the facts as they are set, at a time."""
+    versions = facts.versions()
+    full = Full(facts, versions, threads)
+    try:
+        full.look(rollout.name, position.stage, look_mode(rollout, position), position.stage_since, now)
+        return take(full, rollout, position, now, versions)
+    finally:
+        full.close()
+
+
+def _again(record: AnyRecord, facts: Facts, entry: Entry, threads: int) -> Again:
+    assert entry.move is not None
+    by_hand = entry.actor != RULE
+    files, differences = 0, []
+    try:
+        rollout = spec_of(record, entry)
+        position = Position.from_json(entry.from_position or Position().to_json())
+        differences += _moved(rollout, position, entry)
+        if not by_hand:
+            files = facts.at(entry)
+            differences += _decided(facts, rollout, position, entry, threads)
+    except (LakeError, StoreError, IndexError) as error:
+        differences.append(f"it cannot be recomputed: {error}")
+    return Again(
+        n=entry.n, move=entry.move, rule=entry.rule, by_hand=by_hand, files=files, differences=tuple(differences)
+    )
+
+
+def _moved(rollout: Rollout, position: Position, entry: Entry) -> list[str]:
+    """Whether the move leads where the entry says."""
+    try:
+        after = apply(rollout, position, Move(str(entry.move)), entry.at, actor=entry.actor)
+    except (IllegalMove, ValueError) as error:
+        return [f"the move is not legal: {error}"]
+    if plain(after.to_json()) != plain(entry.to_position):
+        return ["the move leads to another position"]
+    return []
+
+
+def _decided(facts: Facts, rollout: Rollout, position: Position, entry: Entry, threads: int) -> list[str]:
+    """Whether the facts give the evidence, and the evidence the move, that the entry holds."""
+    if entry.facts is None:
+        return ["it does not say which facts it was taken on"]
+    found = measured(facts, rollout, position, entry.at, threads)
+    evidence = assess(rollout, found)
+    differences = differing([plain(line.to_json()) for line in evidence], list(entry.evidence))
+    seen = seen_of(found)
+    anew = decide(rollout, position, evidence, entry.at, seen)
+    if (str(anew.move), anew.rule) != (entry.move, entry.rule):
+        differences.append(f"decided {anew.move or 'nothing'} ({anew.rule}), recorded {entry.move} ({entry.rule})")
+    # The words are held against the recorded numbers, because rounding may turn at the last digit.
+    told = tuple(Evidence.from_json(line) for line in entry.evidence)
+    said = decide(rollout, position, told, entry.at, seen).sentence
+    if said != entry.sentence:
+        differences.append(f"said {said!r}, recorded {entry.sentence!r}")
+    return differences
+
+
+def seen_of(found: Measured) -> Seen:
+    """What the rules may see of a look besides its evidence."""
+    progress = found.progress
+    return Seen(
+        mirrored=progress.mirrored, requests=progress.requests, units=progress.units, step_units=progress.step_units
+    )
+
+
+def differing(anew: Sequence[Mapping[str, Any]], recorded: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How recomputed evidence differs from recorded evidence."""
+    told = []
+    ours, theirs = ({_key(line): line for line in lines} for lines in (anew, recorded))
+    for key in sorted(ours.keys() | theirs.keys(), key=str):
+        name = " ".join(str(part) for part in key if part is not None)
+        if key not in theirs or key not in ours:
+            told.append(f"{name}: {'recomputed, not recorded' if key in ours else 'recorded, not recomputed'}")
+            continue
+        one, other = ours[key], theirs[key]
+        for part in sorted(one.keys() | other.keys()):
+            # A part that a later version added cannot have been recorded.
+            if part in other and not same(one.get(part), other[part]):
+                told.append(f"{name}: {part} is {one.get(part)!r}, recorded {other[part]!r}")
+    return told
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two recorded values are equal, numbers within TOLERANCE."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float | int) and isinstance(other, float | int) and not isinstance(one, bool):
+        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-12)
+    return bool(one == other)
+
+
+def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (line["metric"], line["arm"], line["role"], line["stage"], line["step"], line["segment"])
