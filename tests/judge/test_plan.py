@@ -32,13 +32,13 @@ def test_what_each_stage_asks():
     plan = alpha_plan(rollout())
     asked = [[test.metric.name for test in plan.stage(index)] for index in range(5)]
     assert asked == [
-        ["disagreement", "errors", "latency"],
+        ["disagreement", "catastrophic", "errors", "latency"],
         ["errors", "latency", "complaint", "purchase"],
         ["preference", "errors", "latency", "complaint"],
         ["errors", "latency", "complaint", "purchase"],
         ["errors", "latency", "complaint", "purchase"],
     ]
-    assert plan.harm(0, "disagreement", "v2") == pytest.approx(0.05 / 19)
+    assert plan.harm(0, "disagreement", "v2") == pytest.approx(0.05 / 20)
     with pytest.raises(KeyError):
         plan.harm(0, "purchase", "v2")
 
@@ -63,7 +63,7 @@ def test_a_goal_with_a_margin_is_one_test_with_two_limits():
 
 def test_rows_print_the_split():
     rows = alpha_plan(rollout()).rows()
-    assert len(rows) == 19
+    assert len(rows) == 20
     assert rows[0]["stage"] == "shadow"
-    assert rows[0]["e_harm"] == pytest.approx(380.0)
+    assert rows[0]["e_harm"] == pytest.approx(400.0)
     assert rows[0]["e_safe"] == pytest.approx(20.0)

@@ -64,6 +64,7 @@ ROLLOUT = Rollout(
         Promote(holdback=0.1),
     ),
     ranking=Ranking(items="$.items"),
+    segments=(Field(source=From.HEADER, name="x-country"), Field(source=From.JSON, name="$.platform")),
     revision="abc",
 )
 ARMS = ("v2", "v3")
@@ -138,6 +139,9 @@ def make(seed: int, stage: int, *, steps: Sequence[float] = (0.0,), end: float =
                     noise_differs=rng.choice([None, None, True, False, False]),
                     champion_ms=rng.lognormvariate(2.0, 0.5),
                     challenger_ms=rng.lognormvariate(2.2, 0.5),
+                    reason=rng.choice(["nan", "timeout", "truncated"]) if worse else "",
+                    segments=(rng.choice(["de", "fr", ""]), rng.choice(["ios", "web"]))[: rng.choice([2, 2, 2, 1, 0])],
+                    **_fields(rng, bad or worse),
                 )
             )
         if world.mode == "interleave" and arm != "v1":
@@ -159,6 +163,19 @@ def make(seed: int, stage: int, *, steps: Sequence[float] = (0.0,), end: float =
     world.facts.append(Dropped(rollout="r1", at=START + 2.0, worker="w1", reason="queue", count=4))
     world.facts.append(Dropped(rollout="r1", at=START - 99.0, worker="w1", reason="queue", count=5))
     return world
+
+
+def _fields(rng: random.Random, failed: bool) -> dict[str, tuple[str, ...]]:
+    """What differs, sometimes in more fields than are recorded."""
+    if failed:
+        return {}
+    ours, noisy = ((rng.choice([0, 0, 0, 1, 2, 8]) for _ in range(2)))
+    names = ["$.a", "$.a.b", "$.a[*].c", "$.ab", "$.d", "$.e", "$.f", "$.g", "$.h"]
+    return {
+        "fields": tuple(rng.sample(names, ours)),
+        "kinds": tuple(rng.choices(["value", "nan", "shape", "missing", "invalid"], [9, 1, 1, 5, 1], k=ours)),
+        "noise_fields": tuple(rng.sample(names, noisy)),
+    }
 
 
 def _outcomes(world: World, rng: random.Random, n: int, unit: str, at: float) -> None:

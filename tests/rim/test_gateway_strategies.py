@@ -184,7 +184,7 @@ async def test_mirror_and_noise_are_shares_of_requests() -> None:
 
 @pytest.mark.parametrize(
     ("shadow", "reason"),
-    [(says(b"", b"500 Oh"), "status"), (says(b'{"score": NaN}'), "nan"), (says(b"?"), "broken"), (raw(b"?"), "broken")],
+    [(says(b"", b"500 Oh"), "status"), (says(b'{"score": NaN}'), "nan"), (says(b"?"), "broken"), (raw(b"?"), "cut")],
 )
 async def test_a_shadows_failure_is_named(shadow: object, reason: str) -> None:
     async with ToyServer(says(CHAMPIONS)) as one, ToyServer(shadow) as two:  # type: ignore[arg-type]

@@ -131,6 +131,8 @@ class PairedMoments:
     plus: Ints = field(default_factory=_ints)
     minus: Ints = field(default_factory=_ints)
     zero: Ints = field(default_factory=_ints)
+    remark: str = ""
+    """What the pairs against B have in common, for people to read."""
 
 
 Moments = RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments

@@ -24,6 +24,9 @@ from crossfade.spec.model import (
     stage_name,
 )
 
+CATASTROPHIC = "catastrophic"
+"""The gate that every shadow has, at no margin unless the spec gives one: replies that nobody can use."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTest:
@@ -112,14 +115,16 @@ def alpha_plan(rollout: Rollout) -> AlphaPlan:
 def questions(rollout: Rollout, index: int) -> tuple[tuple[Metric, str, Margin | None], ...]:
     """(metric, role, limit) of each question one stage asks of every challenger.
 
-    Shadow: its gates, and the guardrails that a reply alone can answer. Interleaving: preference, and the guardrails.
+    Shadow: its gates (always the one on unusable replies), and the guardrails that a reply alone can answer.
+    Interleaving: preference, and the guardrails.
     Promotion: what its holdback can still compare. Other stages: guardrails and goals.
     """
     stage = rollout.stages[index]
     guardrails = tuple((m, "guardrail", m.guardrail) for m in rollout.metrics if m.guardrail is not None and not m.goal)
     goals = tuple((m, "goal", m.guardrail) for m in rollout.metrics if m.goal)
     if isinstance(stage, Shadow):
-        gates = tuple((gate(name), "gate", Margin(value=limit, relative=False)) for name, limit in stage.gates)
+        limits = {**dict(stage.gates), CATASTROPHIC: dict(stage.gates).get(CATASTROPHIC, 0.0)}
+        gates = tuple((gate(name), "gate", Margin(value=limit, relative=False)) for name, limit in limits.items())
         return gates + tuple(asked for asked in guardrails if seen_in_shadow(asked[0]))
     if isinstance(stage, Interleave):
         return ((PREFERENCE, "goal", None), *guardrails)
@@ -129,7 +134,7 @@ def questions(rollout: Rollout, index: int) -> tuple[tuple[Metric, str, Margin |
 
 
 def gate(name: str) -> Metric:
-    """The metric behind a shadow gate: the share of pairs on which the challenger differs beyond noise."""
+    """The metric behind a shadow gate: the share of pairs that show it, beyond the champion's own."""
     return Metric(name=name, source=Source.RESPONSE, kind=Kind.RATE, better=Better.LOWER)
 
 

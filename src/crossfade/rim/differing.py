@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossfade.judge.disagreement import MOST_FIELDS, Counts, Tally
+from crossfade.live.compare.kinds import UNUSABLE
 from crossfade.live.compare.sides import rules_of
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.spec.model import Rollout, Shadow
@@ -17,9 +18,6 @@ from crossfade.view.comparison import margin_of, told
 
 EXAMPLES = 3
 """Decisions named for each field."""
-
-UNUSABLE = ("nan", "shape", "broken", "error")
-"""Failures of a challenger that are replies callers cannot work with, as opposed to no reply at all."""
 
 _COLUMNS = {
     **dict.fromkeys(("rollout", "arm", "decision_id", "reason"), "VARCHAR"),

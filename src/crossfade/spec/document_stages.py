@@ -30,6 +30,10 @@ class GatesDocument(Written):
 
     disagreement: GateDocument | None = None
     """The share of requests on which both models answer differently."""
+    catastrophic: GateDocument | None = None
+    """The share of requests whose reply nobody can use: NaN, infinities, wrong shapes, values that break their
+    comparison's rule, documents that cannot be read, streams cut off. Every shadow has this gate, at 0% unless
+    written."""
 
 
 class ShadowUntil(Written):

@@ -200,7 +200,7 @@ class Shadow:
     noise: float = 0.0
     """Share of mirrored requests that go to the champion twice, to learn its own noise."""
     gates: tuple[tuple[str, float], ...] = ()
-    """(`disagreement`, at most) pairs."""
+    """(`disagreement` or `catastrophic`, at most) pairs, as written."""
     until: Until = Until(requests=1000)
 
 

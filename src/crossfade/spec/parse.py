@@ -91,11 +91,11 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
 
 def _stage(entry: StageDocument) -> Stage:
     if (shadow := entry.shadow) is not None:
-        disagreement = shadow.gates.disagreement
+        gates = {"disagreement": shadow.gates.disagreement, "catastrophic": shadow.gates.catastrophic}
         return Shadow(
             mirror=shadow.mirror,
             noise=shadow.noise,
-            gates=(("disagreement", disagreement.at_most),) if disagreement else (),
+            gates=tuple((name, gate.at_most) for name, gate in gates.items() if gate),
             until=Until(requests=shadow.until.requests, at_most=shadow.until.at_most),
         )
     if (canary := entry.canary) is not None:

@@ -152,6 +152,7 @@ stages:
       mirror: 100%                        # share of requests that are copied
       noise: 5%                           # share of those that the champion answers twice, to learn its own noise
       gates: {disagreement: {at_most: 5%}}   # how often both may answer differently, beyond that noise
+      # another gate, catastrophic (NaN, wrong shapes, cut streams), is always there; {at_most: 0.1%} would allow some
       until: {requests: 1000}             # go on when so many were compared
 
   # A small share of units gets the challenger, step by step; the guardrails watch.

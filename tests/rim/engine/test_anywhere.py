@@ -18,6 +18,7 @@ from crossfade.facts import Fact, by_kind
 from crossfade.judge.measure import Question, ask, corrections, counts, gates
 from crossfade.judge.measure.tables import FACTS, LOOK, arrivals, exposures, fallen, homes, units
 from crossfade.rim.lake_columns import SCHEMAS, columns
+from crossfade.spec.model import Comparison
 from rim.by_hand import ROLLOUT, World, make
 from rim.engine.postgres_kit import INITDB, MISSING, postgres
 from rim.engine.test_law import METRICS
@@ -27,6 +28,7 @@ Build = Callable[[], Any]
 
 SPEC = replace(
     ROLLOUT,
+    compare=(Comparison(path="$.a", mute="random"), Comparison(path="$.d", mute="a time")),
     metrics=(
         *ROLLOUT.metrics,
         *(replace(m, name=f"{m.name}-2", outcome=m.outcome and "money", per=m.per and "visits") for m in METRICS[5:]),

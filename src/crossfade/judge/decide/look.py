@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.preference import PREFERENCE
-from crossfade.judge.plan import questions
+from crossfade.judge.plan import CATASTROPHIC, questions
 from crossfade.spec.model import Canary, Interleave, Promote, Rollout, Shadow, Stage
 from crossfade.state import RULE, Phase, Position, last_before_promotion, weight
 
@@ -173,7 +173,9 @@ def _wanted(rollout: Rollout, position: Position) -> tuple[tuple[str, bool, floa
     wanted = []
     for name, (metric, role) in asked.items():
         proof = last or role == "gate" or not isinstance(stage, Canary | Shadow)
-        needed = proof or role == "guardrail" or metric.guardrail is not None or name in budgeted
+        # That something never happens cannot be proven, only that it has not been seen.
+        proof = proof and (role != "gate" or name != CATASTROPHIC)
+        needed = proof or role != "goal" or metric.guardrail is not None or name in budgeted
         if needed:
             wanted.append((name, proof, metric.window or 0.0))
     return tuple(wanted)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from crossfade.judge.decide.look import Look, Want, preferred
 from crossfade.judge.evidence import Evidence
+from crossfade.judge.plan import CATASTROPHIC
 from crossfade.spec.model import Interleave, Promote, Shadow
 
 _DAY = 86400.0
@@ -94,6 +95,8 @@ def harmed(line: Evidence) -> str:
     limit = "" if not line.limit else f" (limit {number(line.limit, line)})"
     needed = 1.0 / (1.0 - line.confidence)
     found = "" if line.e_value is None else f", e-value {_large(line.e_value)} ≥ {_large(needed)} needed"
+    if line.role == "gate" and line.metric == CATASTROPHIC:
+        return f"{line.arm} gives replies that nobody can use: {line.reason}{found}"
     if line.role == "gate":
         return f"{line.metric} of {line.arm} is {amount}{limit}{found}"
     side = "above" if worse_is_more else "below"

@@ -61,6 +61,7 @@ def infer_paired(question: Question, moments: PairedMoments) -> Evidence:
             events=events,
             assumptions=(*ASSUMPTIONS, RELATIVE) if question.relative else ASSUMPTIONS,
             refuse=refuse,
+            reason=moments.remark,
         ),
     )
 

@@ -83,6 +83,6 @@ class Measured:
     metrics: Mapping[tuple[str, str], Moments | Absent] = field(default_factory=dict)
     """(metric, challenger) → its moments against the champion."""
     gates: Mapping[tuple[str, str], PairedMoments | Absent] = field(default_factory=dict)
-    """(`disagreement` or `preference`, challenger) → signed differences."""
+    """(`disagreement`, `catastrophic` or `preference`, challenger) → signed differences."""
     progress: Progress = Progress()
     reach: Reach = Reach()

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import ibis
 
+from crossfade.judge.measure.mutes import counting
 from crossfade.judge.measure.tables import FACTS, LOOK, Expr, bucket_of, counted, during, first, latency_bin_of
 
 SETTLE = 5.0
 """Seconds after a list was shown in which clicks on it are gathered into its unit's vote, unless a metric says."""
 
 
-def _signed(sample: Expr) -> Expr:
+def signed(sample: Expr) -> Expr:
     """Counts of `d` > 0, < 0 and = 0 per arm and slice of `elapsed`."""
     timed = sample.mutate(bucket=bucket_of(sample["elapsed"]))
     return timed.group_by("arm", "bucket").agg(
@@ -25,25 +26,27 @@ def _signed(sample: Expr) -> Expr:
     )
 
 
-def disagreement(*, noise: bool, compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
+def disagreement(
+    *, noise: bool, mutes: tuple[str, ...] = (), compared: Expr = FACTS["compared"], look: Expr = LOOK
+) -> Expr:
     """Pairs in which both answered: +1 where the challenger differs, −1 where the champion differs from itself.
 
     Where the spec asks the champion twice (`noise`) only such pairs count: mixed with others, the champion's own
-    noise would be charged to the challenger.
+    noise would be charged to the challenger. Fields muted since a pair was recorded do not count in it either.
     """
     pairs = during(compared, look)
     pairs = pairs.filter(~pairs["champion_failed"], ~pairs["challenger_failed"])
-    d = counted(pairs["differs"])
+    d = counted(counting(pairs["differs"], pairs["fields"], mutes, unknown=True))
     if noise:
         pairs = pairs.filter(pairs["noise_differs"].notnull())
-        d = counted(pairs["differs"]) - counted(pairs["noise_differs"])
-    return _signed(pairs.mutate(d=d))
+        d = d - counted(counting(pairs["noise_differs"], pairs["noise_fields"], mutes, unknown=False))
+    return signed(pairs.mutate(d=d))
 
 
 def failures(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
     """Pairs by who failed: +1 the challenger alone, −1 the champion alone."""
     pairs = during(compared, look)
-    return _signed(pairs.mutate(d=counted(pairs["challenger_failed"]) - counted(pairs["champion_failed"])))
+    return signed(pairs.mutate(d=counted(pairs["challenger_failed"]) - counted(pairs["champion_failed"])))
 
 
 def _one_per_slice(compared: Expr, look: Expr) -> Expr:
@@ -113,4 +116,4 @@ def votes(
     credited = once.group_by(*keys).agg(d=worth.sum())
     decided = first(credited, by=["unit"], order=["elapsed", "decision_id"])
     cast = decided.filter(decided["elapsed"] + settle <= decided["now"] - decided["since"])
-    return _signed(cast.mutate(elapsed=cast["elapsed"] + settle))
+    return signed(cast.mutate(elapsed=cast["elapsed"] + settle))

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from crossfade.judge.measure import arms, assemble, outcomes, pairs
+from crossfade.judge.measure import arms, assemble, outcomes, pairs, unusable
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Absent
+from crossfade.judge.measure.mutes import mutes_of
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import Moments
 from crossfade.spec.model import Interleave, Kind, Metric, Rollout, Shadow, Source
@@ -149,16 +150,23 @@ def gates(rollout: Rollout, stage: int, mode: str) -> dict[str, Question]:
     """The gates of a stage by name."""
     spec = rollout.stages[stage]
     if mode == "shadow" and isinstance(spec, Shadow):
-        noise = spec.noise > 0.0
+        noise, mutes = spec.noise > 0.0, mutes_of(rollout)
         asked = "no mirrored request has been compared"
         twice = " (the champion has not been asked twice yet)" if noise else ""
+        segments = tuple(str(field) for field in rollout.segments)
         return {
             assemble.DISAGREEMENT: Question(
-                key=("disagreement", noise),
-                build=partial(pairs.disagreement, noise=noise),
+                key=("disagreement", noise, mutes),
+                build=partial(pairs.disagreement, noise=noise, mutes=mutes),
                 shape=assemble.paired,
                 silent=f"{asked} in this stage yet{twice}",
-            )
+            ),
+            unusable.CATASTROPHIC: Question(
+                key=("catastrophic", len(segments), mutes),
+                build=partial(unusable.catastrophic, segments=len(segments), mutes=mutes),
+                shape=partial(unusable.shape, segments=segments),
+                silent=f"{asked} in this stage yet",
+            ),
         }
     if mode == "interleave" and isinstance(spec, Interleave):
         settle = settle_of(rollout, spec)

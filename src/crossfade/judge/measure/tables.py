@@ -59,10 +59,15 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         "stage",
         "champion_failed",
         "challenger_failed",
+        "reason",
         "differs",
         "noise_differs",
         "champion_ms",
         "challenger_ms",
+        "fields",
+        "segments",
+        "kinds",
+        "noise_fields",
     ),
     "shown": ("rollout", "decision_id", "at", "unit", "stage", "items", "owners", "excluded"),
     "outcome": (
@@ -85,7 +90,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 
 
 def _fact_table(kind: type[Any], name: str) -> Expr:
-    types = {field.name: _IBIS[field.type] for field in msgspec.structs.fields(kind)}
+    types = {f.name: _IBIS[f.type] for f in msgspec.structs.fields(kind) if f.name in _NEEDED[name]}
     return ibis.table({column: types[column] for column in _NEEDED[name]}, name=name)
 
 

@@ -31,6 +31,9 @@ class Difference(StrEnum):
 CATASTROPHIC = frozenset((Difference.SHAPE, Difference.NAN, Difference.INVALID))
 """What callers cannot work with, however rare: it has a gate of its own, at no margin."""
 
+UNUSABLE = ("nan", "shape", "broken", "truncated", "error")
+"""Failures of a model that are replies callers cannot work with, as opposed to no reply at all."""
+
 WORST_FIRST = (
     Difference.NAN,
     Difference.INVALID,

@@ -239,6 +239,9 @@ def _alike(a: Answer, b: Answer) -> bool:
 
 def _read(protocol: Protocol, answer: Answer) -> Prediction | str | None:
     """The prediction; the reason of a failure; None for an answer that cannot be read, which is no failure."""
+    if answer.failure == "broken":
+        # Half a reply is one that nobody can use; no reply at all is an error like any other.
+        return "cut" if answer.head is None else "truncated"
     if answer.failure or answer.head is None:
         return answer.failure or "broken"
     reader = wire(protocol)
