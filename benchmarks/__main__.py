@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cases import CASES, Effort, Row
+from benchmarks.evidence import EVIDENCE
 from benchmarks.machine import GATEWAY_CORE, LOAD_CORE, gateway_python
 from benchmarks.records import RECORDS
 from benchmarks.servers import Missing
@@ -21,7 +22,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def main() -> int:
     """0 when everything was measured, whether targets hold or not; 1 when a case could not run."""
-    CASES.update(RECORDS)
+    CASES.update(RECORDS | EVIDENCE)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",

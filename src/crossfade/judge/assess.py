@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer import answer
+from crossfade.judge.infer import answers
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers, unmeasured_line
 from crossfade.judge.measure.measured import Absent, Measured
@@ -14,28 +14,32 @@ from crossfade.spec.model import Canary, Rollout
 
 def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
     """One line of evidence for every test that the alpha plan has for the measured stage."""
-    return tuple(_line(rollout, measured, test) for test in alpha_plan(rollout).stage(measured.stage))
+    tests = alpha_plan(rollout).stage(measured.stage)
+    asked = {place: (_question(rollout, measured, test), _found(measured, test)) for place, test in enumerate(tests)}
+    found = {
+        place: (question, moments) for place, (question, moments) in asked.items() if not isinstance(moments, Absent)
+    }
+    lines = dict(zip(found, answers(list(found.values())), strict=True))
+    for place, (question, absent) in asked.items():
+        if isinstance(absent, Absent):
+            units = {arm: measured.progress.units.get(arm, 0) for arm in (question.baseline, question.arm)}
+            lines[place] = unmeasured_line(question, absent.reason, Numbers(units=units))
+    return tuple(lines[place] for place in range(len(tests)))
 
 
-def _line(rollout: Rollout, measured: Measured, test: PlannedTest) -> Evidence:
-    found = _found(measured, test)
-    step = measured.step if isinstance(rollout.stages[measured.stage], Canary) else None
-    question = Question(
+def _question(rollout: Rollout, measured: Measured, test: PlannedTest) -> Question:
+    return Question(
         metric=test.metric,
         role=test.role,
         limit=test.limit,
         arm=test.arm,
         baseline=rollout.champion.name,
         stage=test.stage_name,
-        step=step,
+        step=measured.step if isinstance(rollout.stages[measured.stage], Canary) else None,
         alpha_harm=test.alpha_harm,
         alpha_safe=test.alpha_safe,
         window=test.metric.window,
     )
-    if isinstance(found, Absent):
-        units = {arm: measured.progress.units.get(arm, 0) for arm in (rollout.champion.name, test.arm)}
-        return unmeasured_line(question, found.reason, Numbers(units=units))
-    return answer(question, found)
 
 
 def _found(measured: Measured, test: PlannedTest) -> Moments | Absent:

@@ -16,22 +16,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer.means import infer_mean
+from crossfade.judge.infer.means import infer_means
 from crossfade.judge.infer.paired import infer_paired
 from crossfade.judge.infer.preference import PREFERENCE, infer_preference
 from crossfade.judge.infer.quantiles import infer_quantile
 from crossfade.judge.infer.question import Question
-from crossfade.judge.infer.rates import infer_rate
-from crossfade.judge.infer.ratios import infer_ratio
+from crossfade.judge.infer.rates import infer_rates
+from crossfade.judge.infer.ratios import infer_ratios
 from crossfade.judge.infer.verdict import Numbers, unmeasured_line
 from crossfade.judge.moments import MeanMoments, Moments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
 from crossfade.spec.model import Margin, Metric
 
-__all__ = ["PREFERENCE", "answer", "infer", "unmeasured"]
+__all__ = ["PREFERENCE", "answer", "answers", "infer", "unmeasured"]
 
 
 def infer(
@@ -70,20 +70,35 @@ def infer(
 
 def answer(question: Question, moments: Moments) -> Evidence:
     """The same for a question already put together: what the kind of moments says about it."""
-    match moments:
-        case RateMoments():
-            return infer_rate(question, moments)
-        case MeanMoments():
-            return infer_mean(question, moments)
-        case RatioMoments():
-            return infer_ratio(question, moments)
-        case QuantileMoments():
-            return infer_quantile(question, moments)
-        case PairedMoments() if question.stage == "interleave":
-            return infer_preference(question, moments)
-        case PairedMoments():
-            return infer_paired(question, moments)
-    assert_never(moments)
+    return answers([(question, moments)])[0]
+
+
+def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
+    """Many lines at once, in their order; rates, means and ratios together take far less time than one by one."""
+    rates: dict[int, tuple[Question, RateMoments]] = {}
+    means: dict[int, tuple[Question, MeanMoments]] = {}
+    ratios: dict[int, tuple[Question, RatioMoments]] = {}
+    found: dict[int, Evidence] = {}
+    for place, (question, moments) in enumerate(asked):
+        match moments:
+            case RateMoments():
+                rates[place] = question, moments
+            case MeanMoments():
+                means[place] = question, moments
+            case RatioMoments():
+                ratios[place] = question, moments
+            case QuantileMoments():
+                found[place] = infer_quantile(question, moments)
+            case PairedMoments() if question.stage == "interleave":
+                found[place] = infer_preference(question, moments)
+            case PairedMoments():
+                found[place] = infer_paired(question, moments)
+            case _:
+                assert_never(moments)
+    found |= zip(rates, infer_rates(list(rates.values())), strict=True)
+    found |= zip(means, infer_means(list(means.values())), strict=True)
+    found |= zip(ratios, infer_ratios(list(ratios.values())), strict=True)
+    return [found[place] for place in range(len(asked))]
 
 
 def unmeasured(

@@ -29,7 +29,7 @@ FIRST_RATES: Floats = np.array([0.001, 0.01, 0.06, 0.25, 0.5, 0.75, 0.94, 0.99, 
 EPOCH_GROWTH = 1.4
 """The base rate is learnt anew whenever the units seen have grown by this factor."""
 
-_TINY = 1e-7
+TINY = 1e-7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ def events_log_e(data: Events, slope: Floats, offset: Floats, sign: int) -> Floa
     paid = np.where(m >= 0, m * pi * (gain_b - 1.0), (-m / a) * (1.0 - pi) * (gain_a - 1.0))
     units = np.where(paid > 0, data.at_most[:, None, None], data.at_least[:, None, None])
     terms = (
-        units * np.log1p(-np.minimum(paid, 1.0 - _TINY))
+        units * np.log1p(-np.minimum(paid, 1.0 - TINY))
         + data.k_b[:, None, None] * np.log(gain_b)
         + data.k_a[:, None, None] * np.log(gain_a)
     )
@@ -201,7 +201,7 @@ def bets(share: Floats, base: Floats, slope: Floats, offset: Floats, sign: int) 
     """
     pi = share[:, None, None]
     a, m = slope[None, :, None], offset[None, :, None]
-    low, high = np.maximum(_TINY, (_TINY - m) / a), np.minimum(1 - _TINY, (1 - _TINY - m) / a)
+    low, high = np.maximum(TINY, (TINY - m) / a), np.minimum(1 - TINY, (1 - TINY - m) / a)
     x = np.clip((base[:, None, None] - pi * m) / (1.0 - pi + pi * a), low, high)
     y = a * x + m
     up_b, down_b = (1.0 - y) / (pi * a), y / (pi * a)

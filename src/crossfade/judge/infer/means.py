@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer.contrast import MINIMUM_UNITS, Strata, compare
+from crossfade.judge.infer.contrast import MINIMUM_UNITS, Strata, compare, refusals
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers
 from crossfade.judge.moments import Floats, MeanMoments
 
-__all__ = ["ASSUMPTIONS", "MINIMUM_UNITS", "infer_mean"]
+__all__ = ["ASSUMPTIONS", "MINIMUM_UNITS", "infer_mean", "infer_means"]
 
 ASSUMPTIONS = (
     "asymptotic confidence sequence over units: units independent, variance finite",
@@ -24,26 +25,53 @@ ADJUSTED = "adjusted for a covariate that the arm cannot have affected; its slop
 
 def infer_mean(question: Question, moments: MeanMoments) -> Evidence:
     """Evidence on the difference of two means."""
-    covariate = _covariate(moments)
-    numbers = Numbers(
-        units={question.baseline: int(moments.n_a.sum()), question.arm: int(moments.n_b.sum())},
-        immature=moments.immature,
-        assumptions=ASSUMPTIONS if covariate is None else (*ASSUMPTIONS, ADJUSTED),
-        reason="" if covariate is None else covariate.told,
-    )
-    return compare(question, lambda: _strata(moments, covariate), numbers)
+    return infer_means([(question, moments)])[0]
 
 
-def _strata(moments: MeanMoments, covariate: _Covariate | None) -> Strata:
-    use = (moments.n_a > 0) & (moments.n_b > 0)
-    n_a, n_b = moments.n_a[use].astype(np.float64), moments.n_b[use].astype(np.float64)
-    value_a, value_b = moments.sum_a[use] / n_a, moments.sum_b[use] / n_b
-    within_a = moments.squares_a[use] - n_a * value_a**2
-    within_b = moments.squares_b[use] - n_b * value_b**2
-    if covariate is not None:
-        value_a, within_a = covariate.adjusted(value_a, within_a, covariate.a)
-        value_b, within_b = covariate.adjusted(value_b, within_b, covariate.b)
+def infer_means(asked: Sequence[tuple[Question, MeanMoments]]) -> list[Evidence]:
+    """Evidence of many lines, in their order; together they take a small part of the time that each alone takes."""
+    covariates = [_covariate(moments) for _, moments in asked]
+    numbered = [
+        (
+            question,
+            Numbers(
+                units={question.baseline: int(moments.n_a.sum()), question.arm: int(moments.n_b.sum())},
+                immature=moments.immature,
+                assumptions=ASSUMPTIONS if covariate is None else (*ASSUMPTIONS, ADJUSTED),
+                reason="" if covariate is None else covariate.told,
+            ),
+        )
+        for (question, moments), covariate in zip(asked, covariates, strict=True)
+    ]
+    refused = refusals(numbered)
+    speaking = [
+        (moments, covariate)
+        for (_, moments), covariate, words in zip(asked, covariates, refused, strict=True)
+        if not words
+    ]
+    return compare(numbered, refused, _strata(speaking))
+
+
+def _strata(speaking: Sequence[tuple[MeanMoments, _Covariate | None]]) -> Strata:
+    line = np.repeat(np.arange(len(speaking)), [len(moments.n_a) for moments, _ in speaking])
+
+    def column(name: str) -> Floats:
+        columns = [getattr(moments, name) for moments, _ in speaking]
+        return np.concatenate(columns).astype(np.float64) if columns else np.zeros(0)
+
+    n_a, n_b = column("n_a"), column("n_b")
+    use = (n_a > 0) & (n_b > 0)
+    n_a, n_b, line = n_a[use], n_b[use], line[use]
+    value_a, value_b = column("sum_a")[use] / n_a, column("sum_b")[use] / n_b
+    within_a = column("squares_a")[use] - n_a * value_a**2
+    within_b = column("squares_b")[use] - n_b * value_b**2
+    for place, (_, covariate) in enumerate(speaking):
+        if covariate is not None:
+            mine = line == place
+            value_a[mine], within_a[mine] = covariate.adjusted(value_a[mine], within_a[mine], covariate.a)
+            value_b[mine], within_b[mine] = covariate.adjusted(value_b[mine], within_b[mine], covariate.b)
     return Strata(
+        line=line,
         n_a=n_a,
         n_b=n_b,
         value_a=value_a,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer import labels
+from crossfade.judge.infer.laid import EventLines, Laid, TrialLines
 from crossfade.judge.infer.question import Question
-from crossfade.judge.infer.verdict import Numbers, crossing, ends_alpha, line
-from crossfade.judge.moments import Floats, RateMoments
+from crossfade.judge.infer.verdict import Numbers, ends_alpha, line
+from crossfade.judge.infer.walk import walk
+from crossfade.judge.moments import Floats, Ints, RateMoments
 from crossfade.spec.model import Source
 
 MINIMUM_UNITS = 10
@@ -20,85 +24,133 @@ UNSETTLED = (
     "a unit counts as it stands now: one that arrived lately has had less time to fail",
 )
 
-_OUTWARD: Floats = np.r_[np.linspace(0.0, 6.0, 19), 7.0, 8.5, 10.5, 13.0, 17.0, 25.0, 50.0, 150.0, 500.0]
-"""Standard errors away from the estimate at which nulls are tried."""
+Asked = tuple[Question, RateMoments]
 
 
 def infer_rate(question: Question, moments: RateMoments) -> Evidence:
     """Evidence on the difference of two rates."""
-    units = {question.baseline: int(moments.n_a.sum()), question.arm: int(moments.n_b.sum())}
-    events = {question.baseline: int(moments.k_a.sum()), question.arm: int(moments.k_b.sum())}
-    value_a, value_b = standardised(moments)
-    log_e = _Tests(moments)
-    log_harm = log_e.at(*question.boundary(True), question.harm_sign)
-    log_safe = log_e.at(*question.boundary(False), -question.harm_sign)
-    refuse = _refusal(question, units, events, moments.immature)
-    estimate = value_b - value_a if value_a is not None and value_b is not None else None
-    lower, upper = (None, None) if refuse or estimate is None else _interval(question, log_e, value_a, value_b, units)
-    limit = question.limit_as_difference(value_a)
-    return line(
-        question,
-        Numbers(
-            units=units,
-            events=events,
-            log_harm=log_harm,
-            log_safe=log_safe,
-            estimate=estimate,
-            lower=lower,
-            upper=upper,
-            limit=limit,
-            values={question.baseline: value_a, question.arm: value_b},
-            immature=moments.immature,
-            assumptions=SETTLED if moments.settled else UNSETTLED,
-            refuse=refuse,
-            reason=f"a margin of a share has no scale while {question.baseline} has no event" if limit is None else "",
-        ),
-    )
+    return infer_rates([(question, moments)])[0]
 
 
-class _Tests:
-    """The e-processes of one set of moments, asked at many nulls."""
-
-    def __init__(self, moments: RateMoments) -> None:
-        self._trials = labels.trials(moments) if moments.settled else None
-        self._events = None if moments.settled else labels.events(moments)
-
-    def __call__(self, slope: Floats, offset: Floats, sign: int) -> Floats:
-        if self._trials is not None:
-            return labels.trials_log_e(self._trials, slope, offset, sign)
-        assert self._events is not None
-        return labels.events_log_e(self._events, slope, offset, sign)
-
-    def at(self, slope: float, offset: float, sign: int) -> float:
-        return float(self(np.array([slope]), np.array([offset]), sign)[0])
+def infer_rates(asked: Sequence[Asked]) -> list[Evidence]:
+    """Evidence of many lines, in their order; together they take a small part of the time that each alone takes."""
+    found: dict[int, Evidence] = {}
+    for settled in (True, False):
+        places = [place for place, (_, moments) in enumerate(asked) if moments.settled is settled]
+        if places:
+            found |= zip(places, _alike([asked[place] for place in places], settled), strict=True)
+    return [found[place] for place in range(len(asked))]
 
 
-def standardised(moments: RateMoments) -> tuple[float | None, float | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What one line has counted."""
+
+    units: dict[str, int]
+    events: dict[str, int]
+    value_a: float | None
+    value_b: float | None
+    refuse: str
+
+
+def _alike(asked: Sequence[Asked], settled: bool) -> list[Evidence]:
+    """Lines that are all settled, or all not."""
+    laid: Laid = TrialLines([moments for _, moments in asked]) if settled else EventLines([m for _, m in asked])
+    seen = _counted(asked, laid)
+    harm = np.array([question.boundary(True) for question, _ in asked])
+    safe = np.array([question.boundary(False) for question, _ in asked])
+    sign = np.array([float(question.harm_sign) for question, _ in asked])
+    every = np.arange(len(asked))
+    log_harm = laid.log_e(every, harm[:, 0], harm[:, 1], sign).tolist()
+    log_safe = laid.log_e(every, safe[:, 0], safe[:, 1], -sign).tolist()
+    ends = _intervals(asked, seen, laid)
+    lines = []
+    for place, (question, moments) in enumerate(asked):
+        one = seen[place]
+        limit = question.limit_as_difference(one.value_a)
+        lower, upper = ends.get(place, (None, None))
+        lines.append(
+            line(
+                question,
+                Numbers(
+                    units=one.units,
+                    events=one.events,
+                    log_harm=log_harm[place],
+                    log_safe=log_safe[place],
+                    estimate=None if one.value_a is None or one.value_b is None else one.value_b - one.value_a,
+                    lower=lower,
+                    upper=upper,
+                    limit=limit,
+                    values={question.baseline: one.value_a, question.arm: one.value_b},
+                    immature=moments.immature,
+                    assumptions=SETTLED if settled else UNSETTLED,
+                    refuse=one.refuse,
+                    reason=f"a margin of a share has no scale while {question.baseline} has no event"
+                    if limit is None
+                    else "",
+                ),
+            )
+        )
+    return lines
+
+
+def _counted(asked: Sequence[Asked], laid: Laid) -> list[_Seen]:
+    of = np.repeat(np.arange(len(asked)), [len(moments.n_a) for _, moments in asked])
+    counts = [
+        np.bincount(of, weights=np.concatenate([getattr(m, name) for _, m in asked]), minlength=len(asked)).tolist()
+        for name in ("n_a", "n_b", "k_a", "k_b")
+    ]
+    values = _standardised([moments for _, moments in asked], of, laid)
+    seen = []
+    for (question, moments), n_a, n_b, k_a, k_b, value in zip(asked, *counts, values, strict=True):
+        units = {question.baseline: int(n_a), question.arm: int(n_b)}
+        events = {question.baseline: int(k_a), question.arm: int(k_b)}
+        refuse = _refusal(question, units, events, moments.immature)
+        seen.append(_Seen(units=units, events=events, value_a=value[0], value_b=value[1], refuse=refuse))
+    return seen
+
+
+def _standardised(moments: Sequence[RateMoments], of: Ints, laid: Laid) -> list[tuple[float | None, float | None]]:
     """Each arm's rate, steps weighted alike in both arms (n_a n_b / n), so that a ramp does not mix time into them.
 
     Where units may have their event in a later step than they came in, a step's rate is its first events over the
     units of that step, not over its newcomers.
     """
-    if moments.settled:
-        _, group = np.unique(moments.step, return_inverse=True)
+    many = len(moments)
+    if isinstance(laid, EventLines):
+        line_ = np.repeat(np.arange(many), [len(found.share) for found in laid.found])
         n_a, k_a, n_b, k_b = (
-            np.bincount(group, weights=counts).astype(np.float64)
-            for counts in (moments.n_a, moments.k_a, moments.n_b, moments.k_b)
+            np.concatenate([getattr(found, name) for found in laid.found])
+            for name in ("seen_a", "k_a", "seen_b", "k_b")
         )
     else:
-        found = labels.events(moments)
-        n_a, k_a, n_b, k_b = found.seen_a, found.k_a, found.seen_b, found.k_b
+        step = np.concatenate([one.step for one in moments]) if len(of) else np.zeros(0, dtype=np.int64)
+        steps = int(step.max()) + 1 if len(step) else 1
+        n_a, k_a, n_b, k_b = (
+            np.bincount(
+                of * steps + step,
+                weights=np.concatenate([getattr(one, name) for one in moments]),
+                minlength=many * steps,
+            )
+            for name in ("n_a", "k_a", "n_b", "k_b")
+        )
+        line_ = np.repeat(np.arange(many), steps)
     both = (n_a > 0) & (n_b > 0)
-    if not both.any():
-        return _share(k_a.sum(), n_a.sum()), _share(k_b.sum(), n_b.sum())
-    n_a, k_a, n_b, k_b = n_a[both], k_a[both], n_b[both], k_b[both]
-    weight = n_a * n_b / (n_a + n_b)
-    weight /= weight.sum()
-    return float((weight * k_a / n_a).sum()), float((weight * k_b / n_b).sum())
-
-
-def _share(events: float, units: float) -> float | None:
-    return float(events / units) if units > 0 else None
+    weight = np.where(both, n_a * n_b, 0.0) / np.maximum(n_a + n_b, 1.0)
+    whole = np.bincount(line_, weights=weight, minlength=many)
+    rates = []
+    for n, k in ((n_a, k_a), (n_b, k_b)):
+        weighted = np.bincount(line_, weights=weight * k / np.where(both, n, 1.0), minlength=many)
+        plain = np.bincount(line_, weights=k, minlength=many), np.bincount(line_, weights=n, minlength=many)
+        rates.append(
+            [
+                weighed / total if total > 0.0 else events / units if units > 0.0 else None
+                for weighed, total, events, units in zip(
+                    weighted.tolist(), whole.tolist(), plain[0].tolist(), plain[1].tolist(), strict=True
+                )
+            ]
+        )
+    return list(zip(*rates, strict=True))
 
 
 def _refusal(question: Question, units: dict[str, int], events: dict[str, int], immature: int) -> str:
@@ -118,36 +170,56 @@ def _refusal(question: Question, units: dict[str, int], events: dict[str, int], 
     return ""
 
 
-def _interval(
-    question: Question, tests: _Tests, value_a: float | None, value_b: float | None, units: dict[str, int]
-) -> tuple[float | None, float | None]:
-    """The differences (or, for a margin of a share, the ratios) that the tests do not reject."""
-    assert value_a is not None
-    assert value_b is not None
-    alpha_lower, alpha_upper = ends_alpha(question)
-    n_a, n_b = units[question.baseline], units[question.arm]
-    if question.relative and question.role != "goal":
-        if value_a == 0.0:
-            return None, None
+def _intervals(
+    asked: Sequence[Asked], seen: Sequence[_Seen], laid: Laid
+) -> dict[int, tuple[float | None, float | None]]:
+    """Per place the differences (or, for a margin of a share, the ratios) that the tests do not reject."""
+    ratio, plain = [], []
+    for place, ((question, _), one) in enumerate(zip(asked, seen, strict=True)):
+        if one.refuse or one.value_a is None or one.value_b is None:
+            continue
+        if not (question.relative and question.role != "goal"):
+            plain.append(place)
+        elif one.value_a > 0.0:
+            ratio.append(place)
+    ends: dict[int, tuple[float | None, float | None]] = {}
+    for places, of_ratio in ((plain, False), (ratio, True)):
+        if places:
+            ends |= zip(places, _ends(asked, seen, laid, places, of_ratio), strict=True)
+    return ends
+
+
+def _ends(
+    asked: Sequence[Asked], seen: Sequence[_Seen], laid: Laid, places: Sequence[int], ratio: bool
+) -> list[tuple[float | None, float | None]]:
+    value_a, value_b = (np.array([getattr(seen[p], name) for p in places]) for name in ("value_a", "value_b"))
+    n_a, n_b = np.array(
+        [[seen[p].units[asked[p][0].baseline], seen[p].units[asked[p][0].arm]] for p in places], float
+    ).T
+    alphas = np.array([ends_alpha(asked[p][0]) for p in places])
+    line_, many = np.array(places, dtype=np.int64), len(places)
+    if ratio:
         hits_a, hits_b = value_a * n_a + 0.5, value_b * n_b + 0.5
-        centre = (hits_b / n_b) / (hits_a / n_a)
-        spread = np.exp(np.minimum(_OUTWARD * np.sqrt(1.0 / hits_a + 1.0 / hits_b), 14.0))
-        down, up = centre / spread, centre * spread
-        nothing = np.zeros_like(down)
-        low = crossing(down, tests(down, nothing, +1), alpha_lower)
-        high = crossing(up, tests(up, nothing, -1), alpha_upper)
-        return _scaled(low, value_a), _scaled(high, value_a)
-    estimate = value_b - value_a
-    pooled = (value_a * n_a + value_b * n_b + 1.0) / (n_a + n_b + 2.0)
-    error = np.sqrt(pooled * (1.0 - pooled) * (1.0 / n_a + 1.0 / n_b))
-    down = np.maximum(estimate - _OUTWARD * error, -0.999)
-    up = np.minimum(estimate + _OUTWARD * error, 0.999)
-    same = np.ones_like(down)
-    return (
-        crossing(down, tests(same, down, +1), alpha_lower),
-        crossing(up, tests(same, up, -1), alpha_upper),
-    )
+        centre, scale = (hits_b / n_b) / (hits_a / n_a), np.sqrt(1.0 / hits_a + 1.0 / hits_b)
+    else:
+        pooled = (value_a * n_a + value_b * n_b + 1.0) / (n_a + n_b + 2.0)
+        centre, scale = value_b - value_a, np.sqrt(pooled * (1.0 - pooled) * (1.0 / n_a + 1.0 / n_b))
+    # The lower ends first, then the upper ones: 2·many walks away from the estimate.
+    way = np.repeat([-1.0, 1.0], many)
+    centre, scale, line_ = np.tile(centre, 2), np.tile(scale, 2), np.tile(line_, 2)
 
+    def null(walks: Ints, z: Floats) -> Floats:
+        if ratio:
+            return np.asarray(centre[walks] * np.exp(way[walks] * np.minimum(z * scale[walks], 14.0)))
+        return np.asarray(np.clip(centre[walks] + way[walks] * z * scale[walks], -0.999, 0.999))
 
-def _scaled(ratio: float | None, value_a: float) -> float | None:
-    return None if ratio is None else (ratio - 1.0) * value_a
+    def log_e(walks: Ints, at: Floats) -> Floats:
+        other = np.zeros_like(at) if ratio else np.ones_like(at)
+        slope, offset = (at, other) if ratio else (other, at)
+        return laid.log_e(line_[walks], slope, offset, -way[walks])
+
+    found = walk(null, log_e, -np.log(alphas.T.ravel()))
+    if ratio:
+        found = (found - 1.0) * np.tile(value_a, 2)
+    told = [None if np.isnan(end) else end for end in found.tolist()]
+    return list(zip(told[:many], told[many:], strict=True))
