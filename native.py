@@ -2,7 +2,8 @@
 
 Only what every request passes through is compiled, from the same sources; everything else is copied as it is. The
 copy is used by putting it first on the path: `PYTHONPATH=build/native crossfade serve …`. The sources' own folder
-never holds an extension, so that an edited file is never shadowed by an older compiled one.
+never holds an extension, so that an edited file is never shadowed by an older compiled one. Wheels are made of such
+a copy, too (hatch_build.py): `python native.py FOLDER` leaves it in FOLDER.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ cannot build them, and so they stand in modules of their own."""
 
 def main() -> None:
     """Copy, compile in place, remove what only the compiler needed."""
-    shutil.rmtree(TARGET, ignore_errors=True)
-    shutil.copytree(ROOT / "src", TARGET, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    os.chdir(TARGET)
-    os.environ["MYPYPATH"] = str(TARGET)
+    target = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else TARGET
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(ROOT / "src", target, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    os.chdir(target)
+    os.environ["MYPYPATH"] = str(target)
     files = [f"crossfade/{folder}/{name}.py" for folder, names in COMPILED.items() for name in names]
     flags = ["--ignore-missing-imports", "--python-version", ".".join(map(str, sys.version_info[:2]))]
     sys.argv[1:] = ["--quiet", "build_ext", "--inplace"]
@@ -45,9 +47,9 @@ def main() -> None:
         packages=[],
         ext_modules=mypycify([*flags, *files], opt_level="3", debug_level="0", group_name="crossfade"),
     )
-    shutil.rmtree(TARGET / "build", ignore_errors=True)
-    shutil.rmtree(TARGET / ".mypy_cache", ignore_errors=True)
-    print(f"compiled {len(files)} modules into {TARGET}")
+    shutil.rmtree(target / "build", ignore_errors=True)
+    shutil.rmtree(target / ".mypy_cache", ignore_errors=True)
+    print(f"compiled {len(files)} modules into {target}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "explain": "explain",
     **dict.fromkeys(MOVES, "act"),
     "verify": "verify",
+    "replay": "replay",
+    "export": "export",
     "outcomes": "outcomes",
     "analyze": "analyze",
     "simulate": "simulate",
@@ -86,7 +88,9 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"crossfade {__version__}")
+        from crossfade.rim.build_kind import request_path
+
+        typer.echo(f"crossfade {__version__} (request path {request_path()})")
         raise typer.Exit
 
 

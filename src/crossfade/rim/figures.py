@@ -22,6 +22,9 @@ class Figures(msgspec.Struct):
     """Everything one worker has counted since it started. Keys are label values joined by newlines."""
 
     worker: str
+    version: str = ""
+    request_path: str = ""
+    """`compiled` or `interpreted`."""
     requests: dict[str, int] = {}
     """rollout, mode, assigned arm, served by, status class, reason."""
     seconds: dict[str, Histogram] = {}

@@ -11,7 +11,9 @@ import signal
 import socket
 from pathlib import Path
 
+from crossfade import __version__
 from crossfade.rim import figures, logs
+from crossfade.rim.build_kind import request_path
 from crossfade.rim.certificates import Certificates
 from crossfade.rim.gateway import Gateway, Recorder
 from crossfade.rim.http_server import ClientConnection
@@ -102,6 +104,7 @@ async def serve(
     if options.upstream_ca:
         trust(Path(options.upstream_ca))
     gateway = Gateway(recorder, worker=worker, limits=options.limits)
+    gateway.telemetry.figures.version, gateway.telemetry.figures.request_path = __version__, request_path()
     if options.tracing(os.environ):
         from crossfade.rim.tracing import Tracing
 
@@ -151,7 +154,15 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
             loop.add_signal_handler(number, stopping.set)
         running = await serve(sock, feed, recorder, worker=worker, data=data, options=options)
         loop.add_signal_handler(signal.SIGHUP, running.reread)
-        log.info("%s serves port %d, one of %d", worker, running.port, workers_hint)
+        how = request_path()
+        log.info(
+            "%s serves port %d, one of %d; the request path is %s",
+            worker,
+            running.port,
+            workers_hint,
+            how,
+            extra={"fields": {"event": "serving", "version": __version__, "request_path": how}},
+        )
         await stopping.wait()
         await running.stop()
 

@@ -45,6 +45,9 @@ class _Collected:
         passed = CounterMetricFamily("crossfade_passed", "Requests outside every route.", labels=("worker",))
         streamed = CounterMetricFamily("crossfade_streamed", "Bodies passed on as they came.", labels=("worker",))
         refused = CounterMetricFamily("crossfade_refused", "Clients turned away.", labels=("limit", "worker"))
+        build = GaugeMetricFamily(
+            "crossfade_build_info", "What runs; always 1.", labels=("version", "request_path", "worker")
+        )
         gauges: dict[str, GaugeMetricFamily] = {}
         for one in self._figures:
             for family, values in (
@@ -58,12 +61,14 @@ class _Collected:
                     family.add_metric((*key.split("\n"), one.worker), value)
             for key, histogram in one.seconds.items():
                 seconds.add_metric((*key.split("\n"), one.worker), _cumulative(histogram), histogram.total)
+            if one.version:
+                build.add_metric((one.version, one.request_path, one.worker), 1.0)
             passed.add_metric((one.worker,), one.passed)
             streamed.add_metric((one.worker,), one.streamed)
             for name, number in one.gauges.items():
                 gauge = gauges.setdefault(name, GaugeMetricFamily(f"crossfade_{name}", name, labels=("worker",)))
                 gauge.add_metric((one.worker,), number)
-        yield from (requests, seconds, compared, dropped, faults, passed, streamed, refused, *gauges.values())
+        yield from (build, requests, seconds, compared, dropped, faults, passed, streamed, refused, *gauges.values())
 
 
 def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:
