@@ -105,7 +105,7 @@ def test_an_interval_ends_where_the_test_begins_to_reject(n, share, rate, factor
     moments = RateMoments(
         step=np.array([0]),
         bucket=np.array([0]),
-        share=np.array([share]),
+        share=np.array([n_b / n]),
         n_a=one[0],
         k_a=one[1],
         n_b=one[2],

@@ -200,7 +200,9 @@ def _ends(
     line_, many = np.array(places, dtype=np.int64), len(places)
     if ratio:
         hits_a, hits_b = value_a * n_a + 0.5, value_b * n_b + 0.5
-        centre, scale = (hits_b / n_b) / (hits_a / n_a), np.sqrt(1.0 / hits_a + 1.0 / hits_b)
+        missed_a, missed_b = 1.0 - hits_a / (n_a + 1.0), 1.0 - hits_b / (n_b + 1.0)
+        centre = (hits_b / n_b) / (hits_a / n_a)
+        scale = np.sqrt(missed_a / hits_a + missed_b / hits_b)
     else:
         pooled = (value_a * n_a + value_b * n_b + 1.0) / (n_a + n_b + 2.0)
         centre, scale = value_b - value_a, np.sqrt(pooled * (1.0 - pooled) * (1.0 / n_a + 1.0 / n_b))
