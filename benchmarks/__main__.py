@@ -13,6 +13,7 @@ from rich.table import Table
 
 from benchmarks.cases import CASES, Effort, Row
 from benchmarks.evidence import EVIDENCE
+from benchmarks.facts import FACTS
 from benchmarks.machine import GATEWAY_CORE, LOAD_CORE, gateway_python
 from benchmarks.records import RECORDS
 from benchmarks.servers import Missing
@@ -22,7 +23,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def main() -> int:
     """0 when everything was measured, whether targets hold or not; 1 when a case could not run."""
-    CASES.update(RECORDS | EVIDENCE)
+    CASES.update(RECORDS | EVIDENCE | FACTS)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="paired rounds a case (default 7)")
     parser.add_argument("--seconds", type=int, default=2, help="seconds a round (default 2)")
     parser.add_argument("--soak", type=int, default=60, help="seconds of the soak (default 60; 600 for a release)")
+    parser.add_argument("--facts", type=float, default=10.0, help="millions of facts that are asked (default 10)")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     console = Console(width=150)
@@ -43,11 +45,12 @@ def main() -> int:
     if GATEWAY_CORE == LOAD_CORE:
         console.print("[red]one core only: gateway and load share it, and no figure below means much[/red]")
     rows: list[Row] = []
+    effort = Effort(rounds=asked.rounds, seconds=asked.seconds, soak=asked.soak, facts=asked.facts)
     broken = False
     for name in asked.only:
         console.print(f"… {name}", style="dim")
         try:
-            rows += CASES[name](Effort(rounds=asked.rounds, seconds=asked.seconds, soak=asked.soak))
+            rows += CASES[name](effort)
         except (Missing, RuntimeError) as error:
             console.print(f"[red]{name} could not be measured:[/red] {error}")
             broken = True

@@ -26,6 +26,8 @@ class Effort:
     rounds: int = 7
     seconds: int = 2
     soak: int = 60
+    facts: float = 10.0
+    """Millions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
