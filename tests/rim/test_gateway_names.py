@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -151,3 +152,38 @@ async def test_the_list_of_models_shows_the_public_name(prefix: str) -> None:
         plain = route(one.url, two.url, prefix=prefix, protocol=Protocol.OPENAI_CHAT)
         async with gate(plain) as gw:
             assert (await ask(gw.port, asked % b"/v1/models")).body == own % b"m1"
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/v1/chat/completions"])
+async def test_one_model_is_asked_for_under_the_public_name_and_answers_by_it(prefix: str) -> None:
+    async def knows(own: bytes, got: Got, writer: asyncio.StreamWriter) -> None:
+        name = got.target.rpartition(b"/models/")[2]
+        found = b'{"id":"%b","object":"model","owned_by":"us"}' % name
+        writer.write(sized(found) if name in (own, b"embeddings") else sized(b'{"error":{}}', status=b"404 Not Found"))
+
+    async with ToyServer(partial(knows, b"m1")) as one, ToyServer(partial(knows, b"m2")) as two:
+        arms: dict[str, Any] = {
+            "champion": Arm(name="v1", url=one.url, model="m1"),
+            "challengers": (Arm(name="v2", url=two.url, model="m2"),),
+        }
+        here = replace(route("", "", prefix=prefix, protocol=Protocol.OPENAI_CHAT, mode="canary"), **arms)
+        for weight in (0.0, 1.0):
+            async with gate(replace(here, weight=weight), replace(here, rollout="other", prefix="/other")) as gw:
+                answer = await ask(gw.port, get_as_u(b"/v1/models/r"))
+                assert (answer.status, json.loads(answer.body)["id"]) == (200, "r")
+                assert (two if weight and prefix == "/v1" else one).requests[-1].target.startswith(b"/v1/models/m")
+                # What else the server holds keeps its name, and what it does not hold is not found.
+                assert json.loads((await ask(gw.port, get_as_u(b"/v1/models/embeddings"))).body)["id"] == "embeddings"
+                assert (await ask(gw.port, get_as_u(b"/v1/models/nobody?x=/models/r"))).status == 404
+        # A client that kept the champion's own name goes on with it, whichever arm answers.
+        async with gate(replace(here, prefix="/v1", weight=1.0)) as gw:
+            assert json.loads((await ask(gw.port, get_as_u(b"/v1/models/m1"))).body)["id"] == "m1"
+            assert two.requests[-1].target == b"/v1/models/m2"
+        # A name that the spec gives comes before the rollout's.
+        async with gate(replace(here, model="chat")) as gw:
+            assert json.loads((await ask(gw.port, get_as_u(b"/v1/models/chat"))).body)["id"] == "chat"
+            assert (await ask(gw.port, get_as_u(b"/v1/models/r"))).status == 404
+
+
+def get_as_u(path: bytes) -> bytes:
+    return b"GET %b HTTP/1.1\r\nHost: gw\r\nX-User-Id: u\r\n\r\n" % path

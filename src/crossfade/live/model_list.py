@@ -1,8 +1,9 @@
-"""OpenAI's list of models (`GET …/models`) under names that clients may use here.
+"""OpenAI's list of models (`GET …/models`), and what it says of one (`GET …/models/NAME`), under names that clients may
+use here.
 
 An arm's own `model` is its server's business and may differ from arm to arm; a client that picked it from the list
 would be tied to a name that is gone after the rollout. Requests may name the model as they like where arms have names
-of their own, so the list shows a name that lasts: the rollout's.
+of their own, so the list shows a name that lasts: the spec's `model`, or else the rollout's name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from crossfade.live import model_paths
 from crossfade.live.exchange.messages import Head
 from crossfade.live.routes import Route
 from crossfade.spec.model import Protocol
@@ -25,19 +27,27 @@ _STALE = frozenset((b"content-length", b"content-md5", b"digest", b"content-dige
 def public_names(routes: Iterable[Route], method: str, path: str, url: str | None = None) -> Mapping[str, str]:
     """The names of models to be replaced in the reply to such a request, and by what; none for other requests. With
     `url`, only of arms that this server answers for."""
-    if method != "GET" or not path.endswith("/models"):
+    asked = model_paths.listed(path) if method == "GET" else ""
+    if method != "GET" or not (asked or path.endswith("/models")):
         return {}
     return {
-        arm.model: route.rollout
+        arm.model: asked or route.public
         for route in routes
-        if route.protocol is Protocol.OPENAI_CHAT
+        if route.protocol is Protocol.OPENAI_CHAT and (not asked or _known(route, asked, anywhere=url is not None))
         for arm in (route.champion, *route.challengers)
         if arm.model is not None and url in (None, arm.url)
     }
 
 
+def _known(route: Route, asked: str, *, anywhere: bool) -> bool:
+    """Whether this name is one of the rollout's. Outside its route only the public one is: a model server may well
+    have others of the arms' own names."""
+    own = () if anywhere else (arm.model for arm in (route.champion, *route.challengers))
+    return asked == route.public or asked in own
+
+
 class Listing:
-    """One reply to such a request."""
+    """The reply to such a request."""
 
     __slots__ = ("_head", "_held", "_names", "_passing")
 
@@ -67,9 +77,13 @@ class Listing:
         return Head(200, head.reason, (*kept, (b"Content-Length", b"%d" % len(listed)))), listed
 
     def _renamed(self, body: bytes) -> bytes | None:
-        """The list with public names, each once; None where it names none of ours, or is no list."""
+        """The list with public names, each once, or the one model under its own; None where it names none of ours, or is
+        neither."""
         try:
             told = msgspec.json.decode(body)
+            if "data" not in told:
+                name = self._public(told["id"])
+                return None if name is None else msgspec.json.encode({**told, "id": name})
             models: list[Any] = told["data"]
             found, seen, changed = [], set(), False
             for one in models:

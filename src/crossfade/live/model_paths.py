@@ -1,12 +1,14 @@
-"""Paths that name a model, `/v2/models/NAME/…` and `/v1/models/NAME:predict`, below any base path."""
+"""Paths that name a model, `/v2/models/NAME/…`, `/v1/models/NAME:predict` and OpenAI's `/v1/models/NAME`, below any base
+path."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
+_LISTED = re.compile(rb"([^?]*/models/)[^?]+")
 _PATH = re.compile(rb"[^?]*?/v([12])/models/([^/:?]+)")
 
 
@@ -25,6 +27,17 @@ def find(target: bytes) -> Named | None:
     if found is None:
         return None
     return Named(int(found[1]), unquote_to_bytes(found[2]).decode(errors="replace"), found.start(2), found.end(2))
+
+
+def listed(path: str) -> str:
+    """The model that OpenAI's `GET …/models/NAME` asks for, whose name may hold slashes; '' for other paths."""
+    return path.rpartition("/models/")[2] if "/models/" in path else ""
+
+
+def listed_as(target: bytes, name: str) -> bytes | None:
+    """Such a request for the same model under another name; None for other requests."""
+    found = _LISTED.match(target)
+    return None if found is None else found[1] + quote(name, safe="").encode() + target[found.end() :]
 
 
 @lru_cache(maxsize=4096)

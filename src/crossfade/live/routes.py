@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from crossfade.live.model_paths import model_of
+from crossfade.live.model_paths import listed, model_of
 from crossfade.spec.model import (
     Arm,
     Comparison,
@@ -45,10 +45,17 @@ class Route:
     deadline: float = 30.0
     lease: float = 10.0
     reveal: bool = False
+    model: str = ""
+    """What clients call the model, where that is not the rollout's name."""
     compare: tuple[Comparison, ...] = ()
     """Fields of replies that a shadow compares in a way of their own."""
     dry_run_header: str = ""
     """Header that marks mirrored copies; empty for none."""
+
+    @property
+    def public(self) -> str:
+        """The name under which OpenAI's list shows its models."""
+        return self.model or self.rollout
 
 
 def routes(rollout: Rollout, position: Position) -> Route:
@@ -122,6 +129,11 @@ class RouteTable:
         if named:
             for route in self.routes:
                 if model_of(route.prefix) == named:
+                    return route.champion
+        asked = listed(path)
+        if asked:
+            for route in self.routes:
+                if route.protocol is Protocol.OPENAI_CHAT and route.public == asked:
                     return route.champion
         # No route knows this name, so it is none of ours to change.
         return self.default if self.default is None or self.default.model is None else replace(self.default, model=None)

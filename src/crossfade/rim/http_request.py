@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 import xxhash
 
-from crossfade.live import model_list, model_names, readiness
+from crossfade.live import model_list, model_names, model_paths, readiness
 from crossfade.live.protocols.open_inference import HEADER_LENGTH
 from crossfade.rim.endpoints import endpoint
 from crossfade.rim.http_text import CHUNKED, request_head, request_headers
@@ -173,8 +173,15 @@ class Request:
         if model is None:
             return None
         if model not in self._renamed:
-            self._renamed[model] = model_names.renamed(self.protocol, self.method, self.target, self.body, model)
+            self._renamed[model] = self._asking_for(model)
         return self._renamed[model]
+
+    def _asking_for(self, model: str) -> model_names.Renamed | None:
+        if self.public_names:
+            # What the list says of one model; the reply's name is put right with those of lists.
+            target = model_paths.listed_as(self.target, model)
+            return None if target is None else model_names.Renamed(target, self.body, b"", b"")
+        return model_names.renamed(self.protocol, self.method, self.target, self.body, model)
 
     def _typed(self) -> bool:
         """Whether the request says what its body is. Some clients say nothing of JSON, which some servers refuse."""
