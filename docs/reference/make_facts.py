@@ -66,7 +66,7 @@ def _fields(node: ast.ClassDef) -> dict[str, str]:
 
 
 def _plain(type_: str) -> str:
-    return re.sub(r"list<.*>", "list of string", type_)
+    return re.sub(r"list<\w+: (\w+)>", r"list of \1", type_)
 
 
 def _wrapped(text: str, width: int = 120) -> str:

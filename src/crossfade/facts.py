@@ -103,6 +103,11 @@ class Shown(_Fact, frozen=True, tag="s"):
     excluded: str = ""
     """Why this list is not evidence ('' when it is): 'one-ranker', 'late', 'same', …"""
     segments: tuple[str, ...] = ()
+    credits: tuple[int, ...] = ()
+    """What engagement with each slot is worth to the challenger, in millionths of the most it can be worth (negative:
+    to the champion), where the method gives more or less than whole credit to the slot's owner; else empty."""
+    arm: str = ""
+    """The challenger whose ranking was merged with the champion's, whoever owns the slots; '' in older facts."""
 
 
 class Outcome(_Fact, frozen=True, tag="o"):

@@ -153,6 +153,8 @@ def make(seed: int, stage: int, *, steps: Sequence[float] = (0.0,), end: float =
                     items=items,
                     owners=tuple(rng.choice(["v1", arm, ""]) for _ in items),
                     excluded=rng.choice(["", "", "", "", "late"]),
+                    credits=tuple(rng.choice([-1_000_000, 0, 250_000]) for _ in items) if rng.random() < 0.2 else (),
+                    arm=rng.choice([arm, ""]),
                 )
             )
         _outcomes(world, rng, n, unit, START + elapsed)
@@ -169,7 +171,7 @@ def _fields(rng: random.Random, failed: bool) -> dict[str, tuple[str, ...]]:
     """What differs, sometimes in more fields than are recorded."""
     if failed:
         return {}
-    ours, noisy = ((rng.choice([0, 0, 0, 1, 2, 8]) for _ in range(2)))
+    ours, noisy = (rng.choice([0, 0, 0, 1, 2, 8]) for _ in range(2))
     names = ["$.a", "$.a.b", "$.a[*].c", "$.ab", "$.d", "$.e", "$.f", "$.g", "$.h"]
     return {
         "fields": tuple(rng.sample(names, ours)),
@@ -354,8 +356,8 @@ class Naive:
         for fact in sorted(lists, key=lambda f: (f.at, f.decision_id)):
             clicked = {r.item for r in clicks[fact.decision_id] if r.received_at - START <= fact.at - START + settle}
             owners = [owner for item, owner in zip(fact.items, fact.owners, strict=True) if item in clicked and owner]
-            other = next((name for name in ARMS if name in fact.owners), "")
-            if owners and other and fact.unit not in votes:
+            other = fact.arm or next((name for name in ARMS if name in fact.owners), "")
+            if owners and other and not fact.credits and fact.unit not in votes:
                 votes[fact.unit] = (fact.at - START + settle, sum(1 if o == "v1" else -1 for o in owners), other)
         cells: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
         for at, credit, other in votes.values():

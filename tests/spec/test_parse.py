@@ -12,6 +12,7 @@ from crossfade.spec.model import (
     Arm,
     Better,
     Canary,
+    Credit,
     Field,
     From,
     Interleave,
@@ -97,7 +98,12 @@ def test_the_example_of_the_design_means_what_it_says() -> None:
     assert rollout.stages == (
         Shadow(mirror=1.0, noise=0.05, gates=(("disagreement", 0.05),), until=Until(requests=5000)),
         Canary(steps=(0.01, 0.05, 0.2), hold_for=600.0, budget=(("purchase", 50.0),)),
-        Interleave(weight=0.1, method="team-draft", credit="click", until=Until(decided=True, at_most=3 * DAY)),
+        Interleave(
+            weight=0.1,
+            method="team-draft",
+            credit=(Credit(outcome="click"),),
+            until=Until(decided=True, at_most=3 * DAY),
+        ),
         Ab(weight=0.5, until=Until(decided=True, at_most=14 * DAY)),
         Promote(holdback=0.02, watch=30 * DAY),
     )
@@ -249,11 +255,18 @@ MISTAKES: list[Mistake] = [
     one("requests: 5000", "requests: 5k", "stages[0].shadow.until.requests", "whole number above 0"),
     one("requests: 5000", "requests: 5_000", "stages[0].shadow.until.requests", "did you mean 5000?", "5000"),
     one("requests: 5000", "requests: 5.5", "stages[0].shadow.until.requests", "whole number above 0"),
-    one("method: team-draft", "method: balanced", "stages[2].interleave.method", "not supported in this version"),
+    one(
+        "method: team-draft",
+        "method: pairwise-preference",
+        "stages[2].interleave.method",
+        "not supported in this version",
+    ),
     one("steps: [1%, 5%, 20%]", "steps: auto", "stages[1].canary.steps", "not available in this version yet"),
     one("steps: [1%, 5%, 20%]", "steps: []", "stages[1].canary.steps", "expected a list of percentages"),
     one("steps: [1%, 5%, 20%]", "steps: 5%", "stages[1].canary.steps", "expected a list of percentages"),
-    one("credit: click", "credit: 'a click'", "stages[2].interleave.credit", "expected a name"),
+    one("credit: click", "credit: 'a click'", "stages[2].interleave.credit", "the name of an outcome is"),
+    one("credit: click", "credit: {click: 0}", "stages[2].interleave.credit", "weights are from 0.001 to 1000"),
+    one("credit: click", "credit: {dwell: 2 * time}", "stages[2].interleave.credit", "dwell: 0.1 * value"),
     # keys
     one("alpha: 5%", "alpah: 5%", "alpah", "did you mean alpha?", "alpha"),
     one("hold_for: 10m", "hold-for: 10m", "stages[1].canary.hold-for", "did you mean hold_for?", "hold_for"),

@@ -146,13 +146,14 @@ def _interleaved(
         pinned = values.pinned(ours.value, route.ranking)
         other = [pair for pair in other if pair[0] not in pinned]
     key = f"{route.salt}:{asked.unit}:{asked.digest}"
-    merged = interleave.merge(route.method, ids, [name for name, _ in other], key=key)
+    merged = interleave.merge_fairly(route.method, ids, [name for name, _ in other], key=key)
     if merged.same:
         note(_shown(route, asked, ids, (), "same"))
         return champion.name, ours
     lists = {interleave.CHAMPION: listed, interleave.CHALLENGER: other}
     objects = [lists[whose][index][1] for whose, index in merged.from_]
-    note(_shown(route, asked, merged.items, tuple(names.get(owner, "") for owner in merged.owners), ""))
+    owners = tuple(names.get(owner, "") for owner in merged.owners)
+    note(_shown(route, asked, merged.items, owners, "", interleave.recorded(merged), challenger.name))
     both = f"{champion.name}+{challenger.name}"
     return both, Tried(values.merged(ours.value, route.ranking, objects))
 
@@ -162,7 +163,15 @@ def _listed(got: Tried, ranking: Ranking) -> list[tuple[str, Any]] | str:
     return found.reason if isinstance(found, Invalid) else found
 
 
-def _shown(route: Route, asked: Asked, items: Any, owners: tuple[str, ...], excluded: str) -> Shown:
+def _shown(
+    route: Route,
+    asked: Asked,
+    items: Any,
+    owners: tuple[str, ...],
+    excluded: str,
+    credits: tuple[int, ...] = (),
+    arm: str = "",
+) -> Shown:
     return Shown(
         rollout=route.rollout,
         revision=route.revision,
@@ -175,6 +184,8 @@ def _shown(route: Route, asked: Asked, items: Any, owners: tuple[str, ...], excl
         owners=owners or ("",) * len(items),
         excluded=excluded,
         segments=asked.segments,
+        credits=credits,
+        arm=arm,
     )
 
 

@@ -95,6 +95,9 @@ class RatioMoments:
     immature: int = 0
 
 
+GRAIN = 10_000
+"""Graded votes are counted in whole parts of this: from −GRAIN to GRAIN."""
+
 BINS = 1024
 """Log-spaced latency bins: bin i holds values up to `edge(i)` ms; relative width 1.9 %."""
 
@@ -131,6 +134,10 @@ class PairedMoments:
     plus: Ints = field(default_factory=_ints)
     minus: Ints = field(default_factory=_ints)
     zero: Ints = field(default_factory=_ints)
+    total: Ints | None = None
+    """Sum of the differences in parts of GRAIN, where they are graded; None where each is −1, 0 or +1."""
+    squares: Ints | None = None
+    """Sum of their squares; given with `total`."""
     remark: str = ""
     """What the pairs against B have in common, for people to read."""
 

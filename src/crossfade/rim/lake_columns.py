@@ -18,6 +18,7 @@ _ARROW: dict[Any, pa.DataType] = {
     bool: pa.bool_(),
     bool | None: pa.bool_(),
     tuple[str, ...]: pa.list_(pa.string()),
+    tuple[int, ...]: pa.list_(pa.int64()),
 }
 
 

@@ -112,7 +112,8 @@ def _ranking(document: Document) -> None:
 
 
 def _metrics(document: Document) -> None:
-    credits = {stage.credit for _, stage in stages(document) if isinstance(stage, InterleaveDocument)}
+    interleaved = [stage for _, stage in stages(document) if isinstance(stage, InterleaveDocument)]
+    credits = {one.outcome for stage in interleaved if known(stage.credit) for one in stage.credit}
     for name, metric in metrics(document).items():
         _name(document.at("metrics").value[name], name)
         _metric(metric)

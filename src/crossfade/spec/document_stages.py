@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from crossfade.spec import measures, words
+from crossfade.spec.credits import Credits
 from crossfade.spec.measures import Duration, PartialShare, PositiveShare, Share
-from crossfade.spec.model import DEFAULT_PATIENCE
+from crossfade.spec.model import DEFAULT_PATIENCE, Credit
 from crossfade.spec.source import UNKNOWN, Node
-from crossfade.spec.words import Name
 from crossfade.spec.written import Written
 
 
@@ -122,10 +122,11 @@ class InterleaveDocument(Written):
 
     weight: PositiveShare
     """Share of units that see interleaved lists."""
-    method: Annotated[Literal["team-draft"], words.METHOD] = "team-draft"
-    """How the lists are merged: team-draft."""
-    credit: Name = "click"
-    """Name of the outcome, reported with an item, that gives credit. click unless written."""
+    method: Annotated[Literal["team-draft", "balanced", "probabilistic"], words.METHOD] = "team-draft"
+    """How the lists are merged: team-draft (unless written), balanced or probabilistic."""
+    credit: Credits = Field(default_factory=lambda: [Credit(outcome="click")])
+    """What gives credit: the name of an outcome that is reported with an item, or several with their weights, such as
+    {click: 1, purchase: 5}. click unless written."""
     until: DecidedUntil = Field(default_factory=DecidedUntil)
     """When this stage has seen enough."""
 

@@ -217,13 +217,23 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """What one kind of outcome on an item of an interleaved list weighs in its unit's vote."""
+
+    outcome: str
+    weight: float = 1.0
+    valued: bool = False
+    """The weight is for each 1 of the outcome's value, such as a second of dwelling."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interleave:
     """Both rankings in one list; credit to the model whose items people engage with."""
 
     weight: float
     method: str = "team-draft"
-    credit: str = "click"
-    """Name of the outcome that carries an `item`."""
+    credit: tuple[Credit, ...] = (Credit(outcome="click"),)
+    """Outcomes that carry an `item`."""
     until: Until = Until(decided=True)
 
 

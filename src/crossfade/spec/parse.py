@@ -109,7 +109,7 @@ def _stage(entry: StageDocument) -> Stage:
         return Interleave(
             weight=interleave.weight,
             method=interleave.method,
-            credit=interleave.credit,
+            credit=tuple(interleave.credit),
             until=Until(decided=True, at_most=interleave.until.at_most),
         )
     if (ab := entry.ab) is not None:

@@ -165,8 +165,9 @@ stages:
   # Only for ranked lists (needs `ranking` above): both models' lists in one, credit by clicks.
   # - interleave:
   #     weight: 20%                       # share of units that see such lists (has to be written)
-  #     method: team-draft                # how the lists are merged
-  #     credit: click                     # the outcome, reported with an item, that gives credit
+  #     method: team-draft                # how the lists are merged; or balanced, probabilistic
+  #     credit: click                     # the outcome, reported with an item, that gives credit; or several with
+  #                                       # their weights, such as {click: 1, purchase: 5, dwell: 0.1 * value}
   #     until: {decided: true, at_most: 3d}
 
   # Units are split at random until the goal is decided and every guardrail is shown to hold.

@@ -131,7 +131,8 @@ KIND = choice((Kind.RATE, Kind.MEAN, Kind.COUNT, Kind.RATIO, Kind.QUANTILE))
 BETTER = choice(Better)
 SOURCE = choice(Source)
 METHOD = choice(
-    ["team-draft"], ["balanced", "probabilistic", "optimized", "team-draft-multileave", "pairwise-preference"]
+    ["team-draft", "balanced", "probabilistic"],
+    ["optimized", "team-draft-multileave", "probabilistic-multileave", "pairwise-preference"],
 )
 
 

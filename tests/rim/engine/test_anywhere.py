@@ -17,8 +17,9 @@ import pytest
 from crossfade.facts import Fact, by_kind
 from crossfade.judge.measure import Question, ask, corrections, counts, gates
 from crossfade.judge.measure.tables import FACTS, LOOK, arrivals, exposures, fallen, homes, units
+from crossfade.judge.measure.votes import votes
 from crossfade.rim.lake_columns import SCHEMAS, columns
-from crossfade.spec.model import Comparison
+from crossfade.spec.model import Comparison, Credit
 from rim.by_hand import ROLLOUT, World, make
 from rim.engine.postgres_kit import INITDB, MISSING, postgres
 from rim.engine.test_law import METRICS
@@ -36,6 +37,7 @@ SPEC = replace(
 )
 """Every kind of metric there is."""
 
+CREDIT = (Credit(outcome="click", weight=0.5), Credit(outcome="money", valued=True))
 NOW = START + 70.0
 HOP: dict[str, Build] = {
     "followed": corrections.hop,
@@ -105,6 +107,8 @@ class Postgres:
         "bool": "boolean",
         "list<element: string>": "text[]",
         "list<item: string>": "text[]",
+        "list<element: int64>": "bigint[]",
+        "list<item: int64>": "bigint[]",
     }
 
     def __init__(self, connection: Any) -> None:
@@ -173,6 +177,7 @@ def answers(place: Asked, stage: int, mode: str) -> dict[str, list[dict[str, Any
             found[metric.name] = place.rows(question.build)
     for name, question in gates(SPEC, stage, mode).items():
         found[name] = place.rows(question.build)
+    found["graded"] = place.rows(lambda: votes(CREDIT, "v1", ("v2", "v3"), whole=False))
     for build in COUNTS:
         found[build.__name__] = place.rows(build)
     place.keep("told", lambda: counts.told("purchase"))

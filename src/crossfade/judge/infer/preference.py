@@ -7,9 +7,10 @@ import math
 from scipy.special import betainc, betaln
 
 from crossfade.judge.evidence import Evidence
+from crossfade.judge.infer.graded import graded_log_e
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers, bisect, ends_alpha, line
-from crossfade.judge.moments import PairedMoments
+from crossfade.judge.moments import GRAIN, PairedMoments
 from crossfade.spec.model import Better, Kind, Metric, Source
 
 PREFERENCE = Metric(name="preference", source=Source.OUTCOME, kind=Kind.RATE, better=Better.HIGHER, goal=True)
@@ -27,13 +28,19 @@ ASSUMPTIONS = (
 )
 
 
+GRADED = (
+    "one vote a unit: the credit of its list for all that it engaged with, over the most that it could have been, from "
+    "−1 to 1; a bounded test of its mean, exact at every look; units without a preference are ties and do not count",
+    "preference is the mean vote",
+)
+
+
 def infer_preference(question: Question, moments: PairedMoments) -> Evidence:
-    """Evidence on the preference for the challenger, `(wins − losses) / (wins + losses)`."""
+    """Evidence on the preference for the challenger: `(wins − losses) / (wins + losses)`, or graded votes' mean."""
+    if moments.total is not None and moments.squares is not None:
+        return _graded(question, moments, -int(moments.total.sum()) / GRAIN, int(moments.squares.sum()) / GRAIN**2)
     wins, losses, ties = int(moments.minus.sum()), int(moments.plus.sum()), int(moments.zero.sum())
     votes = wins + losses
-    refuse = ""
-    if votes < MINIMUM_VOTES:
-        refuse = f"{question.metric.name} has {votes or 'no'} votes and {ties} ties, needs {MINIMUM_VOTES} votes"
     alpha_lower, alpha_upper = ends_alpha(question)
     low_at, high_at = -math.log(alpha_lower), -math.log(alpha_upper)
     share = (wins / votes) if votes else 0.5
@@ -52,9 +59,45 @@ def infer_preference(question: Question, moments: PairedMoments) -> Evidence:
             upper=None if upper is None else 2.0 * upper - 1.0,
             limit=0.0,
             assumptions=ASSUMPTIONS,
-            refuse=refuse,
+            refuse=_refused(question, votes, ties),
         ),
     )
+
+
+def _graded(question: Question, moments: PairedMoments, total: float, squares: float) -> Evidence:
+    wins, losses, ties = int(moments.minus.sum()), int(moments.plus.sum()), int(moments.zero.sum())
+    votes = wins + losses
+    low_at, high_at = (-math.log(alpha) for alpha in ends_alpha(question))
+    mean = total / votes if votes else 0.0
+    near = min(max(mean, -_EDGE), _EDGE)
+
+    def log_e(limit: float, sign: int) -> float:
+        return graded_log_e(votes, total, squares, limit, sign)
+
+    return line(
+        question,
+        Numbers(
+            units={question.baseline: votes + ties, question.arm: votes + ties},
+            events={question.baseline: losses, question.arm: wins, "ties": ties},
+            log_harm=log_e(0.0, -1),
+            log_safe=log_e(0.0, +1),
+            estimate=mean if votes else None,
+            lower=bisect(lambda limit: log_e(limit, +1) >= low_at, near, -_EDGE) if votes else None,
+            upper=bisect(lambda limit: log_e(limit, -1) >= high_at, near, _EDGE) if votes else None,
+            limit=0.0,
+            assumptions=GRADED,
+            refuse=_refused(question, votes, ties),
+        ),
+    )
+
+
+_EDGE = 1.0 - 1e-6
+
+
+def _refused(question: Question, votes: int, ties: int) -> str:
+    if votes >= MINIMUM_VOTES:
+        return ""
+    return f"{question.metric.name} has {votes or 'no'} votes and {ties} ties, needs {MINIMUM_VOTES} votes"
 
 
 def two_sided_log_e(wins: int, losses: int, share: float = 0.5) -> float:

@@ -192,4 +192,6 @@ def paired(rows: Rows, arm: str) -> PairedMoments:
         plus=own["plus"][order].astype(np.int64),
         minus=own["minus"][order].astype(np.int64),
         zero=own["zero"][order].astype(np.int64),
+        total=own["total"][order].astype(np.int64) if "total" in own else None,
+        squares=own["squares"][order].astype(np.int64) if "squares" in own else None,
     )

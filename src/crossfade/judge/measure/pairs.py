@@ -1,19 +1,14 @@
-"""Signed differences: both answers to one mirrored request, or one unit's vote between two interleaved rankings.
+"""Signed differences of both answers to one mirrored request.
 
 Everywhere +1 speaks against the challenger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import ibis
 
 from crossfade.judge.measure.mutes import counting
 from crossfade.judge.measure.tables import FACTS, LOOK, Expr, bucket_of, counted, during, first, latency_bin_of
-
-SETTLE = 5.0
-"""Seconds after a list was shown in which clicks on it are gathered into its unit's vote, unless a metric says."""
 
 
 def signed(sample: Expr) -> Expr:
@@ -81,39 +76,3 @@ def latency_means(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr
         sum_b=per_unit["b"].sum(),
         squares_b=(per_unit["b"] * per_unit["b"]).sum(),
     )
-
-
-def votes(
-    credit: str,
-    champion: str,
-    challengers: Sequence[str],
-    settle: float = SETTLE,
-    shown: Expr = FACTS["shown"],
-    outcome: Expr = FACTS["outcome"],
-    look: Expr = LOOK,
-) -> Expr:
-    """One vote a unit: the sign of the credit of its first list that was clicked for a model within `settle` seconds.
-
-    The vote is cast when that time is over and can never change afterwards, which is what continuous looking needs.
-    Clicks on one item of a list count once; items that nobody owns give no credit; lists that are excluded, or shown
-    to nobody by name, do not vote. Clicks are joined by decision id.
-    """
-    lists = during(shown, look)
-    lists = lists.filter(lists["excluded"] == "", lists["unit"] != "")
-    arm = ibis.cases(*((lists["owners"].contains(name), name) for name in challengers), else_="")
-    lists = lists.mutate(arm=arm).select("decision_id", "unit", "arm", "items", "owners", "elapsed")
-    wanted = outcome.filter(outcome["name"] == credit, outcome["decision_id"] != "", outcome["value"] != 0)
-    clicks = wanted.select("decision_id", "item", "received_at").join(lists, "decision_id")
-    clicks = clicks.cross_join(look.select("since", "now"))
-    clicks = clicks.filter(
-        clicks["received_at"] - clicks["since"] <= clicks["elapsed"] + settle, clicks["items"].contains(clicks["item"])
-    )
-    owned = clicks.mutate(owner=clicks["owners"][clicks["items"].index(clicks["item"])])
-    owned = owned.filter(owned["arm"] != "", (owned["owner"] == champion) | (owned["owner"] == owned["arm"]))
-    keys = ["decision_id", "unit", "arm", "elapsed", "since", "now"]
-    once = owned.select(*keys, "item", "owner").distinct()
-    worth = ibis.cases((once["owner"] == champion, 1), else_=-1).cast("int64")
-    credited = once.group_by(*keys).agg(d=worth.sum())
-    decided = first(credited, by=["unit"], order=["elapsed", "decision_id"])
-    cast = decided.filter(decided["elapsed"] + settle <= decided["now"] - decided["since"])
-    return signed(cast.mutate(elapsed=cast["elapsed"] + settle))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from crossfade.judge.measure import arms, assemble, outcomes, pairs, unusable
+from crossfade.judge.measure import arms, assemble, outcomes, pairs, unusable, votes
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Absent
 from crossfade.judge.measure.mutes import mutes_of
@@ -169,25 +169,29 @@ def gates(rollout: Rollout, stage: int, mode: str) -> dict[str, Question]:
             ),
         }
     if mode == "interleave" and isinstance(spec, Interleave):
-        settle = settle_of(rollout, spec)
-        names = tuple(arm.name for arm in rollout.challengers)
+        asked_of = (spec.credit, rollout.champion.name, tuple(arm.name for arm in rollout.challengers))
+        settle, whole = settle_of(rollout, spec), spec.method in votes.WHOLE_VOTES
+        credited = " or ".join(one.outcome for one in spec.credit)
         return {
             assemble.PREFERENCE: Question(
-                key=("votes", spec.credit, rollout.champion.name, names, settle),
-                build=partial(pairs.votes, spec.credit, rollout.champion.name, names, settle),
+                key=("votes", *asked_of, settle, whole),
+                build=partial(votes.votes, *asked_of, settle=settle, whole=whole),
                 shape=assemble.paired,
-                silent=f"no {spec.credit} on an interleaved list has been settled yet",
+                silent=f"no {credited} on an interleaved list has been settled yet",
             )
         }
     return {}
 
 
 def settle_of(rollout: Rollout, stage: Interleave) -> float:
-    """Seconds in which clicks on a list are gathered: the window of a metric on that outcome, else SETTLE."""
-    for metric in rollout.metrics:
-        if metric.source is Source.OUTCOME and (metric.outcome or metric.name) == stage.credit and metric.window:
-            return metric.window
-    return pairs.SETTLE
+    """Seconds in which clicks on a list are gathered: the longest window of a metric on such outcomes, else SETTLE."""
+    credited = {one.outcome for one in stage.credit}
+    windows = [
+        metric.window
+        for metric in rollout.metrics
+        if metric.source is Source.OUTCOME and (metric.outcome or metric.name) in credited and metric.window
+    ]
+    return max(windows, default=votes.SETTLE)
 
 
 def answer(question: Question, rows: Rows, arm: str) -> Moments | Absent:

@@ -32,6 +32,7 @@ _IBIS: dict[Any, str] = {
     bool: "boolean",
     bool | None: "boolean",
     tuple[str, ...]: "array<string>",
+    tuple[int, ...]: "array<int64>",
 }
 
 
@@ -69,7 +70,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         "kinds",
         "noise_fields",
     ),
-    "shown": ("rollout", "decision_id", "at", "unit", "stage", "items", "owners", "excluded"),
+    "shown": ("rollout", "decision_id", "at", "unit", "stage", "items", "owners", "excluded", "credits", "arm"),
     "outcome": (
         "rollout",
         "decision_id",

@@ -188,7 +188,7 @@ class Interleaved:
             # What is pinned in the page keeps its slot there, so it must not come a second time as a result.
             pinned = document.pinned(plain, self._ranking)
             theirs = [pair for pair in theirs if pair[0] not in pinned]
-        merged = interleave.merge(
+        merged = interleave.merge_fairly(
             route.method,
             [item for item, _ in ours],
             [item for item, _ in theirs],
@@ -208,7 +208,7 @@ class Interleaved:
         extra = (*self._extra, (b"x-crossfade-arm", both.encode())) if route.reveal else self._extra
         self._done = True
         return [
-            self._shown(merged.items, owners, ""),
+            self._shown(merged.items, owners, "", interleave.recorded(merged)),
             Record(self._exposure.fact(at, served_by=both, status=champion.head.status, size=len(body))),
             Reply(_resized(champion.head, len(body)), extra, body, True),
         ]
@@ -248,7 +248,9 @@ class Interleaved:
         self._passing.receive(Begun(at))
         return self._passing
 
-    def _shown(self, items: tuple[str, ...], owners: tuple[str, ...], excluded: str) -> Record:
+    def _shown(
+        self, items: tuple[str, ...], owners: tuple[str, ...], excluded: str, credits: tuple[int, ...] = ()
+    ) -> Record:
         route, asked = self._route, self._asked
         return Record(
             Shown(
@@ -263,6 +265,8 @@ class Interleaved:
                 owners=owners,
                 excluded=excluded,
                 segments=asked.segments,
+                credits=credits,
+                arm=self._arms[B].name,
             )
         )
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from crossfade.live.interleave.balanced import balance
-from crossfade.live.interleave.chance import coin, coins, uniforms
-from crossfade.live.interleave.merged import CHALLENGER, CHAMPION, NOBODY, Merged, credit
+from crossfade.live.interleave import optimized
+from crossfade.live.interleave.balanced import balance, balance_fairly
+from crossfade.live.interleave.chance import coin, coins, uniform, uniforms
+from crossfade.live.interleave.merged import CHALLENGER, CHAMPION, NOBODY, Merged, credit, recorded
 from crossfade.live.interleave.probabilistic import draw
 from crossfade.live.interleave.team_draft import draft
 
-__all__ = ["CHALLENGER", "CHAMPION", "METHODS", "NOBODY", "Merged", "coin", "credit", "merge"]
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "METHODS",
+    "NOBODY",
+    "PLANNED",
+    "Merged",
+    "coin",
+    "credit",
+    "merge",
+    "merge_fairly",
+    "recorded",
+]
 
 
 def _team_draft(a: Sequence[str], b: Sequence[str], key: str, length: int | None) -> Merged:
@@ -47,3 +60,22 @@ def merge(
     if merging is None:
         raise ValueError(f"interleaving method {method!r} is not known; allowed: {', '.join(METHODS)}")
     return merging(champion, challenger, key, length)
+
+
+PLANNED = "optimized"
+"""The method that needs a plan for each pair of rankings, from a solver that is not in this room."""
+
+
+def merge_fairly(
+    method: str, champion: Sequence[str], challenger: Sequence[str], *, key: str, plan: optimized.Plan | None = None
+) -> Merged:
+    """What people are shown in a rollout: `merge`, with credit that position alone gives to nobody, slot by slot.
+
+    `plan` is for PLANNED and made of `optimized.pattern`. Balanced interleaving gives its `debiased` credit.
+    """
+    if method == PLANNED:
+        assert plan is not None
+        return optimized.show(champion, challenger, plan, chance=uniform(key, 0), coin=coins(key))
+    if method == "balanced":
+        return balance_fairly(champion, challenger, champion_leads=coin(key, 0))
+    return merge(method, champion, challenger, key=key)

@@ -26,6 +26,24 @@ def balance(
     return shown(items, owners, ours, theirs, length)
 
 
+def balance_fairly(
+    champion: Sequence[str], challenger: Sequence[str], *, champion_leads: bool, length: int | None = None
+) -> Merged:
+    """The same list with the `debiased` credit: a slot is worth something where either coin gives it to one of both.
+
+    The other side of the coin gives each such slot to the other, so that a list and its opposite are as likely.
+    """
+    merged = balance(champion, challenger, champion_leads=champion_leads, length=length)
+    other = balance(champion, challenger, champion_leads=not champion_leads, length=length).owners
+    owners = tuple(
+        [
+            owner if owner != NOBODY != there and owner != there else NOBODY
+            for owner, there in zip(merged.owners, other, strict=True)
+        ]
+    )
+    return Merged(items=merged.items, owners=owners, from_=merged.from_, same=merged.same)
+
+
 def _turns(a: list[str], b: list[str], champion_leads: bool, length: int) -> tuple[list[str], list[str]]:
     items: list[str] = []
     owners: list[str] = []

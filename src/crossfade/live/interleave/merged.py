@@ -39,6 +39,13 @@ class Merged:
 
 _WORTH = {CHAMPION: -1.0, CHALLENGER: 1.0, NOBODY: 0.0}
 
+MILLIONTHS = 1_000_000
+
+
+def recorded(merged: Merged) -> tuple[int, ...]:
+    """The credits as facts keep them: whole numbers, so that sums of them do not depend on their order."""
+    return tuple([round(worth * MILLIONTHS) for worth in merged.credits])
+
 
 def credit(items: Sequence[str], owners: Sequence[str], clicked: Iterable[str]) -> int:
     """Items of the challenger engaged with, less those of the champion's; an item counts once however often clicked.

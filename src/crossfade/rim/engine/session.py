@@ -7,8 +7,10 @@ from typing import Any
 
 import duckdb
 import ibis
+import msgspec
 import numpy as np
 
+from crossfade.facts import KINDS
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.tables import FACTS, LOOK, Expr
 
@@ -18,6 +20,7 @@ _TYPES = {
     "int64": "BIGINT",
     "boolean": "BOOLEAN",
     "array<string>": "VARCHAR[]",
+    "array<int64>": "BIGINT[]",
 }
 
 _compiled: dict[tuple[object, ...], str] = {}
@@ -82,11 +85,28 @@ def columns(table: Expr) -> str:
 
 
 def reading(kind: str, files: Sequence[str], where: str = "TRUE", *, numbered: bool = False) -> str:
-    """A query for the facts in files that have the columns questions ask for."""
+    """A query for the columns of facts that questions ask for; null where an earlier version of us wrote none."""
     names = ", ".join(f'"{name}"' for name in FACTS[kind].columns)
     told = ", ".join(map(text, files))
     extra = ", file_row_number = true" if numbered else ""
-    return f"SELECT {names} FROM read_parquet([{told}]{extra}) WHERE {where}"
+    source = f"read_parquet([{told}]{extra})"
+    later = _LATER[kind]
+    if later:
+        # A column that no file has can only be named beside rows that have it: here, none.
+        blank = ", ".join(f'NULL::{type_} AS "{name}"' for name, type_ in later.items())
+        source = f"read_parquet([{told}], union_by_name = true{extra})"
+        source = f"(SELECT {blank} WHERE FALSE UNION ALL BY NAME SELECT * FROM {source})"
+    return f"SELECT {names} FROM {source} WHERE {where}"
+
+
+def _later(kind: type, name: str) -> dict[str, str]:
+    """The columns with their types that questions ask for and files of an earlier version may not have."""
+    optional = {f.name for f in msgspec.structs.fields(kind) if f.default is not msgspec.NODEFAULT}
+    schema = FACTS[name].schema()
+    return {column: _TYPES[str(type_).lower()] for column, type_ in schema.items() if column in optional}
+
+
+_LATER = {name: _later(kind, name) for kind, name in KINDS.items() if name in FACTS}
 
 
 def text(value: str) -> str:

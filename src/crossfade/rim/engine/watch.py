@@ -215,9 +215,8 @@ class Watch:
         """Keep the outcomes that credit interleaved lists, whose votes are asked for anew each time."""
         stage = self.rollout.stages[self._scope[0]] if self._scope else None
         if isinstance(stage, Interleave):
-            rows = self._batch.connection.sql(
-                f"SELECT * FROM outcome WHERE name = {text(stage.credit)}"
-            ).to_arrow_table()
+            names = ", ".join(text(one.outcome) for one in stage.credit)
+            rows = self._batch.connection.sql(f"SELECT * FROM outcome WHERE name IN ({names})").to_arrow_table()
             self._raw.connection.register("credited", rows)
             self._raw.run("INSERT INTO reported SELECT * FROM credited")
             self._raw.connection.unregister("credited")
@@ -225,7 +224,8 @@ class Watch:
 
 def _outcomes(rollout: Rollout) -> list[str]:
     """The names of outcomes that are asked for."""
-    names: set[str | None] = {stage.credit for stage in rollout.stages if isinstance(stage, Interleave)}
+    stages = [stage for stage in rollout.stages if isinstance(stage, Interleave)]
+    names: set[str | None] = {one.outcome for stage in stages for one in stage.credit}
     for metric in rollout.metrics:
         if metric.source is Source.OUTCOME:
             names |= {metric.outcome or metric.name, metric.per, metric.covariate}
