@@ -89,6 +89,7 @@ def routes(rollout: Rollout, position: Position) -> Route:
         reveal=rollout.reveal,
         compare=rollout.compare,
         dry_run_header=rollout.dry_run_header,
+        model=rollout.model,
     )
 
 

@@ -21,6 +21,7 @@ from crossfade.spec.source import Node, shown
 def check(document: Document) -> None:
     """Report every problem between values to the nodes of `document`."""
     _arms(document)
+    _model(document)
     _segments(document)
     _metrics(document)
     check_stages(document)
@@ -70,6 +71,13 @@ def _arms(document: Document) -> None:
                 "so it would never be reached; shorten it or raise 'deadline'",
                 allowed=f"at most {said(document.deadline)}",
             )
+
+
+def _model(document: Document) -> None:
+    if document.wrote("model") and known(document.protocol) and document.protocol is not Protocol.OPENAI_CHAT:
+        document.at("model").report_key(
+            f"only openai-chat has lists of models; with {document.protocol} the path names the model: remove it"
+        )
 
 
 def _segments(document: Document) -> None:

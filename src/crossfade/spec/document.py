@@ -21,6 +21,9 @@ from crossfade.spec.words import FieldName, JsonPath, Name
 from crossfade.spec.written import Written
 
 
+ModelName = Annotated[str, words.text("a model's name, without spaces or '/'", r"[^\s/?#\x00-\x1f\x7f]+")]
+
+
 class ProbeDocument(Written):
     """How gateways ask an arm whether it is well, apart from users' requests."""
 
@@ -44,7 +47,7 @@ class ArmDocument(Written):
     url: Annotated[str, words.URL]
     """Where the model server listens, such as http://127.0.0.1:8101; the request's path is added to it. python: stands
     for a callable of your own program, which `crossfade.client` calls and no gateway can."""
-    model: Annotated[str, words.text("a model's name, without spaces or '/'", r"[^\s/?#\x00-\x1f\x7f]+")] | None = None
+    model: ModelName | None = None
     """The model's name at this URL, where it differs from the name that clients use; theirs is put back in replies."""
     timeout: Duration = 30.0
     """How long this arm may take for one request. 30s unless written."""
@@ -181,6 +184,9 @@ def read(root: Node) -> Document | Unknown:
         document: Document | Unknown = Document.model_validate(root)
     except ValidationError as error:  # a word that raised instead of reporting: still a problem, never a traceback
         for problem in error.errors(include_url=False):
+    model: ModelName | None = None
+    """The name by which clients know the model, in the list of models of openai-chat, where arms have names of their own;
+    the rollout's name unless written. Requests may name it as they like."""
             root.report(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}")
         return UNKNOWN
     return document

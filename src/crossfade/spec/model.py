@@ -325,3 +325,5 @@ class Rollout:
             if metric.name == name:
                 return metric
         raise KeyError(name)
+    model: str = ""
+    """What clients call the model in lists of models; empty for the rollout's name."""

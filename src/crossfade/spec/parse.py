@@ -58,6 +58,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         if document.ranking
         else None,
         compare=tuple(meant(path, one) for path, one in document.compare.items()),
+        model=document.model or "",
         dry_run_header=(document.dry_run_header or "").lower(),
         reveal=document.reveal,
         lease=document.lease,

@@ -93,6 +93,7 @@ alpha: 5%
 
 # segments: [header:x-country]   # fields of the request by which to look at groups of units (none by default)
 # salt: my-salt                  # what units are hashed with; the rollout's name by default
+#   `model: chat` here, beside `protocol: openai-chat`: the name in lists of models where the arms have names of their own
 # reveal: false                  # true: replies say in x-crossfade-arm which model served them
 # deadline: 30s                  # how long a request may take in all, the champion's help for a failed one included
 # lease: 10s                     # how long gateways go on when the controller is silent; then the champion serves all
