@@ -49,6 +49,9 @@ def test_its_client_gets_the_same_whole_or_streamed_under_the_public_name(
         for told in through.values():
             assert (told.pop("model"), told.pop("models streamed")) == ("chat", ["chat"])
             assert told == direct
+        # Both arms are models of one server: its list shows them as one, which can be asked for.
+        models = client(interpreter, "client_openai_models.py", f"{crossfade.url}/v1", KEY)
+        assert models == {"iris": ["iris", "model"]}
         wrong = client(interpreter, "client_openai.py", f"{crossfade.url}/v1", "chat", "ana", "sk-wrong")
         assert wrong == client(interpreter, "client_openai.py", bare, "small", "ana", "sk-wrong")
         assert crossfade.arms(2 * len(USERS)) == {"v1", "v2"}

@@ -77,8 +77,7 @@ class Listing:
         return Head(200, head.reason, (*kept, (b"Content-Length", b"%d" % len(listed)))), listed
 
     def _renamed(self, body: bytes) -> bytes | None:
-        """The list with public names, each once, or the one model under its own; None where it names none of ours, or is
-        neither."""
+        """The list with public names, each once, or the one model under its own; None where it names none of ours."""
         try:
             told = msgspec.json.decode(body)
             if "data" not in told:
