@@ -156,7 +156,7 @@ def _metric(metric: MetricDocument) -> None:
         )
     _second(metric)
     if metric.source == Source.RESPONSE:
-        for key in ("window", "outcome"):
+        for key in ("window", "outcome", "arrives_within"):
             if metric.wrote(key):
                 metric.at(key).report_key(f"'{key}' belongs to from: outcome, and this is from: response; remove it")
 

@@ -101,7 +101,7 @@ def _time_for_windows(document: Document, stage: AnyStage, *, promoting: bool) -
     goals = isinstance(stage, AbDocument) or (promoting and not isinstance(stage, InterleaveDocument))
     budgeted = set(stage.budget) if isinstance(stage, CanaryDocument) and known(stage.budget) else set()
     needed = [
-        (metric.window, name)
+        (metric.window + (metric.arrives_within if isinstance(metric.arrives_within, float) else 0.0), name)
         for name, metric in metrics(document).items()
         if isinstance(metric.window, float)
         and (metric.guardrail is not None or (metric.goal is True and goals) or name in budgeted)

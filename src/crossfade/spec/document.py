@@ -82,6 +82,9 @@ class MetricDocument(Written):
     """Which quantile, such as 0.99; only for kind quantile."""
     window: Duration | None = None
     """How long after a unit's first exposure its outcomes count, such as 24h; only, and always, for outcomes."""
+    arrives_within: Duration | None = None
+    """How long after it happened an outcome may still arrive, such as 1d for a daily import: windows close so much
+    later, and what counts is when it happened. Only for outcomes; without it their receipt counts."""
     outcome: Name | None = None
     """The name under which the outcome is reported, where it differs from the metric's own."""
     per: Name | None = None

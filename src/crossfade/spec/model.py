@@ -122,6 +122,8 @@ class Metric:
     """The quantile asked for, only for `kind: quantile`."""
     window: float | None = None
     """Seconds after a unit's first exposure in which outcomes count. Required for outcomes."""
+    arrives_within: float = 0.0
+    """Seconds after it happened in which an outcome may still arrive; so much later a unit's window closes."""
     outcome: str | None = None
     """The outcome's name; the metric's own name unless the spec says otherwise."""
     per: str | None = None
@@ -130,6 +132,11 @@ class Metric:
     """An outcome whose total before a unit's first exposure explains some of its value; for means and counts."""
     goal: bool = False
     guardrail: Margin | None = None
+
+    @property
+    def horizon(self) -> float:
+        """Seconds after its first exposure at which what a unit has is settled; 0 for responses."""
+        return (self.window or 0.0) + self.arrives_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

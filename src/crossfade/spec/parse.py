@@ -82,6 +82,7 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
         better=metric.better,
         q=metric.q,
         window=metric.window,
+        arrives_within=metric.arrives_within or 0.0,
         outcome=(metric.outcome or name) if metric.source is Source.OUTCOME else None,
         per=metric.per,
         covariate=metric.covariate,

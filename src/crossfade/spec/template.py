@@ -118,6 +118,7 @@ alpha: 5%
 #              quantile: with q, such as q: 0.99 (from response: latency in milliseconds)
 #   better     lower or higher
 #   window     only for outcomes: how long after a unit's first exposure they count
+#   arrives_within  only for outcomes: how long after it happened one may still arrive (1d for a daily import)
 #   outcome    only for outcomes: the name they are reported under, where it is not the metric's own
 #   per        only for ratios of outcomes: the outcome in the denominator
 #   covariate  only for means and counts of outcomes: an outcome whose total before the first exposure is adjusted for

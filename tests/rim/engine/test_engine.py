@@ -183,7 +183,9 @@ def _compare_counts(measured: Measured, naive: Naive) -> None:
     decisions = {f.decision_id for f in naive.facts if isinstance(f, Exposed)}
     unique = {r.outcome_id: r for r in naive.reports}.values()
     assert progress.orphans is not None
-    assert progress.orphans >= sum(bool(r.decision_id) and r.decision_id not in decisions for r in unique)
+    assert progress.orphans + (progress.early or 0) >= sum(
+        bool(r.decision_id) and r.decision_id not in decisions for r in unique
+    )
 
 
 @pytest.mark.parametrize("seed", [11, 12])

@@ -35,8 +35,16 @@ METRICS = (
     Metric(name="latency", source=Source.RESPONSE, kind=Kind.QUANTILE, q=0.9, better=Better.LOWER),
     Metric(name="speed", source=Source.RESPONSE, kind=Kind.MEAN, better=Better.LOWER),
     Metric(name="crashes", source=Source.RESPONSE, kind=Kind.COUNT, better=Better.LOWER),
-    Metric(name="buy", source=Source.OUTCOME, kind=Kind.RATE, better=Better.HIGHER, window=10.0),
-    Metric(name="money", source=Source.OUTCOME, kind=Kind.MEAN, better=Better.HIGHER, window=20.0, covariate="money"),
+    Metric(name="buy", source=Source.OUTCOME, kind=Kind.RATE, better=Better.HIGHER, window=10.0, arrives_within=5.0),
+    Metric(
+        name="money",
+        source=Source.OUTCOME,
+        kind=Kind.MEAN,
+        better=Better.HIGHER,
+        window=12.0,
+        arrives_within=8.0,
+        covariate="money",
+    ),
     Metric(name="often", source=Source.OUTCOME, kind=Kind.COUNT, better=Better.HIGHER, window=5.0, outcome="buy"),
     Metric(
         name="rest",

@@ -177,7 +177,7 @@ def _wanted(rollout: Rollout, position: Position) -> tuple[tuple[str, bool, floa
         proof = proof and (role != "gate" or name != CATASTROPHIC)
         needed = proof or role != "goal" or metric.guardrail is not None or name in budgeted
         if needed:
-            wanted.append((name, proof, metric.window or 0.0))
+            wanted.append((name, proof, metric.horizon))
     return tuple(wanted)
 
 

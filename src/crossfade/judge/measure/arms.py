@@ -31,6 +31,7 @@ SETTLED: Expr = ibis.table(
         "total": "float64",
         "per": "float64",
         "before": "float64",
+        "late": "int64",
     },
     name="settled",
 )
@@ -72,10 +73,13 @@ def response_quantile(arrived: Expr = ARRIVALS) -> Expr:
 
 
 def outcome_rate(judged: Expr = SETTLED) -> Expr:
-    """Units (`n`), units with an event (`k`) and outcomes reported, when the window closed."""
+    """Units (`n`), units with an event (`k`), outcomes reported when the window closed, and those that came late."""
     timed = judged.mutate(bucket=_slice(judged))
     return timed.group_by("arm", "step", "weight", "bucket").agg(
-        n=timed.count(), k=counted(timed["events"] > 0).sum(), reports=timed["reports"].sum()
+        n=timed.count(),
+        k=counted(timed["events"] > 0).sum(),
+        reports=timed["reports"].sum(),
+        late=timed["late"].sum(),
     )
 
 
@@ -88,7 +92,7 @@ def outcome_mean(judged: Expr = SETTLED, *, count: bool = False, covariate: bool
     sums: dict[str, str | tuple[str, str]] = {"total": "value", "squares": ("value", "value")}
     if covariate:
         sums |= {"cov_sum": "before", "cov_squares": ("before", "before"), "cov_products": ("before", "value")}
-    return _sums(valued, sums, reports=valued["reports"].sum())
+    return _sums(valued, sums, reports=valued["reports"].sum(), late=valued["late"].sum())
 
 
 def outcome_ratio(judged: Expr = SETTLED) -> Expr:
@@ -100,7 +104,7 @@ def outcome_ratio(judged: Expr = SETTLED) -> Expr:
         "squares_x": ("per", "per"),
         "products_xy": ("per", "total"),
     }
-    return _sums(judged, sums, reports=judged["reports"].sum())
+    return _sums(judged, sums, reports=judged["reports"].sum(), late=judged["late"].sum())
 
 
 def outcome_quantile(judged: Expr = SETTLED) -> Expr:
@@ -111,15 +115,17 @@ def outcome_quantile(judged: Expr = SETTLED) -> Expr:
     value = ibis.cases((judged["total"] > 0.0, judged["total"]), else_=0.0)
     none = ~judged["closed"] | (judged["reports"] == 0)
     timed = judged.mutate(bucket=_slice(judged), bin=ibis.cases((none, OPEN), else_=latency_bin_of(value)))
-    return timed.group_by("arm", "step", "weight", "bucket", "bin").agg(n=timed.count(), reports=timed["reports"].sum())
+    return timed.group_by("arm", "step", "weight", "bucket", "bin").agg(
+        n=timed.count(), reports=timed["reports"].sum(), late=timed["late"].sum()
+    )
 
 
 def _slice(judged: Expr) -> Expr:
     return ibis.cases((judged["closed"], bucket_of(judged["due"])), else_=OPEN).cast("int64")
 
 
-def _sums(valued: Expr, sums: dict[str, str | tuple[str, str]], *, reports: Expr) -> Expr:
+def _sums(valued: Expr, sums: dict[str, str | tuple[str, str]], **counts: Expr) -> Expr:
     told = {
         name: (valued[of] if isinstance(of, str) else valued[of[0]] * valued[of[1]]).sum() for name, of in sums.items()
     }
-    return valued.group_by("arm", "step", "weight", "closed").agg(n=valued.count(), **told, reports=reports)
+    return valued.group_by("arm", "step", "weight", "closed").agg(n=valued.count(), **told, **counts)

@@ -147,8 +147,13 @@ def outcome_reach(champion: str, told_: Expr = TOLD, loose_: Expr = LOOSE, touch
     return found.group_by("arm").agg(units=found.count())
 
 
-def orphans(exposed: Expr = FACTS["exposed"], outcome: Expr = FACTS["outcome"]) -> Expr:
-    """Outcomes that name a decision nobody recorded."""
+WAITING = 600.0
+"""Seconds after its receipt for which an outcome may be ahead of its exposure; then it is an orphan till that comes."""
+
+
+def orphans(exposed: Expr = FACTS["exposed"], outcome: Expr = FACTS["outcome"], look: Expr = LOOK) -> Expr:
+    """Outcomes that name a decision nobody recorded: those received a while ago, and those that are merely early."""
     named = outcome.filter(outcome["decision_id"] != "")
-    lost = named.anti_join(exposed.select("decision_id"), "decision_id")
-    return lost.aggregate(orphans=lost.count())
+    lost = named.anti_join(exposed.select("decision_id"), "decision_id").cross_join(look.select("now"))
+    early = counted(lost["received_at"] > lost["now"] - WAITING).sum()
+    return lost.aggregate(orphans=lost.count() - ibis.coalesce(early, 0), early=ibis.coalesce(early, 0))

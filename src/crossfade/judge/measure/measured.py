@@ -16,6 +16,30 @@ class Absent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Windowed:
+    """Where the units of the stage are in an outcome metric's window."""
+
+    open: int
+    """Units whose window is still open: what they have may still grow."""
+    settled: int
+    """Units that count."""
+    late: int
+    """Reports of what happened inside the window that were received after it had closed; they do not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What became of the outcomes that a rollout's metrics ask for, over its whole life."""
+
+    received: int
+    """Those that are its own, each once."""
+    corrected: int
+    """Those of them whose value was replaced."""
+    astray: int
+    """Corrections whose original is not known (yet)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far the stage has come, and what went missing on the way."""
 
@@ -48,8 +72,14 @@ class Progress:
     ties: int = 0
     immature: Mapping[str, int] = field(default_factory=dict)
     """Per outcome metric: units whose window is still open."""
+    windows: Mapping[str, Windowed] = field(default_factory=dict)
+    """Per outcome metric that could be asked."""
+    received: Received | None = None
+    """None when not counted yet."""
     orphans: int | None = None
-    """Outcomes that name a decision nobody recorded; None when not counted yet."""
+    """Outcomes of any rollout that name a decision nobody recorded; None when not counted yet."""
+    early: int | None = None
+    """The same, received so shortly ago that the record may be on its way."""
     faults: int | None = None
     """Mistakes and mishaps of ours in this stage."""
     lease_held: bool | None = None

@@ -11,10 +11,12 @@ from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, 
 
 
 def hits(names: Sequence[str], outcome: Expr = FACTS["outcome"], exposed: Expr = EXPOSURES, look: Expr = LOOK) -> Expr:
-    """Outcomes of those names with the unit they belong to: `name`, `unit`, `value`, `happened`, `received`.
+    """Outcomes of those names with the unit they belong to: `name`, `unit`, `value`, `happened`,
+    `received`, `said`.
 
     An outcome with a decision id belongs to that exposure's unit, and counts in the stage of that exposure alone; one
-    without belongs to the unit it names. What was received after the look does not exist yet.
+    without belongs to the unit it names. `happened` is the time of that exposure, or what was `said`. What was received
+    after the look does not exist yet.
     """
     named = outcome.filter(outcome["name"].isin(names)).select(
         "rollout", "decision_id", "unit", "name", "value", "at", "received_at"
@@ -22,18 +24,20 @@ def hits(names: Sequence[str], outcome: Expr = FACTS["outcome"], exposed: Expr =
     clock = look.select(of="rollout", since="since", now="now")
     known = named.cross_join(clock)
     known = known.filter(known["received_at"] <= known["now"])
-    known = known.mutate(received=known["received_at"] - known["since"], happened=known["at"] - known["since"])
+    known = known.mutate(received=known["received_at"] - known["since"], said=known["at"] - known["since"])
     served = exposed.select("decision_id", served_unit="unit", served="elapsed")
     told = known.filter(known["decision_id"] != "").join(served, "decision_id")
-    told = told.select("name", "value", "received", unit=told["served_unit"], happened=told["served"])
+    told = told.select("name", "value", "received", "said", unit=told["served_unit"], happened=told["served"])
     loose = known.filter(known["decision_id"] == "", known["unit"] != "", known["rollout"] == known["of"])
-    columns = ("name", "unit", "value", "happened", "received")
+    loose = loose.mutate(happened=loose["said"])
+    columns = ("name", "unit", "value", "happened", "received", "said")
     return told.select(*columns).union(loose.select(*columns))
 
 
 def settled(
     name: str,
     window: float,
+    arrival: float = 0.0,
     *,
     per: str = "",
     covariate: str = "",
@@ -44,25 +48,30 @@ def settled(
 ) -> Expr:
     """Each unit with what was received for it inside its window: `reports`, `events` (values other than 0), `total`.
 
-    `per` is the total of another outcome inside the same window, `before` that of the covariate's values that happened
-    before the unit entered (and were received before its window closed).
+    A window closes when what happened in it has had `arrival` more seconds to be received; `late` are the reports that
+    took longer. Without such an allowance everything received inside the window counts. `per` is the total of another
+    outcome inside the same window, `before` that of the covariate's values that happened before the unit entered (and
+    were received before its window closed).
     """
     # Everything that is asked of outcomes in one pass over them: joining them with their exposures costs the most.
     found = hits(sorted({name, per, covariate} - {""}), outcome, exposed, look)
     found = found.join(entered.select("unit", "entered"), "unit")
-    found = found.filter(found["received"] <= found["entered"] + window)
-    after = found["happened"] >= found["entered"]
+    timely = found["received"] <= found["entered"] + (window + arrival)
+    during = found["said"] <= found["entered"] + window
+    after, inside = found["happened"] >= found["entered"], timely & during if arrival else timely
+    mine = after & (found["name"] == name)
     told = {
-        "reports": (counted(after & (found["name"] == name)), 0),
-        "events": (counted(after & (found["name"] == name) & (found["value"] != 0)), 0),
-        "total": (_where(after & (found["name"] == name), found["value"]), 0.0),
-        "per": (_where(after & (found["name"] == per), found["value"]), 0.0),
-        "before": (_where(~after & (found["name"] == covariate), found["value"]), 0.0),
+        "reports": (counted(inside & mine), 0),
+        "events": (counted(inside & mine & (found["value"] != 0)), 0),
+        "total": (_where(inside & mine, found["value"]), 0.0),
+        "per": (_where(inside & after & (found["name"] == per), found["value"]), 0.0),
+        "before": (_where(inside & ~after & (found["name"] == covariate), found["value"]), 0.0),
+        "late": (counted(during & ~timely & mine), 0),
     }
-    wanted = {"reports", "events", "total"} | ({"per"} if per else set()) | ({"before"} if covariate else set())
+    wanted = {"reports", "events", "total", "late"} | ({"per"} if per else set()) | ({"before"} if covariate else set())
     per_unit = found.group_by("unit").agg(**{key: told[key][0].sum() for key in told if key in wanted})
     everyone = entered.left_join(per_unit, "unit").cross_join(look.select("since", "now"))
-    due = everyone["entered"] + window
+    due = everyone["entered"] + (window + arrival)
     filled = {
         key: everyone[key].fill_null(zero) if key in wanted else ibis.literal(zero) for key, (_, zero) in told.items()
     }

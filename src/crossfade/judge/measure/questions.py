@@ -24,12 +24,18 @@ class Judged:
 
     name: str
     window: float
+    arrival: float = 0.0
     per: str = ""
     covariate: str = ""
 
+    @property
+    def horizon(self) -> float:
+        """Seconds after its entry at which a unit's value is settled."""
+        return self.window + self.arrival
+
     def build(self) -> Expr:
         """The table `settled`."""
-        return outcomes.settled(self.name, self.window, per=self.per, covariate=self.covariate)
+        return outcomes.settled(self.name, self.window, self.arrival, per=self.per, covariate=self.covariate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +130,7 @@ def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
     def quantile(rows: Rows, arm: str) -> Moments:
         return assemble.outcome_quantile(rows, champion, arm, many)
 
-    judged = Judged(name=name, window=window, per=metric.per or "", covariate=covariate)
+    judged = Judged(name=name, window=window, arrival=metric.arrives_within, per=metric.per or "", covariate=covariate)
     asked = partial(
         Question,
         key=("outcome", str(metric.kind), bool(covariate)),
@@ -187,7 +193,7 @@ def settle_of(rollout: Rollout, stage: Interleave) -> float:
     """Seconds in which clicks on a list are gathered: the longest window of a metric on such outcomes, else SETTLE."""
     credited = {one.outcome for one in stage.credit}
     windows = [
-        metric.window
+        metric.horizon
         for metric in rollout.metrics
         if metric.source is Source.OUTCOME and (metric.outcome or metric.name) in credited and metric.window
     ]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from crossfade.judge.moments import Ints
+from crossfade.judge.measure.counts import WAITING
+from crossfade.judge.moments import Floats, Ints
 from crossfade.rim.engine.columns import Columns
 from crossfade.rim.engine.feed import Part, Reader, parts
 from crossfade.rim.engine.keys import KeyIndex
@@ -19,38 +20,37 @@ class Decisions:
 
     def __init__(self, lake: Lake, threads: int) -> None:
         self.keys = KeyIndex()
-        self.orphans = 0
-        """Outcomes whose decision is not recorded (yet)."""
+        self._lost = (np.zeros(0, dtype=np.int64), np.zeros(0))
+        """Outcomes whose decision was not recorded when they came: it, and when they were received."""
         self._session = Session(threads)
         self._reader = Reader(lake)
-        self._about = Columns(recorded=(np.bool_, False), waiting=(np.int32, 0))
+        self._about = Columns(recorded=(np.bool_, False))
 
     def read(self, versions: Mapping[str, int]) -> None:
         """Take in what is new. Raises Rewritten."""
         for part in parts(self._reader.new_files("exposed", versions)):
-            number = self._numbers("exposed", part)
-            known = self._about["recorded"][number]
-            number = number[~known]
+            number, _ = self._numbers("exposed", part, "at")
             self._about["recorded"][number] = True
-            # A decision recorded twice is counted once, as the first of the two has emptied what waited.
-            waited = number[self._about["waiting"][number] > 0]
-            self.orphans -= int(self._about["waiting"][np.unique(waited)].sum())
-            self._about["waiting"][waited] = 0
         for part in parts(self._reader.new_files("outcome", versions)):
-            number = self._numbers("outcome", part, "coalesce(corrects, '') = ''")
-            lost = number[~self._about["recorded"][number]]
-            np.add.at(self._about["waiting"], lost, 1)
-            self.orphans += len(lost)
+            number, received = self._numbers("outcome", part, "received_at", "coalesce(corrects, '') = ''")
+            lost = ~self._about["recorded"][number]
+            self._lost = np.concatenate([self._lost[0], number[lost]]), np.concatenate([self._lost[1], received[lost]])
+
+    def lost(self, now: float) -> tuple[int, int]:
+        """Outcomes whose decision is not recorded, and those received so shortly ago that it may be on its way."""
+        still = ~self._about["recorded"][self._lost[0]]
+        self._lost = self._lost[0][still], self._lost[1][still]
+        early = int((self._lost[1] > now - WAITING).sum())
+        return len(self._lost[0]) - early, early
 
     def close(self) -> None:
         """Free the memory."""
         self._session.close()
 
-    def _numbers(self, kind: str, part: Part, which: str = "TRUE") -> Ints:
+    def _numbers(self, kind: str, part: Part, time: str, which: str = "TRUE") -> tuple[Ints, Floats]:
         where = part.limited("decision_id <> ''")
         facts = reading(kind, part.files, where, numbered=part.cut)
-        number = self.keys.number(
-            self._session.rows(f"SELECT hash(decision_id) AS key FROM ({facts}) WHERE {which}")["key"]
-        )
+        rows = self._session.rows(f'SELECT hash(decision_id) AS key, "{time}" AS time FROM ({facts}) WHERE {which}')
+        number = self.keys.number(rows["key"])
         self._about.grow(self.keys.count)
-        return number
+        return number, np.asarray(rows["time"], dtype=np.float64)

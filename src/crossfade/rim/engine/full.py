@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
-from crossfade.judge.measure import counts
+from crossfade.judge.measure import counts, received
 from crossfade.judge.measure.assemble import Rows
+from crossfade.judge.measure.measured import Received
 from crossfade.judge.measure.questions import Judged, Question
 from crossfade.judge.measure.tables import FACTS, Expr, arrivals, exposures, fallen, homes, units
 from crossfade.rim.engine.amending import amend
@@ -66,9 +68,21 @@ class Full:
         self._session.table("loose", compiled(("loose", name), lambda: counts.loose(name)))
         return self._session.rows(compiled(("outcome-reach", champion), lambda: counts.outcome_reach(champion)))
 
-    def orphans(self) -> int:
-        """Outcomes without a decision."""
-        return int(self._session.rows(compiled(("orphans",), counts.orphans))["orphans"][0])
+    def orphans(self, now: float) -> tuple[int, int]:
+        """Outcomes without a decision, and those that are merely early."""
+        rows = self._session.rows(compiled(("orphans",), counts.orphans))
+        return int(rows["orphans"][0]), int(rows["early"][0])
+
+    def received(self, names: tuple[str, ...]) -> Received:
+        """What became of outcomes of these names."""
+        told: dict[str, int] = {}
+        for name, build in (
+            ("received", received.received),
+            ("corrected", received.corrected),
+            ("astray", received.astray),
+        ):
+            told[name] = int(self._session.rows(compiled((name, names), partial(build, names)))["n"][0])
+        return Received(**told)
 
     def close(self) -> None:
         """Free the memory."""

@@ -33,6 +33,8 @@ class Hits:
         self._units = Chains()
         self.decisions.grow(1)
         self._waiting = Chains()
+        self.known = 0
+        """Outcomes whose unit is known."""
 
     def scope(self, decisions: Ints) -> None:
         """Learn that some decisions belong to the stage that is looked at."""
@@ -51,6 +53,7 @@ class Hits:
         decision, hit = self._waiting.take(distinct(decisions[self._waiting.has(decisions)]))
         self.log["unit"][hit] = self.decisions["unit"][decision]
         self._units.add(self.log["unit"][hit].astype(np.int64), hit)
+        self.known += len(hit)
         return hit
 
     def take(self, rows: Rows) -> Ints:
@@ -64,6 +67,7 @@ class Hits:
         known = unit >= 0
         self._units.add(unit[known].astype(np.int64), hit[known])
         self._waiting.add(decision[~known], hit[~known])
+        self.known += int(known.sum())
         return hit[known]
 
     def of(self, units: Ints) -> Ints:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
+
 from crossfade.judge.measure import Absent, Measured, Progress, Question, Reach, answer, ask, counts, gates
+from crossfade.judge.measure.arms import OPEN
 from crossfade.judge.measure.assemble import PREFERENCE, Rows
+from crossfade.judge.measure.measured import Received, Windowed
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import MeanMoments, PairedMoments, RateMoments, RatioMoments
-from crossfade.spec.model import Kind, Promote, Rollout, Source, stage_name
+from crossfade.spec.model import Interleave, Kind, Promote, Rollout, Source, stage_name
 from crossfade.state import Phase, Position
 
 
@@ -26,8 +31,11 @@ class Answers(Protocol):
     def events(self, name: str, champion: str) -> Rows:
         """Over the whole rollout, units per arm with an outcome of that name."""
 
-    def orphans(self) -> int:
-        """Outcomes without a decision."""
+    def orphans(self, now: float) -> tuple[int, int]:
+        """Outcomes without a decision, and those that are merely early."""
+
+    def received(self, names: tuple[str, ...]) -> Received:
+        """What became of outcomes of the names that the rollout asks for."""
 
 
 def questions(rollout: Rollout, position: Position) -> dict[str, Question | Absent]:
@@ -48,8 +56,13 @@ def take(source: Answers, rollout: Rollout, position: Position, now: float, vers
         return {(name, arm): answer(question, rows, arm) for arm in challengers}
 
     metrics: dict[tuple[str, str], Any] = {}
+    windows: dict[str, Windowed] = {}
     for name, question in questions(rollout, position).items():
         metrics |= told(name, question)
+        if isinstance(question, Question) and question.judged is not None:
+            windows[name] = _windowed(
+                source.ask(question), {arm.name for arm in (rollout.champion, *rollout.challengers)}
+            )
     found: dict[tuple[str, str], Any] = {}
     for name, asked in gates(rollout, position.stage, mode).items():
         found |= told(name, asked)
@@ -63,7 +76,7 @@ def take(source: Answers, rollout: Rollout, position: Position, now: float, vers
         facts=dict(versions),
         metrics=metrics,
         gates=found,
-        progress=_progress(source, rollout, position.step, metrics, found),
+        progress=replace(_progress(source, rollout, position.step, now, metrics, found), windows=windows),
         reach=_reach(source, rollout),
     )
 
@@ -87,6 +100,7 @@ def _progress(
     source: Answers,
     rollout: Rollout,
     step: int,
+    now: float,
     metrics: Mapping[tuple[str, str], Any],
     found: Mapping[tuple[str, str], Any],
 ) -> Progress:
@@ -94,6 +108,7 @@ def _progress(
     named = partial(_by_arm, rollout)
     requests = source.count("requests", counts.requests)
     pairs = dict.fromkeys(challengers, 0) | named(source.count("mirrored", counts.mirrored), "pairs")
+    orphans, early = source.orphans(now)
     lists = _by(source.count("lists", counts.lists), "excluded", "lists")
     steps = source.count("step-units", counts.step_units)
     present = steps["step"] == step
@@ -124,10 +139,30 @@ def _progress(
             for (name, arm), moments in metrics.items()
             if arm == challengers[0] and isinstance(moments, RateMoments | MeanMoments | RatioMoments)
         },
-        orphans=source.orphans(),
+        received=source.received(outcome_names(rollout)),
+        orphans=orphans,
+        early=early,
         faults=int(source.count("faults", counts.faults)["faults"][0]),
         lease_held=bool(held.all()) if len(held := source.count("leases", counts.leases)["held"]) else None,
     )
+
+
+def _windowed(rows: Rows, arms: Collection[str]) -> Windowed:
+    """From the rows of an outcome metric."""
+    mine = np.isin(rows["arm"].astype("U"), sorted(arms))
+    open_ = (rows["bucket"] == OPEN if "bucket" in rows else ~rows["closed"].astype(bool)) & mine
+    n = rows["n"]
+    return Windowed(open=int(n[open_].sum()), settled=int(n[mine & ~open_].sum()), late=int(rows["late"][mine].sum()))
+
+
+def outcome_names(rollout: Rollout) -> tuple[str, ...]:
+    """The names of outcomes that are asked for, in order."""
+    stages = [stage for stage in rollout.stages if isinstance(stage, Interleave)]
+    names: set[str | None] = {one.outcome for stage in stages for one in stage.credit}
+    for metric in rollout.metrics:
+        if metric.source is Source.OUTCOME:
+            names |= {metric.outcome or metric.name, metric.per, metric.covariate}
+    return tuple(sorted(name for name in names if name))
 
 
 def _reach(source: Answers, rollout: Rollout) -> Reach:

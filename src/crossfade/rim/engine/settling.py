@@ -66,9 +66,10 @@ class Settling:
             total=(np.float64, 0.0),
             per=(np.float64, 0.0),
             before=(np.float64, 0.0),
+            late=(np.int64, 0),
             closed=(np.bool_, False),
         )
-        self._calendar = Calendar(judged.window)
+        self._calendar = Calendar(judged.horizon)
 
     def change(
         self, entries: Columns, moved: Ints, before: Entries, hit: Ints, revised: Ints, since: float, now: float
@@ -92,7 +93,7 @@ class Settling:
         self._forget(again)
         self._count(self._hits.of(again), entries, since)
         self._count(hit[~anew], entries, since)
-        due = entries["entered"][changed] + self.judged.window
+        due = entries["entered"][changed] + self.judged.horizon
         closed = due <= clock
         self._units["closed"][changed] = closed
         self._calendar.push(changed[~closed], due[~closed])
@@ -114,12 +115,12 @@ class Settling:
             "arm": entries["arm"],
             "step": entries["step"],
             "weight": entries["weight"],
-            "due": entries["entered"] + self.judged.window,
+            "due": entries["entered"] + self.judged.horizon,
             **self._units.at(units),
         }
 
     def _forget(self, units: Ints) -> None:
-        for name in ("reports", "events", "total", "per", "before"):
+        for name in ("reports", "events", "total", "per", "before", "late"):
             self._units[name][units] = 0
 
     def _count(self, hit: Ints, entries: Columns, since: float) -> None:
@@ -127,14 +128,20 @@ class Settling:
         units = log["unit"].astype(np.int64)
         entered = entries["entered"][units]
         # The same sums and comparisons as `outcomes.settled` makes, so that both round alike.
-        inside = np.isfinite(entered) & (log["received"] - since <= entered + self.judged.window)
-        early = (log["decision"] < 0) & (log["at"] - since < entered)
+        judged, said = self.judged, log["at"] - since
+        there = np.isfinite(entered)
+        timely = log["received"] - since <= entered + judged.horizon
+        during = said <= entered + judged.window
+        inside = there & timely & during if judged.arrival else there & timely
+        early = (log["decision"] < 0) & (said < entered)
         main = inside & ~early & (log["name"] == self._main)
         value = log["value"]
         ones = np.ones(len(units), dtype=np.int64)
         self._add("reports", units, ones, main)
         self._add("events", units, ones, main & (value != 0))
         self._add("total", units, value, main)
+        late = there & during & ~timely & ~early & (log["name"] == self._main)
+        self._add("late", units, ones, late)
         self._add("per", units, value, inside & ~early & (log["name"] == self._per))
         self._add("before", units, value, inside & early & (log["name"] == self._covariate))
 

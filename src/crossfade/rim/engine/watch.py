@@ -12,6 +12,7 @@ import numpy as np
 
 from crossfade.judge.measure import Question
 from crossfade.judge.measure.assemble import Rows
+from crossfade.judge.measure.measured import Received
 from crossfade.judge.measure.tables import EXPOSING, FACTS, SLACK, Expr, arrivals, fallen
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.amending import amend
@@ -20,7 +21,7 @@ from crossfade.rim.engine.decisions import Decisions
 from crossfade.rim.engine.feed import Feed, Rewritten
 from crossfade.rim.engine.hits import NOBODY, Hits
 from crossfade.rim.engine.keys import KeyIndex
-from crossfade.rim.engine.look import look_mode
+from crossfade.rim.engine.look import look_mode, outcome_names
 from crossfade.rim.engine.reach import Touched
 from crossfade.rim.engine.session import Session, compiled, number, reading, text
 from crossfade.rim.engine.stage import StageUnits
@@ -69,7 +70,7 @@ class Watch:
         # Numbers in the order of the names, so that ties are broken alike by name and by number; 0 is any other arm.
         self._arms = ["", *sorted(arm.name for arm in (rollout.champion, *rollout.challengers))]
         self._units = KeyIndex()
-        self._hits = Hits(_outcomes(rollout))
+        self._hits = Hits(outcome_names(rollout))
         events = {m.outcome or m.name for m in rollout.metrics if (m.source, m.kind) == (Source.OUTCOME, Kind.RATE)}
         self._touched = Touched(self._hits, sorted(events), self._arms)
         self._stages: set[int] = set()
@@ -125,9 +126,15 @@ class Watch:
         """Over the whole rollout, units per arm with an outcome of that name."""
         return self._touched.events(name)
 
-    def orphans(self) -> int:
-        """Outcomes without a decision."""
-        return self._decisions.orphans
+    def orphans(self, now: float) -> tuple[int, int]:
+        """Outcomes without a decision, and those that are merely early."""
+        return self._decisions.lost(now)
+
+    def received(self, names: tuple[str, ...]) -> Received:
+        """What became of outcomes of the names that the rollout asks for."""
+        return Received(
+            received=self._hits.known, corrected=self._corrections.corrected, astray=self._corrections.waiting
+        )
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 
@@ -220,13 +227,3 @@ class Watch:
             self._raw.connection.register("credited", rows)
             self._raw.run("INSERT INTO reported SELECT * FROM credited")
             self._raw.connection.unregister("credited")
-
-
-def _outcomes(rollout: Rollout) -> list[str]:
-    """The names of outcomes that are asked for."""
-    stages = [stage for stage in rollout.stages if isinstance(stage, Interleave)]
-    names: set[str | None] = {one.outcome for stage in stages for one in stage.credit}
-    for metric in rollout.metrics:
-        if metric.source is Source.OUTCOME:
-            names |= {metric.outcome or metric.name, metric.per, metric.covariate}
-    return sorted(name for name in names if name)
