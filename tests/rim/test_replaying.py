@@ -13,9 +13,11 @@ from crossfade import ledger
 from crossfade.ledger import Entry
 from crossfade.rim.exporting import export
 from crossfade.rim.lake import Lake
+from crossfade.rim.otherwise import CannotCompare, otherwise
 from crossfade.rim.record import ExportedRecord, LiveRecord
 from crossfade.rim.replaying import replay, same
 from crossfade.rim.verifying import check
+from crossfade.spec.parse import parse
 from crossfade.state import Phase
 
 from .recorded import NAME, make
@@ -131,3 +133,27 @@ def test_numbers_are_the_same_up_to_the_order_of_a_sum() -> None:
     assert same({"a": [1.0, 3]}, {"a": [1.0 + 1e-12, 3]})
     for one, other in ((1.0, 1.001), (None, 0.0), ([1], [1, 2]), ({"a": 1}, {"b": 1}), (True, 2.0), ("a", "b")):
         assert not same(one, other)
+
+
+def test_the_same_policy_would_have_made_every_move_and_a_stricter_one_parts_from_it(
+    recorded: dict[str, Path],
+) -> None:
+    record = LiveRecord(recorded["good"], NAME)
+    (text,) = record.told.specs.values()
+    same_again = otherwise(record, parse(text), looks=12)
+    assert same_again.decided is None
+    moves = [entry.n for entry in check(record).read if entry.move]
+    assert list(same_again.agreed) == moves
+    patient = otherwise(record, parse(text.replace("hold_for: 10s", "hold_for: 1h")), looks=12)
+    assert patient.decided is not None
+    assert patient.decided.move is None
+    assert list(patient.agreed) == moves[:1]
+    assert "hold" in str(patient.to_json()["differs"]["sentence"]).lower() or patient.decided.rule == "wait"
+    for was, becomes, why in (
+        ("steps: [20%, 50%]", "steps: [10%, 50%]", "other shares"),
+        ("name: v2", "name: v9", "challengers"),
+        ("  - canary: {steps: [20%, 50%], hold_for: 10s}\n", "", "stage 1 is ab"),
+    ):
+        with pytest.raises(CannotCompare, match=why):
+            otherwise(record, parse(text.replace(was, becomes)))
+    record.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, opened_record, print_json
+from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, fail, opened_record, print_json
 from crossfade.cli.verify import Folder
 
 if TYPE_CHECKING:
@@ -18,11 +19,22 @@ def register(app: typer.Typer) -> None:
     app.command("replay")(replay)
 
 
-def replay(name: Name, data: DataDir = DATA, folder: Folder = None, json: AsJson = False) -> None:
+def replay(
+    name: Name,
+    data: DataDir = DATA,
+    folder: Folder = None,
+    spec: Annotated[
+        Path | None, typer.Option("--spec", help="Say what this other spec would have decided on the same facts.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
     """Recompute every decision from the facts it was taken on, under its own revision of the spec, and say of each
-    whether it comes out the same. Exit code 1 if one does not."""
+    whether it comes out the same. Exit code 1 if one does not. With --spec: where another policy would have parted."""
     from crossfade.rim.replaying import replay as again
 
+    if spec is not None:
+        _otherwise(name, data, folder, spec, as_json=json)
+        return
     with opened_record(data, name, folder, as_json=json) as record:
         found = again(record)
     if json:
@@ -31,6 +43,37 @@ def replay(name: Name, data: DataDir = DATA, folder: Folder = None, json: AsJson
         _say(found)
     if found.differing:
         raise typer.Exit(PROBLEM)
+
+
+def _otherwise(name: str, data: Path, folder: Path | None, spec: Path, *, as_json: bool) -> None:
+    from crossfade.rim.otherwise import CannotCompare, otherwise
+    from crossfade.spec.parse import parse
+    from crossfade.spec.problems import SpecProblems
+    from crossfade.view.words import moment
+
+    try:
+        other = parse(spec.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"cannot read {spec}: {error}", "name the file of a spec", as_json=as_json)
+    except SpecProblems as problems:
+        fail(f"{spec} is not a spec that could run:\n{problems}", f"see `crossfade check {spec}`", as_json=as_json)
+    with opened_record(data, name, folder, as_json=as_json) as record:
+        try:
+            found = otherwise(record, other)
+        except CannotCompare as error:
+            fail(f"{spec} cannot be compared: {error}", as_json=as_json)
+    if as_json:
+        print_json(found.to_json())
+        return
+    moves = ", ".join(map(str, found.agreed))
+    if found.decided is None or found.at is None:
+        typer.echo(f"{name}: under {spec} every recorded move would have been made as well (entries {moves}).")
+        return
+    made = found.decided.move or "no move"
+    typer.echo(f"{name}: under {spec} the same up to entry {found.agreed[-1]}; then, at {moment(found.at)} UTC:")
+    typer.echo(f"  would have decided: {made} ({found.decided.rule}) {found.decided.sentence}")
+    typer.echo(f"  recorded next:      {found.recorded}")
+    typer.echo("  What came after that is not in the facts: users would have been served otherwise.")
 
 
 def _say(found: Replayed) -> None:
