@@ -1,4 +1,4 @@
-"""Renewed certificates are used without a restart, and broken ones are not."""
+"""Renewed certificates and authorities are used without a restart, and broken ones are not."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from crossfade.rim import upstream
 from crossfade.rim.options import Options
 
-from .gateway_kit import Client, gate, post, route
+from .gateway_kit import Client, ask, gate, post, route
 from .test_gateway_http_tls import Authority
 from .toy_server import ToyServer, says
 
@@ -66,6 +67,44 @@ async def test_a_renewed_certificate_is_used_and_a_broken_one_is_not(
         standing.send(post())
         assert (await standing.answer()).body == b"1"
         standing.close()
+
+
+async def test_renewed_authorities_are_trusted_broken_ones_are_not_and_withdrawn_ones_no_longer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "_trusted", None)
+    caplog.set_level(logging.INFO, "crossfade.gateway")
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    one, two = map(Authority, folders)
+    trusted = tmp_path / "trusted.pem"
+    shutil.copy(one.ca, trusted)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n2")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=two.server())
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with gate(route(url, ""), options=Options(upstream_ca=str(trusted))) as gw:
+
+            async def told(text: str, status: int) -> None:
+                async with asyncio.timeout(10):
+                    while text not in caplog.text:
+                        await asyncio.sleep(0.05)
+                caplog.clear()
+                assert (await ask(gw.port, post())).status == status
+
+            assert (await ask(gw.port, post())).status == 502
+            shutil.copy(two.ca, trusted)
+            await told("now in", 200)
+            trusted.write_text("nothing")
+            await told("cannot be used", 200)
+            shutil.copy(one.ca, trusted)
+            await told("now in", 502)
 
 
 END = "-----END CERTIFICATE-----\n"

@@ -40,7 +40,7 @@ class Running:
         server: asyncio.Server,
         feed: Feed,
         data: Path | None,
-        certificates: Certificates | None = None,
+        certificates: Certificates,
     ) -> None:
         self.gateway = gateway
         self._certificates = certificates
@@ -55,9 +55,8 @@ class Running:
         return int(self._server.sockets[0].getsockname()[1])
 
     def reread(self) -> None:
-        """Look at once whether the certificate has changed; otherwise that is done every second."""
-        if self._certificates is not None:
-            self._certificates.look()
+        """Look at once whether certificates have changed; otherwise that is done every second."""
+        self._certificates.look()
 
     async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
         """Accept nothing more, let requests in flight end."""
@@ -123,7 +122,7 @@ async def serve(
         ssl=tls,
         ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
     )
-    return Running(gateway, server, feed, data, None if tls is None else Certificates(options, tls))
+    return Running(gateway, server, feed, data, Certificates(options, tls))
 
 
 def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options: Options = PLAIN) -> None:

@@ -31,7 +31,8 @@ _trusted: ssl.SSLContext | None = None
 
 def trust(ca: Path) -> None:
     """Believe https model servers whose certificates this file vouches for, instead of those the system trusts. For the
-    whole process, before it serves. Raises OSError or ssl.SSLError for a file that holds no certificates."""
+    whole process and every connection that is opened from now on. Raises OSError or ssl.SSLError, and changes nothing,
+    for a file that holds no certificates."""
     global _trusted
     _trusted = ssl.create_default_context(cafile=str(ca))
 
@@ -142,9 +143,13 @@ class Pool:
             asking.sink.failed(asking.call, "broken")
 
     def _context(self, where: Endpoint) -> ssl.SSLContext | None:
-        if where.tls and self._tls is None:
-            self._tls = _trusted or ssl.create_default_context()
-        return self._tls if where.tls else None
+        if not where.tls:
+            return None
+        if _trusted is not None:
+            return _trusted
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
 
 def _ours(error: Exception) -> bool:
