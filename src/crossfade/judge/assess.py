@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from crossfade.judge.decide import say
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer import answers
+from crossfade.judge.infer.mismatch import infer_sample_ratio, strongest
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers, unmeasured_line
+from crossfade.judge.measure.assignment import bucket_begins
 from crossfade.judge.measure.measured import Absent, Measured
-from crossfade.judge.moments import Moments
-from crossfade.judge.plan import PlannedTest, alpha_plan
-from crossfade.spec.model import Canary, Rollout
+from crossfade.judge.moments import Moments, RateMoments
+from crossfade.judge.plan import PlannedTest, alpha_plan, mismatch_alpha
+from crossfade.spec.model import Canary, Rollout, stage_name
 
 
 def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
@@ -24,7 +27,35 @@ def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
         if isinstance(absent, Absent):
             units = {arm: measured.progress.units.get(arm, 0) for arm in (question.baseline, question.arm)}
             lines[place] = unmeasured_line(question, absent.reason, Numbers(units=units))
-    return tuple(lines[place] for place in range(len(tests)))
+    return (*(lines[place] for place in range(len(tests))), *_assignment(rollout, measured))
+
+
+def _assignment(rollout: Rollout, measured: Measured) -> list[Evidence]:
+    """Whether units were assigned as planned, for each challenger of a stage that compares groups of units."""
+    lines = []
+    stage = rollout.stages[measured.stage]
+    for arm, moments in measured.assignment.items():
+        if not isinstance(moments, RateMoments):
+            continue
+        alpha = mismatch_alpha(rollout)
+        found = strongest(moments, alpha)
+        since = "" if found.bucket is None else _by(measured, bucket_begins(found.bucket + 1))
+        lines.append(
+            infer_sample_ratio(
+                moments,
+                arm=arm,
+                baseline=rollout.champion.name,
+                stage=stage_name(stage),
+                step=measured.step if isinstance(stage, Canary) else None,
+                alpha=alpha,
+                since=since,
+            )
+        )
+    return lines
+
+
+def _by(measured: Measured, elapsed: float) -> str:
+    return f"by {say.clock(min(measured.since + elapsed, measured.now), measured.now)}"
 
 
 def _question(rollout: Rollout, measured: Measured, test: PlannedTest) -> Question:

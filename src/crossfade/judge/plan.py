@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from crossfade.judge.infer.preference import PREFERENCE
 from crossfade.spec.model import (
+    Ab,
     Better,
+    Canary,
     Interleave,
     Kind,
     Margin,
@@ -110,6 +112,16 @@ def alpha_plan(rollout: Rollout) -> AlphaPlan:
             for index, metric, role, limit, arm in asked
         ),
     )
+
+
+MISMATCH_ALPHA = 0.01
+"""How often a rollout whose units are assigned as planned may be held because they seem not to be."""
+
+
+def mismatch_alpha(rollout: Rollout) -> float:
+    """The share of it that each check of a stage and challenger gets. It only ever holds, so it costs no test anything."""
+    checked = sum(isinstance(stage, Canary | Ab) for stage in rollout.stages)
+    return MISMATCH_ALPHA / max(checked * len(rollout.challengers), 1)
 
 
 def questions(rollout: Rollout, index: int) -> tuple[tuple[Metric, str, Margin | None], ...]:

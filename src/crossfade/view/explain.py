@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossfade.judge.evidence import Evidence
+from crossfade.judge.infer.mismatch import SAMPLE_RATIO
 from crossfade.spec.model import Rollout
 from crossfade.view.record import SHAPES, line_in_words
 from crossfade.view.words import duration, percent, whole
@@ -44,6 +45,8 @@ def _arm(line: Evidence, said: Mapping[str, Any], arm: str) -> str:
 
 
 def _bets(line: Evidence) -> dict[str, float | None]:
+    if line.metric == SAMPLE_RATIO:
+        return {"units do not fit the plan": line.e_value}
     safe = "better than the champion" if line.role == "goal" else "within the limit"
     return {"harm": line.e_value, safe: line.e_value_safe}
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace as replace_
 
 from crossfade.facts import Exposed, Fact, Outcome
 from crossfade.judge.measure import Absent, Measured
+from crossfade.judge.measure.assignment import CHECKED
 from crossfade.judge.moments import MeanMoments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
 from crossfade.rim.engine import Engine
 from crossfade.rim.inbox import OutcomeInbox
@@ -162,7 +163,9 @@ class Tried:
 def plain(measured: Measured) -> dict[str, Any]:
     """Everything measured, comparable with ==."""
     found: dict[str, Any] = {"progress": measured.progress, "reach": measured.reach}
-    for (name, arm), moments in {**measured.metrics, **measured.gates}.items():
+    assigned = {("assignment", arm): moments for arm, moments in measured.assignment.items()}
+    assert bool(assigned) == (measured.mode in CHECKED)
+    for (name, arm), moments in {**measured.metrics, **measured.gates, **assigned}.items():
         if isinstance(moments, RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments):
             fields = {field: getattr(moments, field) for field in type(moments).__dataclass_fields__}
             found[f"{name}/{arm}"] = {

@@ -16,7 +16,7 @@ def cleared(look: Look) -> Decision | None:
         return _finish(look)
     if not look.running or isinstance(look.stage, Promote) or not look.enough:
         return None
-    if look.silent_arms or budget.over(look) or not all(want.met for want in look.wants):
+    if look.silent_arms or look.mismatched or budget.over(look) or not all(want.met for want in look.wants):
         return None
     if look.last and not isinstance(look.rollout.stages[-1], Promote):
         return _for_a_person(look, "The spec has no promote stage, so a person decides: promote or rollback")

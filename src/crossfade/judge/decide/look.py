@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
+from crossfade.judge.infer.mismatch import SAMPLE_RATIO
 from crossfade.judge.infer.preference import PREFERENCE
 from crossfade.judge.plan import CATASTROPHIC, questions
 from crossfade.spec.model import Canary, Interleave, Promote, Rollout, Shadow, Stage
@@ -123,6 +124,15 @@ class Look:
         if isinstance(self.stage, Shadow):
             return self.progress.mirrored >= max(self.stage.until.requests or 0, 1)
         return self.now >= self.due
+
+    @property
+    def mismatched(self) -> tuple[Evidence, ...]:
+        """Lines that say that units were not assigned as planned, so that no comparison is worth anything."""
+        return tuple(
+            line
+            for line in self.evidence
+            if line.metric == SAMPLE_RATIO and line.verdict is Verdict.UNMEASURED and line.e_value is not None
+        )
 
     @property
     def silent_arms(self) -> tuple[str, ...]:

@@ -19,7 +19,11 @@ def unmeasured(look: Look) -> Decision | None:
         if not missing:
             return Decision(move=Move.RESUME, rule="unmeasured", sentence="Resumed: everything is measured again.")
         return Decision(move=None, rule="unmeasured", sentence=_sentence(look, missing), until=look.deadline)
-    if not look.running or isinstance(look.stage, Promote) or not look.enough or not missing:
+    if not look.running or isinstance(look.stage, Promote) or not missing:
+        return None
+    if look.mismatched:
+        return Decision(move=Move.HOLD, rule="unmeasured", sentence=_sentence(look, missing), until=look.deadline)
+    if not look.enough:
         return None
     if budget.over(look) or any(want.measured and not want.met for want in look.wants):
         return None
@@ -30,6 +34,9 @@ def unmeasured(look: Look) -> Decision | None:
 
 def _missing(look: Look) -> list[str]:
     wants = [say.why_unmeasured(want) for want in look.wants if not want.measured]
+    if look.mismatched:
+        # Whatever else is missing, it would not be worth anything.
+        return [f"{line.reason} (unmeasured)" for line in look.mismatched]
     silent = [f"no unit has been exposed to {arm} in this step (unmeasured)" for arm in look.silent_arms]
     return silent + wants
 
@@ -43,5 +50,6 @@ def _silent_from(look: Look) -> float:
 
 
 def _sentence(look: Look, missing: list[str]) -> str:
-    end = "" if look.deadline is None else f"; rolls back at {say.clock(look.deadline, look.now)} if still silent"
+    still = "so" if look.mismatched else "silent"
+    end = "" if look.deadline is None else f"; rolls back at {say.clock(look.deadline, look.now)} if still {still}"
     return f"Holding {say.where(look)}: {say.several(missing)}{end}."

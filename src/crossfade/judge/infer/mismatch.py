@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-from crossfade.judge.evidence import Verdict
+from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.verdict import LARGEST_LOG, e_value
 from crossfade.judge.moments import Floats, RateMoments
 
@@ -23,6 +23,9 @@ CONCENTRATION = 3000.0
 
 MINIMUM_UNITS = 100
 """Units needed before no mismatch is said to be no mismatch."""
+
+SAMPLE_RATIO = "sample ratio"
+"""The name of the line that says whether units were assigned as planned. No metric of a spec can have it."""
 
 ASSUMPTIONS = (
     "each unit counts once and is assigned independently of the others",
@@ -129,4 +132,80 @@ def _told(units: Mapping[str, int], expected: Mapping[str, float]) -> str:
     return (
         f"the units do not fit the plan: {lost} has {units[lost]:,} where {expected[lost]:,.0f} were due; "
         "find out who is lost before trusting any comparison"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The strongest evidence of a mismatch at any time so far. A mismatch once proven stays proven."""
+
+    log_e: float
+    bucket: int | None
+    """The slice of time at whose end it was proven; None where it was not."""
+
+
+def strongest(moments: RateMoments, alpha: float, strength: float = CONCENTRATION) -> Found:
+    """The largest log e-value at the end of any slice of time, and when it first reached 1/alpha."""
+    if not len(moments.share):
+        return Found(log_e=0.0, bucket=None)
+    shares, group = np.unique(np.round(moments.share, 12), return_inverse=True)
+    total = np.zeros(len(group))
+    for place, share in enumerate(shares.tolist()):
+        mine = group == place
+        a, b = (np.cumsum(np.where(mine, n, 0)).astype(np.float64) for n in (moments.n_a, moments.n_b))
+        total += _path(a, b, share, strength)
+    # Within a slice nobody knows what came first.
+    ends = np.r_[moments.bucket[1:] != moments.bucket[:-1], True]
+    at_ends, buckets = total[ends], moments.bucket[ends]
+    proven = np.flatnonzero(at_ends >= -math.log(alpha))
+    return Found(log_e=float(at_ends.max()), bucket=int(buckets[proven[0]]) if len(proven) else None)
+
+
+def _path(a: Floats, b: Floats, share: float, strength: float) -> Floats:
+    """`log_e` of two arms as their units grow."""
+    if share <= 0.0 or share >= 1.0:
+        return np.where((b if share <= 0.0 else a) > 0, LARGEST_LOG, 0.0)
+    prior_a, prior_b = strength * (1.0 - share), strength * share
+    return np.asarray(
+        gammaln(prior_a + a)
+        - gammaln(prior_a)
+        + gammaln(prior_b + b)
+        - gammaln(prior_b)
+        - gammaln(strength + a + b)
+        + gammaln(strength)
+        - a * math.log1p(-share)
+        - b * math.log(share)
+    )
+
+
+def infer_sample_ratio(
+    moments: RateMoments, *, arm: str, baseline: str, stage: str, step: int | None, alpha: float, since: str = ""
+) -> Evidence:
+    """The line on assignment: `unmeasured` once units do not fit the plan, as no comparison is then worth anything.
+
+    That they fit can never be proven, so that the line is `undecided` otherwise. `since` says in words when the
+    mismatch was proven.
+    """
+    found = strongest(moments, alpha)
+    told = sample_ratio(stretches(moments, baseline, arm), alpha=alpha, before=found.log_e)
+    mismatch = told.verdict is Verdict.HARMFUL
+    units, total = dict(told.units) or {baseline: 0, arm: 0}, sum(told.units.values())
+    measured = total > 0 and not mismatch
+    planned = told.expected.get(arm, 0.0) / total if total else None
+    actual = units.get(arm, 0) / total if total else None
+    return Evidence(
+        metric=SAMPLE_RATIO,
+        kind="rate",
+        arm=arm,
+        baseline=baseline,
+        stage=stage,
+        step=step,
+        units=units,
+        estimate=actual - planned if measured and actual is not None and planned is not None else None,
+        confidence=1.0 - alpha,
+        e_value=e_value(found.log_e) if total else None,
+        role="gate",
+        verdict=Verdict.UNMEASURED if mismatch or not total else Verdict.UNDECIDED,
+        reason=f"{told.reason}; proven {since}" if mismatch and since else told.reason,
+        assumptions=ASSUMPTIONS,
     )

@@ -114,5 +114,7 @@ class Measured:
     """(metric, challenger) → its moments against the champion."""
     gates: Mapping[tuple[str, str], PairedMoments | Absent] = field(default_factory=dict)
     """(`disagreement`, `catastrophic` or `preference`, challenger) → signed differences."""
+    assignment: Mapping[str, Moments | Absent] = field(default_factory=dict)
+    """Challenger → units of it and of the champion, where the stage compares groups of units."""
     progress: Progress = Progress()
     reach: Reach = Reach()

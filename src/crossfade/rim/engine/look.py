@@ -12,6 +12,7 @@ import numpy as np
 from crossfade.judge.measure import Absent, Measured, Progress, Question, Reach, answer, ask, counts, gates
 from crossfade.judge.measure.arms import OPEN
 from crossfade.judge.measure.assemble import PREFERENCE, Rows
+from crossfade.judge.measure.assignment import assignment
 from crossfade.judge.measure.measured import Received, Windowed
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import MeanMoments, PairedMoments, RateMoments, RatioMoments
@@ -66,6 +67,8 @@ def take(source: Answers, rollout: Rollout, position: Position, now: float, vers
     found: dict[tuple[str, str], Any] = {}
     for name, asked in gates(rollout, position.stage, mode).items():
         found |= told(name, asked)
+    assigned = assignment(rollout, mode)
+    rows = None if assigned is None else source.ask(assigned)
     return Measured(
         rollout=rollout.name,
         stage=position.stage,
@@ -76,6 +79,7 @@ def take(source: Answers, rollout: Rollout, position: Position, now: float, vers
         facts=dict(versions),
         metrics=metrics,
         gates=found,
+        assignment={arm: answer(assigned, rows, arm) for arm in challengers} if assigned and rows else {},
         progress=replace(_progress(source, rollout, position.step, now, metrics, found), windows=windows),
         reach=_reach(source, rollout),
     )

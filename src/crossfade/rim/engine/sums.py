@@ -7,6 +7,7 @@ from functools import partial
 
 from crossfade.judge.measure import Question, counts
 from crossfade.judge.measure.assemble import Rows
+from crossfade.judge.measure.assignment import assignment
 from crossfade.judge.measure.questions import Judged, ask
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.hits import Hits
@@ -33,8 +34,8 @@ class Sums:
             "requests": self._totals("requests", compiled(("requests",), counts.requests), arms),
             "step-units": self._totals("step_units", compiled(("step-units",), counts.step_units), arms),
         }
-        for number, metric in enumerate(rollout.metrics):
-            question = ask(rollout, mode, metric)
+        asked = [*(ask(rollout, mode, metric) for metric in rollout.metrics), assignment(rollout, mode)]
+        for number, question in enumerate(asked):
             if not isinstance(question, Question) or not question.by_unit:
                 continue
             make = partial(self._totals, f"sums_{number}", compiled(question.key, question.build), arms)
