@@ -48,6 +48,8 @@ class Progress:
     """Mirrored requests compared; of several challengers the one that has fewest."""
     pairs: Mapping[str, int] = field(default_factory=dict)
     """The same per challenger."""
+    failed_pairs: Mapping[str, int] = field(default_factory=dict)
+    """How many of them it failed, per challenger."""
     units: Mapping[str, int] = field(default_factory=dict)
     """Units exposed per arm in this stage."""
     step_units: Mapping[str, int] = field(default_factory=dict)

@@ -111,7 +111,8 @@ def _progress(
     challengers = [arm.name for arm in rollout.challengers]
     named = partial(_by_arm, rollout)
     requests = source.count("requests", counts.requests)
-    pairs = dict.fromkeys(challengers, 0) | named(source.count("mirrored", counts.mirrored), "pairs")
+    mirrored = source.count("mirrored", counts.mirrored)
+    pairs = dict.fromkeys(challengers, 0) | named(mirrored, "pairs")
     orphans, early = source.orphans(now)
     lists = _by(source.count("lists", counts.lists), "excluded", "lists")
     steps = source.count("step-units", counts.step_units)
@@ -126,6 +127,7 @@ def _progress(
         requests=int(requests["requests"].sum()),
         mirrored=min(pairs[arm] for arm in challengers),
         pairs=pairs,
+        failed_pairs=named(mirrored, "failed"),
         units=named(source.count("exposed-units", counts.exposed_units), "units"),
         step_units=named({name: column[present] for name, column in steps.items()}, "units"),
         missing=int(requests["missing"].sum()),
