@@ -189,14 +189,13 @@ def _arms(rollout: Rollout, measured: Measured) -> dict[str, ArmCounts]:
     counted = {}
     for arm in (rollout.champion, *rollout.challengers):
         requests = reach.requests.get(arm.name, 0)
-        failures: int | None = reach.failures.get(arm.name, 0)
+        failures = reach.failures.get(arm.name, 0)
         share = requests / everything if everything else None
         if not everything and arm is rollout.champion:
             requests, failures = progress.requests, progress.failures.get(arm.name, 0)
         elif not requests:
-            # A hidden arm fails copies, not users; the line of evidence says how many.
-            requests = progress.pairs.get(arm.name, 0)
-            failures = None if requests else 0
+            # A hidden arm fails copies, not users.
+            requests, failures = progress.pairs.get(arm.name, 0), progress.failed_pairs.get(arm.name, 0)
         counted[arm.name] = ArmCounts(
             requests=requests, failures=failures, fallbacks=progress.fallbacks.get(arm.name, 0), share=share
         )

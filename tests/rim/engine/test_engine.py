@@ -256,6 +256,7 @@ def test_shadow_pairs_are_signed_differences(kept: Kept) -> None:
         same_pairs(measured.metrics["errors", arm], failed)
         same_histogram(measured.metrics["latency", arm], cells)
         assert measured.progress.pairs[arm] == sum(pair.arm == arm for pair in pairs)
+        assert measured.progress.failed_pairs[arm] == sum(pair.arm == arm and pair.challenger_failed for pair in pairs)
         assert isinstance(measured.metrics["purchase", arm], Absent)
     assert measured.progress.mirrored == min(measured.progress.pairs.values())
 

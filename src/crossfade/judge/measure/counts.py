@@ -35,9 +35,9 @@ def step_units(arrived: Expr = ARRIVALS) -> Expr:
 
 
 def mirrored(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
-    """Mirrored requests compared, per challenger."""
+    """Mirrored requests compared, per challenger, and how many of them it failed."""
     pairs = during(compared, look)
-    return pairs.group_by("arm").agg(pairs=pairs.count())
+    return pairs.group_by("arm").agg(pairs=pairs.count(), failed=counted(pairs["challenger_failed"]).sum())
 
 
 def drops(dropped: Expr = FACTS["dropped"], look: Expr = LOOK) -> Expr:
