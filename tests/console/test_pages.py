@@ -54,8 +54,16 @@ async def test_a_page_reads_sentence_exposure_evidence_ledger(client: httpx.Asyn
     answer = await client.get("/rollouts/ranker-v2")
     page = parsed(answer.text)
     assert page.headings[0].startswith("Watching 5 %")
-    assert page.headings[1:] == ["Exposure", "Evidence", "Harm", "Arms", "Ledger"]
-    for shown in ("−3.1 pp", "[−0.41, ∞)", "✖ harmful", "? unmeasured", "v2 1.4 % of 412", "release 41"):
+    assert page.headings[1:] == ["Exposure", "Evidence", "Harm", "Outcomes", "Arms", "Ledger"]
+    for shown in (
+        "−3.1 pp",
+        "[−0.41, ∞)",
+        "✖ harmful",
+        "? unmeasured",
+        "v2 1.4 % of 412",
+        "release 41",
+        "1.5 % of units do not count",
+    ):
         assert shown in answer.text
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from crossfade import ledger
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
+from crossfade.judge.measure.measured import Windowed
 from crossfade.ledger import Body, Entry
 from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
 from crossfade.state import Move, Position, apply
-from crossfade.view import ArmCounts, Exposure, Harm, Harmed, Progress
+from crossfade.view import ArmCounts, Exposure, Harm, Harmed, OutcomeCounts, Progress
 
 SPEC = """\
 name: ranker-v2
@@ -179,5 +180,16 @@ INPUTS = {
     ),
     "progress": Progress(
         requests=31_771, mirrored=5000, dropped=12, missing_units=3, orphans=0, faults=0, lease_held=True
+    ),
+    "outcomes": OutcomeCounts(
+        received=2411,
+        duplicates=17,
+        contradictions=0,
+        late=4,
+        early=2,
+        corrected=9,
+        astray=0,
+        orphans=0,
+        windows={"purchase": Windowed(open=132, settled=8400, late=4), "revenue": Windowed(open=0, settled=0, late=0)},
     ),
 }

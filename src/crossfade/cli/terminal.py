@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from crossfade.view.outcomes import outcomes_in_words
 from crossfade.view.words import clock, duration, of_which, percent, whole
 
 INK = {"grey": "bright_black", "accent": "cyan", "amber": "yellow", "red": "red", "green": "green"}
@@ -55,6 +56,9 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
     harm = _harm(record["harm"])
     if harm:
         root.add(_titled("harm", "beyond the champion's rate", harm))
+    outcomes = record.get("outcomes")
+    if outcomes and outcomes["received"] is not None:
+        root.add(_titled("outcomes", "", _outcomes(outcomes)))
     if record["decisions"]:
         root.add(_titled("decisions", "", [_decisions(record["decisions"])]))
     root.add(_titled("arms", "", [_arms(record["arms"]), *_losses(record)]))
@@ -164,6 +168,13 @@ def _harm(harm: Record) -> list[RenderableType]:
         parts.append(Text(metric["text"]))
         parts.extend(Padding(Text(text, style=QUIET), (0, 0, 0, 2), expand=False) for text in metric["arithmetic"])
     return parts
+
+
+def _outcomes(outcomes: Record) -> list[RenderableType]:
+    """The counts in a line, and per metric how many units do not count yet."""
+    windows = [(name, window["text"]) for name, window in outcomes["windows"].items() if window["open"]]
+    told = [Text(outcomes_in_words(outcomes))]
+    return [*told, *(Text(f"{name}: {text}", style=QUIET) for name, text in windows)]
 
 
 def _decisions(decisions: Sequence[Record]) -> RenderableType:

@@ -124,6 +124,11 @@ class RolloutRecord(Open):
     decisions: list[DecisionRecord]
     arms: dict[str, dict[str, Any]]
     harm: dict[str, Any]
+    outcomes: dict[str, Any] | None = Field(
+        None,
+        description="How many outcomes were received, duplicate, contradicting, late, early, corrected or orphan, and "
+        "per metric the units whose window is still open; null where no metric asks for outcomes.",
+    )
 
 
 class Status(Open):

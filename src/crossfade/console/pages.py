@@ -19,6 +19,7 @@ from crossfade.console.drawings import forest_row, staircase
 from crossfade.console.markup import Markup, el, join
 from crossfade.rim.standing import all_standing, nearest, standing
 from crossfade.rim.store import Store, UnknownRollout
+from crossfade.view.outcomes import WORDS
 from crossfade.view.words import clock, duration, moment, of_which, percent, whole
 
 Record = Mapping[str, Any]
@@ -97,7 +98,7 @@ def missing_page(name: str, close: Sequence[str], now: float) -> str:
 def rollout_page(record: Record, now: float) -> str:
     """One rollout: sentence, exposure, evidence, ledger."""
     told = [_sentence(record, now), _exposure(record), _evidence(record)]
-    body = [*told, _harm(record["harm"]), _arms(record), _ledger(record)]
+    body = [*told, _harm(record["harm"]), _outcomes(record.get("outcomes")), _arms(record), _ledger(record)]
     return _page(record["name"], body, now, refresh=30 if record["phase"] in ENDED else 3)
 
 
@@ -176,6 +177,35 @@ def _exposure(record: Record) -> Markup:
 
 def _figure(value: str, label: str) -> Markup:
     return el("div", el("b", value), el("span", label))
+
+
+def _outcomes(outcomes: Record | None) -> Markup | None:
+    """How many there were of each sort, what that means, and whose windows are still open."""
+    if not outcomes:
+        return None
+    rows = [
+        el(
+            "tr",
+            el("th", word, scope="row"),
+            el("td", whole(outcomes[key]), class_="number"),
+            el("td", means, class_="quiet"),
+        )
+        for key, (word, means) in WORDS.items()
+    ]
+    windows = [
+        el(
+            "tr",
+            el("th", name, scope="row"),
+            el("td", percent(seen["immature"]), class_="number"),
+            el("td", seen["text"], class_="quiet"),
+        )
+        for name, seen in outcomes["windows"].items()
+    ]
+    tables = [
+        el("div", el("table", _head(("outcomes", "", ""), {1}), el("tbody", rows)), class_="panel"),
+        el("div", el("table", _head(("metric", "immature", ""), {1}), el("tbody", windows)), class_="panel"),
+    ]
+    return el("section", el("h2", "Outcomes"), tables)
 
 
 def _arms(record: Record) -> Markup:

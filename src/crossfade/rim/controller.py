@@ -21,14 +21,17 @@ from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
 from crossfade.ledger import Entry
+from crossfade.rim.batches import JournalError
 from crossfade.rim.engine import Engine
+from crossfade.rim.engine.look import outcome_names
+from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.store import StaleDecision, Store, Stored, StoreError
 from crossfade.rim.upkeep import Upkeep
 from crossfade.spec.model import Rollout
 from crossfade.state import ENDED, RULE, IllegalMove, Phase
-from crossfade.view import ArmCounts, Exposure, Progress, harm_so_far, view
+from crossfade.view import ArmCounts, Exposure, OutcomeCounts, Progress, harm_so_far, outcome_counts, view
 
 log = logging.getLogger("crossfade.controller")
 
@@ -43,6 +46,7 @@ class Controller:
         self._store = Store(data)
         self._lake = Lake(data)
         self._engine = Engine(self._lake)
+        self._repeats = RepeatCounts(data)
         self._clock = clock
         self._sealer = Sealer(self._store, self._lake, now=clock())
         self._upkeep = Upkeep(self._store, self._lake, self._sealer, now=clock())
@@ -71,6 +75,7 @@ class Controller:
         except (LakeError, StoreError) as error:
             log.warning("could not seal the last facts, which the next start will do: %s", error)
         self._engine.close()
+        self._repeats.close()
         self._store.close()
 
     def _judge(self, stored: Stored) -> None:
@@ -131,8 +136,17 @@ class Controller:
             arms=_arms(stored.rollout, measured),
             harm=harm_so_far(stored.rollout, measured.reach.units, entries, evidence),
             progress=_progress(measured),
+            outcomes=self._outcomes(stored.rollout, measured),
         )
         self._store.save_view(stored.name, record)
+
+    def _outcomes(self, rollout: Rollout, measured: Measured) -> OutcomeCounts:
+        try:
+            repeats = self._repeats.of(rollout.name, outcome_names(rollout))
+        except JournalError as error:
+            log.warning("repeated outcomes could not be counted: %s", error)
+            return outcome_counts(rollout, measured.progress, None, None)
+        return outcome_counts(rollout, measured.progress, repeats.duplicates, repeats.contradictions)
 
 
 def run(data: Path, *, tick: float = 1.0) -> None:

@@ -159,6 +159,9 @@ class Document(Written):
     """How single fields of the replies are compared in a shadow, by their paths; see `crossfade compare`."""
     dry_run_header: Annotated[str, words.HEADER] | None = None
     """A header that marks every mirrored copy with the value true, such as x-dry-run, for models that write."""
+    model: ModelName | None = None
+    """The name by which clients know the model, in the list of models of openai-chat, where arms have names of their own;
+    the rollout's name unless written. Requests may name it as they like."""
     reveal: Annotated[bool, words.FLAG] = False
     """Whether replies say in the header x-crossfade-arm which arm served them. false unless written."""
     lease: Duration = 10.0
@@ -187,9 +190,6 @@ def read(root: Node) -> Document | Unknown:
         document: Document | Unknown = Document.model_validate(root)
     except ValidationError as error:  # a word that raised instead of reporting: still a problem, never a traceback
         for problem in error.errors(include_url=False):
-    model: ModelName | None = None
-    """The name by which clients know the model, in the list of models of openai-chat, where arms have names of their own;
-    the rollout's name unless written. Requests may name it as they like."""
             root.report(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}")
         return UNKNOWN
     return document

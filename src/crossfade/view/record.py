@@ -17,6 +17,7 @@ from crossfade.ledger import Entry
 from crossfade.spec.model import Canary, Promote, Rollout, Shadow, stage_name
 from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
 from crossfade.view.harm import Harm, harm_record
+from crossfade.view.outcomes import OutcomeCounts, outcomes_record
 from crossfade.view.strip import strip
 from crossfade.view.words import amount, duration, interval, moment, percent, signed, whole
 
@@ -97,11 +98,13 @@ def view(
     arms: Mapping[str, ArmCounts] | None = None,
     harm: Harm | None = None,
     progress: Progress | None = None,
+    outcomes: OutcomeCounts | None = None,
 ) -> dict[str, Any]:
     """The record of one rollout at time `now`, made of JSON scalars, lists and objects only.
 
-    Stable keys are those of the published `status` record; `lines`, `stages`, `next`, `progress`, `counts`, `held`
-    and `lease` are additions that may grow. `decision` may be None before the first look and after the last move.
+    Stable keys are those of the published `status` record; `lines`, `stages`, `next`, `progress`, `counts`,
+    `outcomes`, `held` and `lease` are additions that may grow. `decision` may be None before the first look and after
+    the last move.
     """
     exposure = exposure or Exposure()
     progress = progress or Progress()
@@ -135,6 +138,7 @@ def view(
         "harm": harm_record(rollout, harm or Harm()),
         "progress": _progress(rollout, position, progress, now),
         "votes": _votes(rollout, progress),
+        "outcomes": outcomes_record(rollout, outcomes),
         "counts": {k: v for k, v in asdict(progress).items() if k != "lease_held"},
         "held": _held(position),
         "lease": {"held": progress.lease_held},
@@ -155,7 +159,7 @@ def refreshed(
     keys = ("revision", "phase", "stage", "step", "decisions", "held")
     if all(saved[key] == fresh[key] for key in keys):
         return dict(saved)
-    kept = ["at", "arms", "harm", "votes", "counts", "lease"]
+    kept = ["at", "arms", "harm", "votes", "counts", "lease"] + (["outcomes"] if "outcomes" in saved else [])
     if saved["stage"] == fresh["stage"]:
         kept += ["evidence", "lines"]
         fresh["exposure"]["units"] = saved["exposure"]["units"]
