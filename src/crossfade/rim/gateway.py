@@ -86,7 +86,7 @@ class Gateway:
         self.now = time.monotonic
         self.timers = Timers(loop, self.now)
         self.pool = Pool(loop)
-        self.shadows = Shadows(loop)
+        self.shadows = Shadows(loop, most_bytes=self.limits.copy_bytes)
         self.health = Health(loop, self.now)
         self.telemetry = Telemetry(worker)
         self._recorder = recorder
@@ -278,6 +278,7 @@ class Gateway:
     def _tell_failures(self) -> None:
         """One line a second for each way of failing: a dead model must not fill the disk."""
         failures, self._failures = self._failures, {}
+        gauges["copy_bytes_kept"] = self.shadows.bytes_kept
         for (rollout, arm, reason), (count, decision) in failures.items():
             fields = {"event": "arm-failed", "rollout": rollout, "arm": arm, "reason": reason, "count": count}
             log.warning("requests failed at an arm", extra={"fields": fields | {"decision": decision}})

@@ -30,6 +30,7 @@ from crossfade.live.exchange.messages import (
 from crossfade.live.exchange.problems import problem
 from crossfade.rim.endpoints import endpoint
 from crossfade.rim.http_request import Edit, Request
+from crossfade.live.exchange.mirrored import CHAMPION
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.http_text import trailer_lines
 from crossfade.rim.limits import Refusal
@@ -125,6 +126,8 @@ class Turn:
             for edit in self._edits.get(call, ()):
                 edited = edit.take(head, body, ended)
                 if edited is None:
+        if call == CHAMPION and self._calls and body:
+            self._keep_for_copies(len(body))
                     return
                 head, body = edited
         self._feed(Arrived(self._gateway.now(), call, head, body, ended))
@@ -133,6 +136,12 @@ class Turn:
         """No whole reply."""
         self._forget(call)
         self._feed(Failed(self._gateway.now(), call, kind))
+    def _keep_for_copies(self, size: int) -> None:
+        """What the user gets is kept until the copies are answered, so it takes up their room."""
+        for copy in list(self._calls.values()):
+            if isinstance(copy, Copy) and not copy.keep(size):
+                self._gateway.count_drop(self._rollout, "queue-full", 1)
+
 
     def late(self, call: int) -> None:
         """A call's time has run out."""
