@@ -12,6 +12,7 @@ import pytest
 from crossfade.facts import Compared, Dropped
 from crossfade.live.exchange.messages import Head
 from crossfade.rim.endpoints import endpoint
+from crossfade.rim.limits import Limits
 from crossfade.rim.shadows import Copy, Shadows
 
 from .gateway_kit import Client, gate, post, route
@@ -179,7 +180,7 @@ async def test_a_copy_withdrawn_from_a_flooded_lane_frees_its_place() -> None:
         for copy in waiting[:3]:
             assert copy is not None
             copy.cancel()
-        assert (shadows.queued, shadows.bytes_waiting) == (0, 0)
+        assert (shadows.queued, shadows.bytes_kept) == (0, len(ASKED))
         assert heard.ends == {}
         shadows.close()
 
@@ -228,3 +229,50 @@ async def test_every_copy_that_is_refused_is_a_failure_of_the_challenger() -> No
                 (True, False, "refused")
             }
             assert gw.kept.of(Dropped) == []
+
+
+async def test_what_a_hung_arm_keeps_in_memory_is_bounded_by_bytes() -> None:
+    async with ToyServer(hangs) as server:
+        shadows, heard = Shadows(asyncio.get_running_loop(), most_bytes=10 * len(ASKED)), Heard()
+        copies = submit(shadows, heard, server.url, 12)
+        assert [copy is None for copy in copies] == [False] * 10 + [True] * 2
+        async with asyncio.timeout(5):
+            while len(server.requests) < 10:
+                await asyncio.sleep(0.002)
+        # They have been sent, and are kept all the same: a connection may turn out stale, an answer will be compared.
+        assert shadows.bytes_kept == 10 * len(ASKED)
+        assert submit(shadows, heard, server.url, 1, first=20) == [None]
+        one, two, *others = [copy for copy in copies if copy is not None]
+        one.cancel()
+        assert submit(shadows, heard, server.url, 1, first=21) != [None]
+        two.cancel()
+        assert others[0].keep(len(ASKED)), "the champion's answer takes the room that became free"
+        assert not others[1].keep(1), "and there is none for another"
+        assert heard.ends == {3: "dropped"}
+        waits = Shadows(asyncio.get_running_loop(), concurrent=1, most_bytes=2 * len(ASKED))
+        _, waiting = submit(waits, heard, server.url, 2, first=30)
+        assert waiting is not None
+        await asyncio.sleep(0.05)
+        assert not waiting.keep(1), "one that has not been sent leaves its queue"
+        assert (waits.queued, waits.bytes_kept, heard.ends[31]) == (0, len(ASKED), "dropped")
+        waits.close()
+        shadows.close()
+        assert shadows.bytes_kept == 0
+
+
+async def test_champions_answers_kept_for_a_hung_arm_are_bounded_and_drops_are_told() -> None:
+    body, answer = bytes(2_000), bytes(30_000)
+    async with ToyServer(says(answer)) as one, ToyServer(hangs) as two:
+        limits = Limits(copy_bytes=100_000)
+        async with gate(route(one.url, two.url, mode="shadow", mirror=1.0), limits=limits) as gw:
+            client = await Client.to(gw.port)
+            for _ in range(40):
+                client.send(post(body))
+                assert (await client.answer()).body == answer
+                assert gw.running.gateway.shadows.bytes_kept <= 100_000
+            # Three are kept with their answers; the others' had no room, whether their copies had been sent or not.
+            dropped = await gw.kept.wait(Dropped, 1)
+            assert {fact.reason for fact in dropped} == {"queue-full"}
+            gw.running.gateway.tidy()
+            assert sum(fact.count for fact in gw.kept.of(Dropped)) == 37
+            client.close()

@@ -46,6 +46,9 @@ def serve(
         str, typer.Option(metavar="SIZE", help="Body that is still mirrored and tried twice.", **_PORT)
     ] = "32MiB",
     max_memory: Annotated[str, typer.Option(metavar="SIZE", help="All held bodies of a worker.", **_PORT)] = "256MiB",
+    max_copies: Annotated[
+        str, typer.Option(metavar="SIZE", help="What a worker keeps for hidden arms; more is dropped.", **_PORT)
+    ] = "64MiB",
     max_connections: Annotated[int, typer.Option(help="Connections of a worker.", min=1, **_PORT)] = 10_000,
     max_in_flight: Annotated[int, typer.Option(help="Requests in flight, a worker.", min=1, **_PORT)] = 10_000,
     idle_timeout: Annotated[float, typer.Option(help="Seconds until the next request.", min=0.1, **_PORT)] = 75.0,
@@ -68,6 +71,7 @@ def serve(
                 body_bytes=size(max_body),
                 hold_bytes=size(max_held),
                 memory_bytes=size(max_memory),
+                copy_bytes=size(max_copies),
                 connections=max_connections,
                 in_flight=max_in_flight,
                 idle_seconds=idle_timeout,

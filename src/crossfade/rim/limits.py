@@ -18,6 +18,8 @@ class Limits:
     """Larger bodies are passed on as they arrive even where somebody would have needed them whole."""
     memory_bytes: int = 256 * 1024 * 1024
     """Once the held bodies of all clients take up this much, no further one is held."""
+    copy_bytes: int = 64 * 1024 * 1024
+    """What is kept in memory for copies to hidden arms; copies beyond it are dropped and counted."""
     connections: int = 10_000
     in_flight: int = 10_000
     """Requests being answered at one time."""

@@ -19,7 +19,7 @@ WAITING = 512
 """Copies waiting per address."""
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Bytes of all waiting copies."""
+"""Bytes kept for copies, waiting or under way: theirs, and the champion's answers that theirs will be compared with."""
 
 READ = 16 * 1024 * 1024
 """Bytes a second of copies' replies that are read in the long run; addresses share them equally."""
@@ -51,10 +51,14 @@ class CopySink(Sink, Protocol):
 class Copy:
     """One copy, waiting or under way."""
 
-    __slots__ = ("_asking", "_lane", "_over", "call", "data", "sink", "timeout")
+    __slots__ = ("_asking", "_kept", "_lane", "_over", "call", "data", "sink", "timeout")
 
-    def __init__(self, lane: _Lane, sink: CopySink, call: int, data: tuple[bytes, ...], timeout: float) -> None:
+    def __init__(
+        self, lane: _Lane, sink: CopySink, call: int, data: tuple[bytes, ...], timeout: float, kept: int
+    ) -> None:
         self._lane = lane
+        self._kept = kept
+        """Bytes in memory because of it."""
         self._asking: Asking | None = None
         self._over = False
         self.sink = sink
@@ -79,10 +83,27 @@ class Copy:
         self.sink.started(self.call, self.timeout)
         self.failed(self.call, "refused")
 
+    def keep(self, size: int) -> bool:
+        """The champion has answered so many bytes more, kept until this copy is answered, too. False, and the copy has
+        ended, when there is no room for them."""
+        if self._over:
+            return True
+        if not self._lane.room(size):
+            if self._asking is None:
+                self._lane.withdrawn(self)
+            self.cut("dropped")
+            return False
+        self._kept += size
+        return True
+
+    def _end(self) -> None:
+        self._over = True
+        self._lane.forget(self._kept)
+
     def cancel(self) -> None:
         """Nobody wants it any more."""
         if not self._over:
-            self._over = True
+            self._end()
             asking, self._asking = self._asking, None
             if asking is not None:
                 asking.cancel()
@@ -96,7 +117,7 @@ class Copy:
         flooded = lane.read(len(body))
         if ended:
             if not self._over:
-                self._over = True
+                self._end()
                 self._asking = None
                 lane.ended(self)
         elif flooded or (head is not None and _large(head)):
@@ -107,7 +128,7 @@ class Copy:
     def failed(self, call: int, kind: str) -> None:
         """Pass on that nothing will."""
         if not self._over:
-            self._over = True
+            self._end()
             self._asking = None
             if kind == "refused":
                 self._lane.refused()
@@ -142,7 +163,7 @@ class Shadows:
         self.most_bytes = most_bytes
         self.read = read
         self.burst = burst
-        self.bytes_waiting = 0
+        self.bytes_kept = 0
         self._lanes: dict[Endpoint, _Lane] = {}
 
     def submit(
@@ -198,15 +219,24 @@ class _Lane:
 
     def submit(self, sink: CopySink, call: int, data: tuple[bytes, ...], timeout: float) -> Copy | None:
         size = sum(map(len, data))
-        shadows = self._shadows
-        if len(self._queue) >= self._room or shadows.bytes_waiting + size > shadows.most_bytes:
+        if len(self._queue) >= self._room or not self.room(size):
             return None
-        copy = Copy(self, sink, call, data, timeout)
+        copy = Copy(self, sink, call, data, timeout, size)
         self._queue.append(copy)
         self._fresh += 1
-        shadows.bytes_waiting += size
         self._pump_soon()
         return copy
+
+    def room(self, size: int) -> bool:
+        """Take room for so many bytes more; False when there is none."""
+        shadows = self._shadows
+        if shadows.bytes_kept + size > shadows.most_bytes:
+            return False
+        shadows.bytes_kept += size
+        return True
+
+    def forget(self, size: int) -> None:
+        self._shadows.bytes_kept -= size
 
     def read(self, size: int) -> bool:
         """So many bytes came; True when that is more than may come, and whatever is not whole yet has to be cut."""
@@ -220,9 +250,7 @@ class _Lane:
             return False
         self._window = 1
         while len(self._queue) > self._room:
-            waiting = self._queue.pop()
-            shadows.bytes_waiting -= sum(map(len, waiting.data))
-            waiting.cut(FLOOD)
+            self._queue.pop().cut(FLOOD)
         return True
 
     def ended(self, copy: Copy) -> None:
@@ -244,7 +272,6 @@ class _Lane:
     def withdrawn(self, copy: Copy) -> None:
         if copy in self._queue:
             self._queue.remove(copy)
-            self._shadows.bytes_waiting -= sum(map(len, copy.data))
 
     def close(self) -> None:
         waiting = list(self._queue)
@@ -273,7 +300,6 @@ class _Lane:
         sent, most, self._fresh = 0, AT_ONCE + self._fresh, 0
         while self._queue and len(self._running) < self._window and sent < most:
             copy = self._queue.popleft()
-            self._shadows.bytes_waiting -= sum(map(len, copy.data))
             self._running.add(copy)
             sent += 1
             if self._refuses():
