@@ -60,6 +60,8 @@ _REMEDIES = {
 
 
 def _remedy(said: str, data: Path) -> str:
+    if (data / "export.json").exists():
+        return "`crossfade verify` says what was changed; export it again from where it was recorded"
     damaged = f"if {data / 'state.db'} was damaged, put a copy back or serve into another folder with --data"
     return next((remedy for words, remedy in _REMEDIES.items() if words in said), damaged)
 

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "verify": "verify",
     "replay": "replay",
     "export": "export",
+    "report": "report",
     "outcomes": "outcomes",
     "analyze": "analyze",
     "simulate": "simulate",

@@ -83,11 +83,9 @@ def _say(found: Replayed) -> None:
             typer.echo(f"       ✖ {difference}")
     good = len(found.looked) - len(found.differing)
     typer.echo(f"{found.name}: {good} of {len(found.looked)} decisions reproduced.")
-    for version in found.software:
-        import crossfade
-
-        if version != crossfade.__version__:
-            typer.echo(f"  decided by crossfade {version}, recomputed by {crossfade.__version__}")
+    others = [version for version in found.software if version != found.by]
+    if others:
+        typer.echo(f"  Decided by crossfade {', '.join(others)}, recomputed by {found.by}, which judge differently.")
 
 
 def _how(one: Again) -> str:

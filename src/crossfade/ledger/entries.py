@@ -45,7 +45,7 @@ class Body:
     sealed: Mapping[str, Any] | None = None
     """Number and hash of the seal that names the files of these versions."""
     software: str | None = None
-    """The version of Crossfade that decided."""
+    """Which Crossfade decided: its version and a digest of the code that judges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

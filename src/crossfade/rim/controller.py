@@ -15,11 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from crossfade.judge.assess import assess
-from crossfade.judge.decide import Progress as DecideProgress
 from crossfade.judge.decide import decide
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
+from crossfade.judge.seen import seen_of
 from crossfade.ledger import Entry
 from crossfade.rim.batches import JournalError
 from crossfade.rim.engine import Engine
@@ -88,7 +88,7 @@ class Controller:
         evidence = () if position.phase is Phase.PENDING else assess(rollout, measured)
         decision = None
         if position.phase is not Phase.PENDING and not ended:
-            decision = decide(rollout, position, evidence, now, _seen(measured))
+            decision = decide(rollout, position, evidence, now, seen_of(measured))
             if decision.move is not None:
                 stored = self._act(stored, decision, evidence, measured, now)
         self._show(stored, measured, evidence, decision, now)
@@ -181,13 +181,6 @@ def _shown(
         return tuple(Evidence.from_json(line) for line in reasons) or evidence
     same = (measured.stage, measured.step) == (stored.position.stage, stored.position.step)
     return evidence if same else ()
-
-
-def _seen(measured: Measured) -> DecideProgress:
-    progress = measured.progress
-    return DecideProgress(
-        mirrored=progress.mirrored, requests=progress.requests, units=progress.units, step_units=progress.step_units
-    )
 
 
 def _exposure(rollout: Rollout, measured: Measured) -> Exposure:

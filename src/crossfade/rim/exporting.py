@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import crossfade
 from crossfade.ledger import Sets
 from crossfade.rim.record import EXPORT, EXPORT_SCHEMA, FACTS, LEDGER, SEALS, SPECS, VIEW, LiveRecord
 from crossfade.rim.replaying import chains
+from crossfade.rim.software import software
 
 README = """\
 What Crossfade recorded of the rollout {name}: decisions, the specs they were taken under, and the facts they stand on.
@@ -82,7 +82,7 @@ def export(record: LiveRecord, folder: Path, *, at: float) -> Exported:
         names = {"ledger": LEDGER, "seals": SEALS, "facts": FACTS, "specs": SPECS, "view": VIEW}
         (folder / "README.md").write_text(README.format(name=told.name, **names))
         head = {"entries": told.head.entries, "position": told.head.position, "seals": told.seals_head}
-        said = {"schema": EXPORT_SCHEMA, "name": told.name, "at": at, "software": crossfade.__version__, "head": head}
+        said = {"schema": EXPORT_SCHEMA, "name": told.name, "at": at, "software": software(), "head": head}
         # Last, because it makes the folder an export.
         _json(folder / EXPORT, said)
     except OSError as error:

@@ -14,9 +14,10 @@ from crossfade.judge.assess import assess
 from crossfade.judge.decide import decide
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
+from crossfade.judge.seen import seen_of
 from crossfade.ledger import Entry
 from crossfade.rim.record import AnyRecord
-from crossfade.rim.replaying import Facts, chains, measured, seen_of, spec_of
+from crossfade.rim.replaying import Facts, chains, measured, spec_of
 from crossfade.spec.model import Canary, Rollout, stage_name
 from crossfade.state import ENDED, RULE, Phase, Position, planned_weight
 

@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import crossfade
 from crossfade.judge.assess import assess
-from crossfade.judge.decide import Progress as Seen
 from crossfade.judge.decide import decide
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure import Measured
+from crossfade.judge.seen import seen_of
 from crossfade.ledger import Entry, Sealed, Sets, plain, verify_seals, verify_texts
 from crossfade.rim.engine import look_mode
 from crossfade.rim.engine.full import Full
 from crossfade.rim.engine.look import take
 from crossfade.rim.lake import LakeError
 from crossfade.rim.record import AnyRecord
+from crossfade.rim.software import software
 from crossfade.rim.store import StoreError
 from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
@@ -65,7 +65,9 @@ class Replayed:
     name: str
     looked: list[Again] = field(default_factory=list)
     software: list[str] = field(default_factory=list)
-    """Versions of Crossfade that took the decisions."""
+    """The Crossfade that took the decisions, and others where it was replaced meanwhile."""
+    by: str = ""
+    """The Crossfade that recomputed them."""
 
     @property
     def differing(self) -> list[Again]:
@@ -84,7 +86,7 @@ class Replayed:
             "differing": [one.to_json() for one in differing],
             "looked": [one.to_json() for one in self.looked],
             "tolerance": TOLERANCE,
-            "software": {"recorded": self.software, "replayed": crossfade.__version__},
+            "software": {"recorded": self.software, "replayed": self.by},
         }
 
 
@@ -144,7 +146,7 @@ def replay(record: AnyRecord, *, threads: int = 2) -> Replayed:
     """Recompute every decision. Raises StoreError when the ledger or the seals cannot be read."""
     entries, seals = chains(record)
     facts = Facts(record, seals)
-    found = Replayed(name=record.told.name)
+    found = Replayed(name=record.told.name, by=software())
     for entry in entries:
         if entry.software and entry.software not in found.software:
             found.software.append(entry.software)
@@ -228,14 +230,6 @@ def _decided(facts: Facts, rollout: Rollout, position: Position, entry: Entry, t
     if said != entry.sentence:
         differences.append(f"said {said!r}, recorded {entry.sentence!r}")
     return differences
-
-
-def seen_of(found: Measured) -> Seen:
-    """What the rules may see of a look besides its evidence."""
-    progress = found.progress
-    return Seen(
-        mirrored=progress.mirrored, requests=progress.requests, units=progress.units, step_units=progress.step_units
-    )
 
 
 def differing(anew: Sequence[Mapping[str, Any]], recorded: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -18,13 +18,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from crossfade import __version__, ledger, state
+from crossfade import ledger, state
 from crossfade.ledger import Entry, Seal, Sealed
 from crossfade.rim import signing
 from crossfade.rim import store_tables as tables
 from crossfade.rim.glance import FILE, Glance
 from crossfade.rim.parsed import packed
 from crossfade.rim.revisions import StoreError, check_revision
+from crossfade.rim.software import software
 from crossfade.spec.model import Rollout
 from crossfade.state import Move, Position
 
@@ -134,7 +135,7 @@ class Store:
                     sentence="Recorded the spec." if row is None else "Recorded a changed spec as a new revision.",
                     from_position=last.to_position if last else None,
                     to_position=position.to_json(),
-                    software=__version__,
+                    software=software(),
                 ),
                 self._sign,
             )
@@ -215,7 +216,7 @@ class Store:
                     evidence=evidence,
                     facts=facts,
                     sealed=sealed,
-                    software=__version__,
+                    software=software(),
                 ),
                 self._sign,
             )

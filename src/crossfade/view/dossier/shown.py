@@ -1,0 +1,97 @@
+"""How far to trust it: limits of the method, whether the record holds, how to check that, and how long it is kept."""
+
+from __future__ import annotations
+
+from crossfade.view.dossier.blocks import Block, Part, code, heading, items, text
+from crossfade.view.dossier.happened import assumptions
+from crossfade.view.dossier.known import Known
+from crossfade.view.words import duration, percent, whole
+
+SIX_MONTHS = 183 * 86_400.0
+
+
+def method(known: Known) -> Part:
+    """What such evidence can and cannot say."""
+    rollout = known.rollout
+    told = assumptions(known)
+    return Part(
+        id="method",
+        title="Limits of the method, in plain words",
+        blocks=[
+            items(
+                [
+                    "Evidence is about what was measured, for the units that came, in the time that is shown. It says "
+                    "nothing of other people, of later times, or of harm that no metric counts.",
+                    f"“Safe” means: not worse than the margin, wrong at most {percent(rollout.alpha)} of the time. It "
+                    "does not mean that there is no difference.",
+                    "“Undecided” is not “no difference”: there was not enough evidence for either. “Unmeasured” means "
+                    "that there was nothing to judge.",
+                    "Intervals hold at every look at once, so that stopping early does not make them wrong. They are "
+                    "wider than those of a test that looks once.",
+                    "The chances of error hold for a rollout as a whole; over many rollouts errors add up.",
+                ]
+            ),
+            heading("What the evidence takes for granted"),
+            items(told) if told else text("No evidence was decided on."),
+        ],
+    )
+
+
+def integrity(known: Known) -> Part:
+    """Whether the record is whole, and how a reader checks that without believing this page."""
+    verified, replayed, name = known.verified, known.replayed, known.rollout.name
+    blocks: list[Block] = []
+    missing = []
+    if verified["intact"]:
+        facts = f"{whole(verified['facts'])} files of facts" if verified["facts"] is not None else "no facts"
+        blocks.append(
+            text(
+                f"When this was written, {verified['entries']} entries of the ledger and {facts} in "
+                f"{verified['seals']} seals held: nothing was changed, dropped, reordered or cut off since they were "
+                "sealed."
+            )
+        )
+    else:
+        blocks.append(text(f"THE RECORD DOES NOT HOLD. {verified['reason']}."))
+        missing.append(f"a record that holds: it is broken at {verified['first_broken']}")
+    if replayed.get("decisions") is not None:
+        blocks.append(
+            text(
+                f"{replayed['reproduced']} of {replayed['decisions']} decisions were reproduced from the facts "
+                f"({replayed['by_hand']} of them made by people, and only carried out again)."
+            )
+        )
+        for one in replayed["differing"]:
+            blocks.append(items([f"entry {one['n']}: {difference}" for difference in one["differences"]]))
+            missing.append(f"entry {one['n']} could not be reproduced")
+    else:
+        missing.append("the decisions, recomputed from the facts")
+    if verified["signed"]["by"]:
+        blocks.append(text(f"Signed (Ed25519) by {', '.join(verified['signed']['by'])}."))
+    blocks.append(text(f"The last entry of the ledger has the hash {verified['head']}."))
+    if verified["not_shown"]:
+        blocks += [text("What this does not show:"), items(verified["not_shown"])]
+    commands = f"""\
+crossfade export {name} -o FOLDER           # where the data is
+crossfade verify {name} --folder FOLDER --expect {verified["head"]}
+crossfade replay {name} --folder FOLDER     # anywhere else"""
+    blocks += [heading("How to check it"), code(commands)]
+    return Part(id="integrity", title="Whether this holds, and how to check", blocks=blocks, missing=missing)
+
+
+def retention(known: Known) -> Part:
+    """For how long facts are kept."""
+    kept = known.rollout.keep_facts
+    enough = kept >= SIX_MONTHS
+    return Part(
+        id="retention",
+        title="How long records are kept",
+        blocks=[
+            text(
+                f"Facts are kept for {duration(kept)} after they were recorded, and never deleted while the rollout "
+                "runs. The ledger and the seals are not deleted. That facts are deleted is sealed before it is done."
+            )
+        ],
+        missing=[] if enough else [f"six months: keep_facts is {duration(kept)}"],
+        trace="keep_facts in the spec",
+    )
