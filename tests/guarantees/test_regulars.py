@@ -24,7 +24,12 @@ USERS, SECONDS, PER_SECOND = 200, 240, 25
 
 @cache
 def query(name: str) -> str:
-    build = {"arrivals": tables.arrivals, "quantile": arms.response_quantile}[name]
+    build = {
+        "visits": tables.visits,
+        "arrivals": tables.arrivals,
+        "greetings": tables.greetings,
+        "quantile": arms.response_quantile,
+    }[name]
     return str(ibis.to_sql(build(), dialect="duckdb"))
 
 
@@ -47,7 +52,8 @@ def measured(rng: np.random.Generator, connection: duckdb.DuckDBPyConnection, sh
         "elapsed": elapsed,
     }
     connection.register("exposures", requests)
-    connection.execute(f"CREATE OR REPLACE TABLE arrivals AS {query('arrivals')}")
+    for kept in ("visits", "arrivals", "greetings"):
+        connection.execute(f"CREATE OR REPLACE TABLE {kept} AS {query(kept)}")
     found = connection.execute(query("quantile")).fetchnumpy()
     connection.unregister("exposures")
     return {name: np.ma.getdata(column) for name, column in found.items()}

@@ -66,5 +66,8 @@ def test_questions_ask_only_for_columns_that_facts_have() -> None:
     for name, table in FACTS.items():
         assert set(table.columns) <= fields[name]
     assert tables.exposures().columns == tables.EXPOSURES.columns
+    assert tables.visits().columns == tables.VISITS.columns
     assert tables.arrivals().columns == tables.ARRIVALS.columns
+    assert tables.greetings().columns == tables.GREETINGS.columns
+    assert tables.homes().columns == tables.HOMES.columns
     assert tables.units().columns == tables.UNITS.columns

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,23 +25,22 @@ def _unprivileged() -> list[str]:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A server; gives what to connect with."""
     assert INITDB is not None, MISSING
     assert PG_CTL is not None, MISSING
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
+    # Not in a folder of pytest's: those are closed to other users again whenever another run of pytest begins.
+    with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as place:
+        if not os.getuid():
+            shutil.chown(place, "nobody")
+        yield from _served(Path(place), port)
+
+
+def _served(folder: Path, port: int) -> Iterator[str]:
     data, log = folder / "pg", folder / "pg.log"
-    for path in (folder, *folder.parents):
-        # pytest keeps its folders to their owner; another user has to pass through them.
-        if path.owner() == pwd.getpwuid(os.getuid()).pw_name and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o011)
-    if not os.getuid():
-        data.mkdir()
-        log.touch()
-        for path in (data, log):
-            shutil.chown(path, "nobody")
     who = _unprivileged()
     # Nothing of it has to survive, so that nothing waits for the disk.
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
@@ -62,4 +62,10 @@ def postgres(folder: Path) -> Iterator[str]:
     try:
         yield f"host=127.0.0.1 port={port} user=test dbname=postgres"
     finally:
-        subprocess.run([*who, PG_CTL, "-D", data, "-m", "immediate", "stop"], check=True, capture_output=True, cwd="/")
+        command = [*who, PG_CTL, "-D", data, "-m", "immediate", "stop"]
+        stopped = subprocess.run(command, check=False, capture_output=True, cwd="/")
+        assert not stopped.returncode, f"PostgreSQL was not there to be stopped: {stopped.stderr.decode()} {_tail(log)}"
+
+
+def _tail(log: Path) -> str:
+    return log.read_text()[-2000:] if log.exists() else f"and {log} is gone"

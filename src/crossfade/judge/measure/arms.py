@@ -13,7 +13,17 @@ from __future__ import annotations
 
 import ibis
 
-from crossfade.judge.measure.tables import ARRIVALS, FALLEN, HOMES, UNITS, Expr, bucket_of, counted, latency_bin_of
+from crossfade.judge.measure.tables import (
+    ARRIVALS,
+    FALLEN,
+    GREETINGS,
+    HOMES,
+    UNITS,
+    Expr,
+    bucket_of,
+    counted,
+    latency_bin_of,
+)
 
 OPEN = -1
 """The bucket of units whose window is still open."""
@@ -63,12 +73,12 @@ def response_mean(homely: Expr = HOMES, *, failures: bool = False) -> Expr:
     return _sums(valued, {"total": "value", "squares": ("value", "value")}, reports=valued.count())
 
 
-def response_quantile(arrived: Expr = ARRIVALS) -> Expr:
+def response_quantile(greeted: Expr = GREETINGS) -> Expr:
     """A latency histogram of each unit's first request in each step.
 
     The arm of a unit that returns is known: its further requests would bet on the same coin again.
     """
-    binned = arrived.mutate(bucket=bucket_of(arrived["elapsed"]), bin=latency_bin_of(arrived["latency_ms"]))
+    binned = greeted.mutate(bucket=bucket_of(greeted["elapsed"]), bin=latency_bin_of(greeted["latency_ms"]))
     return binned.group_by("arm", "step", "weight", "bucket", "bin").agg(n=binned.count())
 
 

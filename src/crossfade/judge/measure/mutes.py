@@ -7,7 +7,7 @@ from operator import or_
 
 import ibis
 
-from crossfade.judge.measure.tables import Expr
+from crossfade.judge.measure.tables import Expr, element
 from crossfade.spec.model import Rollout
 
 MOST_PATHS = 8
@@ -32,9 +32,7 @@ def counting(flag: Expr, fields: Expr, mutes: tuple[str, ...], *, unknown: bool)
     """
     if not mutes:
         return flag
-    some = [
-        ibis.coalesce(~muted(fields[place], mutes), False) & (fields.length() > place) for place in range(MOST_PATHS)
-    ]
+    some = [ibis.coalesce(~muted(element(fields, place), mutes), False) for place in range(MOST_PATHS)]
     named = ibis.coalesce(fields.length(), 0)
     loud = ibis.or_(named == 0, *some, (named >= MOST_PATHS) & ibis.literal(unknown))
     return flag & loud

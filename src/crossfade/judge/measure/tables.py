@@ -118,18 +118,28 @@ EXPOSURES: Expr = ibis.table(
 )
 """`exposures` of the look, kept by an engine that does not want to compute them once per metric."""
 
-ARRIVALS: Expr = ibis.table(
+VISITS: Expr = ibis.table(
     {
         "unit": "string",
         "arm": "string",
         "step": "int64",
         "weight": "float64",
         "elapsed": "float64",
-        "latency_ms": "float64",
+        "requests": "int64",
+        "latency": "float64",
+        "failures": "int64",
     },
-    name="arrivals",
+    name="visits",
+)
+"""`visits` of the look, likewise."""
+
+ARRIVALS: Expr = ibis.table(
+    {"unit": "string", "arm": "string", "step": "int64", "weight": "float64", "elapsed": "float64"}, name="arrivals"
 )
 """`arrivals` of the look, likewise."""
+
+GREETINGS: Expr = ibis.table(dict(ARRIVALS.schema().items()) | {"latency_ms": "float64"}, name="greetings")
+"""`greetings` of the look, likewise."""
 
 UNITS: Expr = ibis.table(
     {"unit": "string", "arm": "string", "step": "int64", "weight": "float64", "entered": "float64"}, name="units"
@@ -197,6 +207,11 @@ def counted(flag: Expr) -> Expr:
     return ibis.cases((flag, ibis.literal(1, "int64")), else_=ibis.literal(0, "int64"))
 
 
+def element(array: Expr, place: int) -> Expr:
+    """What an array has at a place, null where it is shorter; some engines take asking beyond its end for a mistake."""
+    return ibis.cases((array.length() > place, array[place]))
+
+
 def first(table: Expr, *, by: list[str], order: list[str]) -> Expr:
     """The first row of each group; `order` must not leave ties."""
     ranked = table.mutate(place=ibis.row_number().over(group_by=by, order_by=order))
@@ -216,19 +231,35 @@ def exposures(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
     return scoped.filter(scoped["unit"] != "").select(*EXPOSURES.columns)
 
 
-def arrivals(exposed: Expr = EXPOSURES) -> Expr:
-    """The first exposure of each unit in each step of the stage."""
-    # Two passes by hash and a sort of what is left: half the time of sorting everything. Ties are broken by what is
-    # asked for, so that it does not matter which of two equal rows is taken and nobody has to keep decision ids.
-    begun = exposed.group_by("unit", "step").agg(begun=exposed["elapsed"].min())
-    same = [exposed["unit"] == begun["unit"], exposed["step"] == begun["step"], exposed["elapsed"] == begun["begun"]]
-    firsts = exposed.join(begun, same).select(*ARRIVALS.columns)
-    return first(firsts, by=["unit", "step"], order=["elapsed", "arm", "weight", "latency_ms"])
+def visits(exposed: Expr = EXPOSURES) -> Expr:
+    """Each unit in each step, with the arm and weight it had there: since when, and its requests in all."""
+    # The one pass over all exposures: what is asked of them is asked of this, which has hardly more rows than units.
+    return exposed.group_by("unit", "arm", "step", "weight").agg(
+        elapsed=exposed["elapsed"].min(),
+        requests=exposed.count(),
+        latency=exposed["latency_ms"].sum(),
+        failures=counted(exposed["failed"]).sum(),
+    )
 
 
-def units(arrived: Expr = ARRIVALS) -> Expr:
+def arrivals(visited: Expr = VISITS) -> Expr:
+    """When each unit first came in each step of the stage, and with which arm."""
+    # Ties are broken by what is asked for, so that it does not matter which of two equal rows is taken and nobody has
+    # to keep decision ids.
+    begun = visited.select(*ARRIVALS.columns)
+    return first(begun, by=["unit", "step"], order=["elapsed", "arm", "weight"])
+
+
+def greetings(exposed: Expr = EXPOSURES, arrived: Expr = ARRIVALS) -> Expr:
+    """Arrivals, with how slow the reply to that first request was."""
+    same = [exposed[name] == arrived[name] for name in ARRIVALS.columns]
+    slow = exposed.join(arrived.select(*ARRIVALS.columns), same).select(*GREETINGS.columns)
+    return slow.group_by(*ARRIVALS.columns).agg(latency_ms=slow["latency_ms"].min())
+
+
+def units(visited: Expr = VISITS) -> Expr:
     """Each unit once: the arm, step and weight of its first exposure in the stage, and when that was."""
-    one = first(arrived, by=["unit"], order=["elapsed", "step", "arm", "weight"])
+    one = first(visited, by=["unit"], order=["elapsed", "step", "arm", "weight"])
     return one.select("unit", "arm", "step", "weight", entered=one["elapsed"])
 
 
@@ -238,13 +269,11 @@ def fallen(exposed: Expr = EXPOSURES) -> Expr:
     return first(failed, by=["unit"], order=["elapsed", "step", "arm", "weight"])
 
 
-def homes(exposed: Expr = EXPOSURES, entered: Expr = UNITS) -> Expr:
+def homes(visited: Expr = VISITS, entered: Expr = UNITS) -> Expr:
     """Each unit with its requests in the step and arm that it entered at: how many, how slow in all, how many failed.
 
     Only that step, so that a ramp does not mix time into a mean.
     """
-    home = exposed.join(entered.select("unit", "arm", "step"), ["unit", "arm", "step"])
-    per_unit = home.group_by("unit", "arm", "step").agg(
-        requests=home.count(), latency=home["latency_ms"].sum(), failures=counted(home["failed"]).sum()
-    )
-    return per_unit.join(entered.select("unit", "weight"), "unit").select(*HOMES.columns)
+    home = visited.drop("weight", "elapsed").join(entered, ["unit", "arm", "step"])
+    keys = ("unit", "arm", "step", "weight")
+    return home.group_by(*keys).agg(**{name: home[name].sum() for name in ("requests", "latency", "failures")})

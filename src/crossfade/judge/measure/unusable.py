@@ -13,7 +13,7 @@ import numpy as np
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.mutes import MOST_PATHS, muted
 from crossfade.judge.measure.pairs import signed
-from crossfade.judge.measure.tables import FACTS, LOOK, Expr, counted, during
+from crossfade.judge.measure.tables import FACTS, LOOK, Expr, counted, during, element
 from crossfade.judge.moments import Ints, PairedMoments
 
 CATASTROPHIC = "catastrophic"
@@ -47,7 +47,7 @@ def catastrophic(
     kinds = pairs.filter(pairs["d"] > 0)
     told.append(_timeless(kinds, _KIND, kinds["cause"]))
     for place in range(segments):
-        value = ibis.coalesce(pairs["segments"][place], "")
+        value = ibis.coalesce(element(pairs["segments"], place), "")
         rows = _timeless(pairs, f"{_SEGMENT}{place}", value)
         told.append(rows.filter(rows["plus"] > 0))
     return told[0].union(*told[1:])
@@ -60,7 +60,8 @@ def _cause(pairs: Expr, mutes: tuple[str, ...]) -> Expr:
     for kind in KINDS:
         if mutes:
             places = [
-                (pairs["kinds"][place] == kind) & ~muted(pairs["fields"][place], mutes) for place in range(MOST_PATHS)
+                (element(pairs["kinds"], place) == kind) & ~muted(element(pairs["fields"], place), mutes)
+                for place in range(MOST_PATHS)
             ]
             here = ibis.or_(*(ibis.coalesce(there, False) for there in places))
         else:

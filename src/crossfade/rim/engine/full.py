@@ -6,13 +6,42 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
+import ibis.expr.operations as ops
+
 from crossfade.judge.measure import counts, received
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Received
 from crossfade.judge.measure.questions import Judged, Question
-from crossfade.judge.measure.tables import FACTS, Expr, arrivals, exposures, fallen, homes, units
+from crossfade.judge.measure.tables import (
+    FACTS,
+    Expr,
+    arrivals,
+    exposures,
+    fallen,
+    greetings,
+    homes,
+    units,
+    visits,
+)
 from crossfade.rim.engine.amending import amend
 from crossfade.rim.engine.session import Session, compiled, reading
+
+_SHARED: Mapping[str, Callable[[], Expr]] = {
+    "exposures": exposures,
+    "visits": visits,
+    "arrivals": arrivals,
+    "greetings": greetings,
+    "units": units,
+    "fallen": fallen,
+    "homes": homes,
+    "touched": counts.touched,
+}
+"""Tables that several questions ask."""
+
+_PASSING = ("exposures",)
+"""Those of them that are not kept: reading the columns asked for again costs less than keeping all of them."""
+
+_needs: dict[tuple[object, ...], frozenset[str]] = {}
 
 
 class Files(Protocol):
@@ -28,6 +57,7 @@ class Full:
     def __init__(self, lake: Files, versions: Mapping[str, int], threads: int) -> None:
         self._session = Session(threads)
         self._judged: Judged | None = None
+        self._made: set[str] = set()
         for kind in FACTS:
             files = lake.files(kind, versions[kind]) if kind in versions else []
             name = "reported" if kind == "outcome" else kind
@@ -37,40 +67,33 @@ class Full:
                 self._session.empty(name, FACTS[kind])
 
     def look(self, rollout: str, stage: int, mode: str, since: float, now: float) -> None:
-        """Say what is looked at, and make the tables that several questions share."""
+        """Say what is looked at."""
         self._session.look(rollout, stage, mode, since, now)
         amend(self._session)
-        for name, build in (
-            ("exposures", exposures),
-            ("arrivals", arrivals),
-            ("units", units),
-            ("fallen", fallen),
-            ("homes", homes),
-            ("touched", counts.touched),
-        ):
-            self._session.table(name, compiled((name,), build))
+        self._made.clear()
+        self._judged = None
 
     def ask(self, question: Question) -> Rows:
         """The rows of a question."""
         judged = question.judged
         if judged is not None and judged != self._judged:
-            self._session.table("settled", compiled(("settled", judged), judged.build))
+            self._keep("settled", ("settled", judged), judged.build)
             self._judged = judged
-        return self._session.rows(compiled(question.key, question.build))
+        return self._rows(question.key, question.build)
 
     def count(self, name: str, build: Callable[[], Expr]) -> Rows:
         """The rows of a query of `measure.counts`."""
-        return self._session.rows(compiled((name,), build))
+        return self._rows((name,), build)
 
     def events(self, name: str, champion: str) -> Rows:
         """Over the whole rollout, units per arm with an outcome of that name."""
-        self._session.table("told", compiled(("told", name), lambda: counts.told(name)))
-        self._session.table("loose", compiled(("loose", name), lambda: counts.loose(name)))
-        return self._session.rows(compiled(("outcome-reach", champion), lambda: counts.outcome_reach(champion)))
+        self._keep("told", ("told", name), lambda: counts.told(name))
+        self._keep("loose", ("loose", name), lambda: counts.loose(name))
+        return self._rows(("outcome-reach", champion), lambda: counts.outcome_reach(champion))
 
     def orphans(self, now: float) -> tuple[int, int]:
         """Outcomes without a decision, and those that are merely early."""
-        rows = self._session.rows(compiled(("orphans",), counts.orphans))
+        rows = self._rows(("orphans",), counts.orphans)
         return int(rows["orphans"][0]), int(rows["early"][0])
 
     def received(self, names: tuple[str, ...]) -> Received:
@@ -81,9 +104,34 @@ class Full:
             ("corrected", received.corrected),
             ("astray", received.astray),
         ):
-            told[name] = int(self._session.rows(compiled((name, names), partial(build, names)))["n"][0])
+            told[name] = int(self._rows((name, names), partial(build, names))["n"][0])
         return Received(**told)
 
     def close(self) -> None:
         """Free the memory."""
         self._session.close()
+
+    def _rows(self, key: tuple[object, ...], build: Callable[[], Expr]) -> Rows:
+        self._prepare(key, build)
+        return self._session.rows(compiled(key, build))
+
+    def _keep(self, name: str, key: tuple[object, ...], build: Callable[[], Expr]) -> None:
+        self._prepare(key, build)
+        self._session.table(name, compiled(key, build))
+
+    def _prepare(self, key: tuple[object, ...], build: Callable[[], Expr]) -> None:
+        """Make the shared tables that a query asks and that are not there yet."""
+        for name in sorted(_needed(key, build) & _SHARED.keys() - self._made):
+            of = _SHARED[name]
+            if name in _PASSING:
+                self._session.run(f"CREATE OR REPLACE VIEW {name} AS {compiled((name,), of)}")
+            else:
+                self._keep(name, (name,), of)
+            self._made.add(name)
+
+
+def _needed(key: tuple[object, ...], build: Callable[[], Expr]) -> frozenset[str]:
+    """The names of the tables that a query asks."""
+    if key not in _needs:
+        _needs[key] = frozenset(table.name for table in build().op().find(ops.UnboundTable))
+    return _needs[key]

@@ -63,12 +63,14 @@ class StageUnits:
         return Change(
             before={
                 "arrivals": before,
+                "greetings": before,
                 "units": gone,
                 "fallen": {"unit": fell[known], **{name: column[known] for name, column in old.items()}},
                 "homes": homes_before,
             },
             after={
                 "arrivals": after,
+                "greetings": after,
                 "units": {"unit": moved, **self.entries.rows.at(moved)},
                 "fallen": {"unit": fell, **self._fallen.rows.at(fell)},
                 "homes": self._homes(here),
@@ -80,7 +82,7 @@ class StageUnits:
     def nothing(self) -> Changed:
         """Every table without a row."""
         none = np.zeros(0, dtype=np.int64)
-        firsts = {"arrivals": self._arrived, "units": self.entries, "fallen": self._fallen}
+        firsts = {"arrivals": self._arrived, "greetings": self._arrived, "units": self.entries, "fallen": self._fallen}
         tables: Changed = {name: {"unit": none, "step": none, **of.rows.at(none)} for name, of in firsts.items()}
         return {**tables, "homes": self._homes(none)}
 

@@ -13,7 +13,7 @@ import numpy as np
 from crossfade.judge.measure import Question
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Received
-from crossfade.judge.measure.tables import EXPOSING, FACTS, SLACK, Expr, arrivals, fallen
+from crossfade.judge.measure.tables import EXPOSING, FACTS, SLACK, Expr, arrivals, fallen, greetings, visits
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.amending import amend
 from crossfade.rim.engine.corrections import Corrections
@@ -169,7 +169,8 @@ class Watch:
         self._stages |= {int(stage) for stage in batch.rows("SELECT DISTINCT stage FROM exposed")["stage"]}
         self._number()
         batch.table("exposures", EXPOSED.format(since=number(since)))
-        arrived, fell = (batch.rows(compiled((of.__name__,), of)) for of in (arrivals, fallen))
+        arrived = batch.rows(compiled(("greetings-at-once",), lambda: greetings(arrived=arrivals(visits()))))
+        fell = batch.rows(compiled(("fallen",), fallen))
         met = self._touched.meet(batch.rows(MET))
         exposed, (told, revised) = self._expose(), self._outcomes()
         hit = np.concatenate([exposed, told])
