@@ -21,11 +21,25 @@ TARGET = ROOT / "build" / "native"
 
 COMPILED = {
     "live": ("assign", "health", "paths", "units"),
-    "live/exchange": ("begin", "examine", "exposure", "gathered", "mirrored", "problems", "served"),
-    "live/protocols": ("open_inference", "tensors"),
+    "live/exchange": (
+        *("asked", "begin", "commands", "events", "examine", "exposure", "gathered", "heads", "mirrored"),
+        *("problems", "served"),
+    ),
+    "live/protocols": ("number_list", "open_inference", "tensors"),
     "rim": (
         *("gateway", "health", "http_incoming", "http_refusals", "http_request", "http_server", "http_text"),
-        *("identity", "shadows", "tail", "telemetry", "timers", "turn", "upload", "upstream", "upstream_connection"),
+        *(
+            "identity",
+            "recorder",
+            "shadows",
+            "tail",
+            "telemetry",
+            "timers",
+            "turn",
+            "upload",
+            "upstream",
+            "upstream_connection",
+        ),
     ),
 }
 """What is compiled. Records (msgspec structs, dataclasses with slots) are not: they are C or nearly so already, mypyc

@@ -59,7 +59,8 @@ def traffic(count: int, *, rate: float = 1000.0, seed: int = 1) -> list[object]:
 
 def journal(effort: Effort) -> Iterator[Row]:
     """`Recorder.record` as the request path calls it: CPU of the calling thread alone, then of the whole process."""
-    from crossfade.rim.journal import Journal, Recorder
+    from crossfade.rim.journal import Journal
+    from crossfade.rim.recorder import Recorder
 
     facts = traffic(50_000)
     own, whole = [], []

@@ -17,7 +17,8 @@ import pytest
 
 from crossfade.facts import Exposed, Fact, Fault
 from crossfade.rim import batches
-from crossfade.rim.journal import Journal, JournalError, Recorder
+from crossfade.rim.journal import Journal, JournalError
+from crossfade.rim.recorder import Recorder
 
 from .facts_made import exposed
 
@@ -187,7 +188,8 @@ while True:
 RECORDER = """
 import os, sys
 from pathlib import Path
-from crossfade.rim.journal import Journal, Recorder
+from crossfade.rim.journal import Journal
+from crossfade.rim.recorder import Recorder
 from rim.facts_made import exposed
 recorder = Recorder(Journal(Path(sys.argv[1]), "w0"))
 n = int(sys.argv[2])

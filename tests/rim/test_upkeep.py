@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from crossfade.rim import upkeep
-from crossfade.rim.journal import Journal, Recorder
+from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.recorder import Recorder
 from crossfade.rim.store import Store
 from crossfade.rim.upkeep import Upkeep
 from crossfade.spec.parse import parse
@@ -94,10 +95,10 @@ def test_versions_that_decisions_name_outlive_the_others(tmp_path: Path, monkeyp
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from crossfade.rim import journal
+from crossfade.rim.journal import Journal
+from crossfade.rim.recorder import Recorder
 from rim.facts_made import exposed
-journal.LINGER = 60.0
-recorder = journal.Recorder(journal.Journal(Path(sys.argv[1]), "gateway-1"))
+recorder = Recorder(Journal(Path(sys.argv[1]), "gateway-1"), linger=60.0)
 for n in range(5):
     recorder.record(exposed(n))
 os.kill(os.getpid(), signal.SIGKILL)

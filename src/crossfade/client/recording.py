@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from crossfade.rim.journal import Journal, Recorder
+from crossfade.rim.journal import Journal
+from crossfade.rim.recorder import Recorder
 from crossfade.rim.routes_feed import RoutesFeed
 from crossfade.rim.store import Store, UnknownRollout
 from crossfade.spec.model import Rollout

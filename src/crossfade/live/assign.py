@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import xxhash
 
 from crossfade.live.routes import Route
 
-_SCALE = 1.0 / 2.0**64
+_SCALE: Final = 1.0 / 2.0**64
 
 
 class Assigned:

@@ -6,21 +6,23 @@ a broken model was randomised to it. Time is an argument.
 
 from __future__ import annotations
 
+from typing import Final
+
 from crossfade.facts import Exposed
 
-FAILURES = 5
+FAILURES: Final = 5
 """Failures in a row after which an arm is out."""
 
-FIRST_PAUSE = 1.0
+FIRST_PAUSE: Final = 1.0
 """Seconds out the first time; doubled each time it fails again on its return."""
 
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE: Final = 30.0
 
-EJECTED = "ejected"
+EJECTED: Final = "ejected"
 """The reason that facts give while an arm is out."""
 
 
-EXPOSING = frozenset(("canary", "ab", "interleave", "promote"))
+EXPOSING: Final = frozenset(("canary", "ab", "interleave", "promote"))
 """Modes in which users meet a challenger. Copies for hidden arms hurt nobody, and their failures are the evidence."""
 
 

@@ -10,12 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-_STEP = re.compile(r"\.([\w-]+)|\[([0-9]{1,9})\]|\['([^'\x00-\x1f]+)'\]")
-_BARE = re.compile(r"[\w-]+")
+_STEP: Final = re.compile(r"\.([\w-]+)|\[([0-9]{1,9})\]|\['([^'\x00-\x1f]+)'\]")
+_BARE: Final = re.compile(r"[\w-]+")
 
-ALLOWED = "`$` followed by `.name`, `[0]` or `['any name']`"
+ALLOWED: Final = "`$` followed by `.name`, `[0]` or `['any name']`"
 
 
 class PathError(ValueError):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from crossfade.live import paths
 from crossfade.spec.model import Field, From
 
-MOST_BYTES = 256
+MOST_BYTES: Final = 256
 """Longest accepted value, in UTF-8 bytes; longer ones count as missing."""
 
-_MOST_BITS = 512
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_COOKIE_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]+")
+_MOST_BITS: Final = 512
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_COOKIE_VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]+")
 
 
 def read(field: Field, headers: Mapping[str, str], body: Callable[[], Any]) -> str:
@@ -26,8 +26,7 @@ def read(field: Field, headers: Mapping[str, str], body: Callable[[], Any]) -> s
     """
     match field.source:
         case From.HEADER:
-            value = headers.get(field.name.lower(), "").strip(" \t")
-            return _acceptable(value if value.isascii() else _as_utf8(value))
+            return header(headers.get(field.name.lower(), ""))
         case From.COOKIE:
             return cookie(headers.get("cookie", ""), field.name)
         case From.JSON:
@@ -38,6 +37,12 @@ def read(field: Field, headers: Mapping[str, str], body: Callable[[], Any]) -> s
                 return ""
         case From.REQUEST:
             return ""
+
+
+def header(value: str) -> str:
+    """What a header's value says; '' when it is missing or absurd."""
+    value = value.strip(" \t")
+    return _acceptable(value if value.isascii() else _as_utf8(value))
 
 
 def cookie(header: str, name: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
 from crossfade.live import model_names, units
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("crossfade.gateway")
 
-LAST_REQUESTS = 1.0
+LAST_REQUESTS: Final = 1.0
 """Seconds in which a gateway that was told to stop still takes requests on connections that are open."""
 
-PASSING_DEADLINE = 60.0
+PASSING_DEADLINE: Final = 60.0
 """Seconds for requests outside every route."""
 
-INLINE_COMPARE = 64 * 1024
+INLINE_COMPARE: Final = 64 * 1024
 """Bytes of answers compared on the event loop; larger ones go to another process."""
 
-MOST_COMPARES = 64
+MOST_COMPARES: Final = 64
 """Large comparisons waiting for that process."""
 
-MOST_TARGETS = 1000
+MOST_TARGETS: Final = 1000
 """Request targets whose route is remembered."""
 
-MOST_REFUSALS = 20
+MOST_REFUSALS: Final = 20
 """Different refusals told a second."""
 
-NOBODY = Refusal(503, "no rollout is served here yet", "start `crossfade serve` with a spec")
-BUSY = Refusal(503, "too many requests are being answered", "retry later; --max-in-flight sets how many may be")
-CROWDED = Refusal(503, "too many connections", "retry later; --max-connections sets how many may be")
+NOBODY: Final = Refusal(503, "no rollout is served here yet", "start `crossfade serve` with a spec")
+BUSY: Final = Refusal(503, "too many requests are being answered", "retry later; --max-in-flight sets how many may be")
+CROWDED: Final = Refusal(503, "too many connections", "retry later; --max-connections sets how many may be")
 
 
 class Recorder(Protocol):
@@ -267,6 +267,7 @@ class Gateway:
         gauges["upstream_connections"] = self.pool.open_connections
         gauges["body_bytes_held"] = self.held
         gauges["copies_waiting"] = self.shadows.queued
+        gauges["copy_bytes_kept"] = self.shadows.bytes_kept
         gauges["arms_left_out"] = self.health.out
         gauges["recorder_healthy"] = float(self._recorder.healthy)
         self.pool.sweep()
@@ -278,7 +279,6 @@ class Gateway:
     def _tell_failures(self) -> None:
         """One line a second for each way of failing: a dead model must not fill the disk."""
         failures, self._failures = self._failures, {}
-        gauges["copy_bytes_kept"] = self.shadows.bytes_kept
         for (rollout, arm, reason), (count, decision) in failures.items():
             fields = {"event": "arm-failed", "rollout": rollout, "arm": arm, "reason": reason, "count": count}
             log.warning("requests failed at an arm", extra={"fields": fields | {"decision": decision}})
@@ -322,10 +322,14 @@ def _list_publicly(request: Request, names: Mapping[str, str]) -> None:
         request.headers[:] = [pair for pair in request.headers if pair[0].lower() not in _LIST_AS_KNOWN]
 
 
-_LIST_AS_KNOWN = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))
+_LIST_AS_KNOWN: Final = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))
 
 
 def _read(field: Field, request: Request) -> str:
-    # Most units are one header: no need to lower and decode all the others.
-    headers = request.header(field.name) if field.source is From.HEADER else request.lowered()
-    return units.read(field, headers, request.document)
+    if field.source is _HEADER:
+        # Most units are one header: no need to lower and decode all the others.
+        return units.header(request.header(field.name))
+    return units.read(field, request.lowered(), request.document)
+
+
+_HEADER: Final = From.HEADER

@@ -131,7 +131,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
 
     from crossfade.rim.glance import FILE, Glance
     from crossfade.rim.journal import Journal
-    from crossfade.rim.journal import Recorder as JournalRecorder
+    from crossfade.rim.recorder import Recorder as JournalRecorder
 
     logs.begin(worker)
     options, told = options.within(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from crossfade.facts import Exposed
-from crossfade.live.exchange.examine import LIMIT, prediction
+from crossfade.live.exchange.examine import LIMIT, flaw
 from crossfade.live.exchange.messages import Head
 from crossfade.live.health import EXPOSING, Outlier, told
 from crossfade.live.protocols import WIRES
-from crossfade.live.protocols.base import Invalid
 from crossfade.live.routes import RouteTable
 from crossfade.rim.endpoints import endpoint
 from crossfade.rim.http_text import request_head
@@ -22,7 +22,7 @@ from crossfade.spec.model import Arm, Protocol
 
 log = logging.getLogger("crossfade.gateway")
 
-_LINES = b"User-Agent: crossfade-probe\r\nAccept: application/json\r\n"
+_LINES: Final = b"User-Agent: crossfade-probe\r\nAccept: application/json\r\n"
 
 
 @dataclass(slots=True)
@@ -137,8 +137,8 @@ class Health:
             return f"status {reply.head.status}"
         wire = WIRES.get(one.protocol)
         if body and wire is not None:
-            found = prediction(wire, reply.head, b"".join(reply.parts))
-            return found.reason if isinstance(found, Invalid) else ""
+            found = flaw(wire, reply.head, b"".join(reply.parts))
+            return "" if found is None else found.reason
         return ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import httptools
 
@@ -57,10 +57,10 @@ class Held:
         self._room.held -= self._size
 
 
-_UPGRADED = b"POST / HTTP/1.1\r\nHost: -\r\n"
-_BODIES = (b"content-length", b"transfer-encoding")
+_UPGRADED: Final = b"POST / HTTP/1.1\r\nHost: -\r\n"
+_BODIES: Final = (b"content-length", b"transfer-encoding")
 
-SMALL = 64 * 1024
+SMALL: Final = 64 * 1024
 """Bodies up to here are not worth counting."""
 
 
@@ -72,6 +72,7 @@ class Incoming(asyncio.Protocol):
         "_closing",
         "_data",
         "_expects",
+        "_first",
         "_fragments",
         "_framed",
         "_head_bytes",
@@ -103,7 +104,8 @@ class Incoming(asyncio.Protocol):
         """No further request is read."""
         self._data = b""
         """The latest read."""
-        self._replaying = False
+        self._replaying = self._first = False
+        """The request being read began with the latest read."""
         self._waiting = True
         """Between requests."""
         self._since = self._read_at = 0.0
@@ -160,6 +162,7 @@ class Incoming(asyncio.Protocol):
         else:
             self._read_at = self._room.now()
         self._data = data
+        self._first = self._waiting
         try:
             self._feed(data)
             if not self._head_done and not self._waiting:
@@ -225,7 +228,9 @@ class Incoming(asyncio.Protocol):
             return
         parser = self._parser
         self._method = parser.get_method().decode()
-        if other_protocol(b"".join(self._fragments) or self._data, self._method, self._target):
+        if not self._speaks_http() and other_protocol(
+            b"".join(self._fragments) or self._data, self._method, self._target
+        ):
             raise Malformed(NOT_HTTP.status, NOT_HTTP.error, NOT_HTTP.what_to_do)
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
@@ -238,6 +243,12 @@ class Incoming(asyncio.Protocol):
             self._transport.write(CONTINUE)
             self._expects = False
         self._head_done = True
+
+    def _speaks_http(self) -> bool:
+        """Whether this read began with this request, and HTTP's name stands behind its target."""
+        if not self._first or self._fragments:
+            return False
+        return self._data.startswith(b" HTTP/", len(self._method) + 1 + len(self._target))
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body, free of chunk framing."""
@@ -288,7 +299,7 @@ class Incoming(asyncio.Protocol):
             body = self._body
             request = self._request_now(body[0] if len(body) == 1 else b"".join(body), None)
         keep_alive = parser.should_keep_alive() or self._replaying
-        self._replaying = False
+        self._replaying = self._first = False
         self._begin_request()
         self._waiting = True
         self._since = self._room.now()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from crossfade.rim.limits import Limits, Refusal
 
 # WSGI servers cannot tell these from the real ones.
-_MISSPELT = (b"content_length", b"transfer_encoding")
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?")
-_ABSOLUTE = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE)
-_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
+_MISSPELT: Final = (b"content_length", b"transfer_encoding")
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?")
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE)
+_BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
 
 
 class Malformed(Exception):
@@ -89,7 +90,7 @@ def malformed(error: str) -> Refusal:
     return Refusal(400, f"not a well-formed HTTP request: {error}", "send HTTP/1.1 as RFC 9112 has it")
 
 
-NOT_HTTP = malformed("the request line is not HTTP's")
+NOT_HTTP: Final = malformed("the request line is not HTTP's")
 
 
 def too_large_head(limits: Limits) -> Malformed:
@@ -102,8 +103,21 @@ def too_large_body(limits: Limits) -> Malformed:
     return Malformed(413, f"the body is larger than {limits.body_bytes} bytes", "send smaller batches")
 
 
+_plain: Final[dict[bytes, bool]] = {}
+"""Targets that were found to need nothing done: the same few come again and again."""
+
+
 def _origin_form(target: bytes) -> bytes:
     """Path and query of a request target; the absolute form loses its authority."""
+    if target in _plain:
+        return target
+    found = _taken_apart(target)
+    if found is target and len(target) <= 256 and len(_plain) < 1000:
+        _plain[target] = True
+    return found
+
+
+def _taken_apart(target: bytes) -> bytes:
     if not target.startswith(b"/"):
         absolute = _ABSOLUTE.match(target)
         if absolute is None or not _names_a_host(absolute[1]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -18,13 +18,13 @@ from crossfade.spec.model import Arm, Protocol
 
 _json = msgspec.json.Decoder()
 _syntax = msgspec.json.Decoder(msgspec.Raw)
-_TELLS_TYPE = frozenset((b"content-type", HEADER_LENGTH.encode()))
-_TELLS_LENGTHS = frozenset(map(len, _TELLS_TYPE))
-_JSON_TYPE = b"Content-Type: application/json\r\n"
+_TELLS_TYPE: Final = frozenset((b"content-type", HEADER_LENGTH.encode()))
+_TELLS_LENGTHS: Final = frozenset(map(len, _TELLS_TYPE))
+_JSON_TYPE: Final = b"Content-Type: application/json\r\n"
 
 Edit = readiness.Affirming | model_names.Restoring | model_list.Listing
 
-_NO_NAMES: Mapping[str, str] = {}
+_NO_NAMES: Final[Mapping[str, str]] = {}
 
 
 class Request:
@@ -99,15 +99,13 @@ class Request:
             self._lower = {name.decode("latin-1").lower(): _text(value) for name, value in self.headers}
         return self._lower
 
-    def header(self, name: str) -> Mapping[str, str]:
-        """What `lowered` says of one header alone."""
-        wanted = name.lower()
-        raw = wanted.encode()
-        size = len(raw)
-        found = {}
+    def header(self, name: str) -> str:
+        """What `lowered` says of one header alone; empty where there is none."""
+        size = len(name)
+        found = ""
         for key, value in self.headers:
-            if len(key) == size and key.lower() == raw:
-                found[wanted] = _text(value)
+            if len(key) == size and key.lower() == name.lower().encode():
+                found = _text(value)
         return found
 
     def document(self) -> Any:

@@ -83,14 +83,13 @@ class Access:
 
 def access_line(request: Request, status: int, decision: bytes, ms: float) -> dict[str, object]:
     """One request. `status` 0 means that nothing was answered; units are left out, because they name people."""
-    trace = request.header("traceparent").get("traceparent")
     return {
         "method": request.method,
         "target": request.target.decode("latin-1"),
         "status": status,
         "ms": ms,
         "decision": decision.decode() or None,
-        "traceparent": trace,
+        "traceparent": request.header("traceparent") or None,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 from crossfade.live.exchange.examine import LIMIT
 from crossfade.live.exchange.messages import Head
@@ -12,31 +12,31 @@ from crossfade.live.exchange.mirrored import FLOOD, LARGE, SHUTDOWN
 from crossfade.rim.endpoints import Endpoint
 from crossfade.rim.upstream import Asking, Pool, Sink
 
-CONCURRENT = 32
+CONCURRENT: Final = 32
 """Copies under way per address."""
 
-WAITING = 512
+WAITING: Final = 512
 """Copies waiting per address."""
 
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes kept for copies, waiting or under way: theirs, and the champion's answers that theirs will be compared with."""
 
-READ = 16 * 1024 * 1024
+READ: Final = 16 * 1024 * 1024
 """Bytes a second of copies' replies that are read in the long run; addresses share them equally."""
 
-BURST = 4 * 1024 * 1024
+BURST: Final = 4 * 1024 * 1024
 """Bytes of one address that may come at once before its copies are cut off."""
 
-CALM = 256 * 1024
+CALM: Final = 256 * 1024
 """Bytes still unpaid for below which an address that flooded may be asked more again."""
 
-FEW = 16
+FEW: Final = 16
 """Copies that may wait for each that may be under way at an address that flooded: they would only grow old."""
 
-REFUSED_FOR = 0.1
+REFUSED_FOR: Final = 0.1
 """Seconds for which an address that refused a connection is taken to refuse the next ones."""
 
-AT_ONCE = 4
+AT_ONCE: Final = 4
 """Copies that have waited for longer than one turn of the loop and are sent before it turns to the users again."""
 
 

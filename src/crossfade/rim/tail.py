@@ -14,12 +14,13 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Final
 
-HALF = 4 * 1024 * 1024
+HALF: Final = 4 * 1024 * 1024
 """Bytes a half; about 20,000 facts. What does not fit waits in memory alone."""
 
-_GENERATION = struct.Struct("<Q")
-_RECORD = struct.Struct("<II")
+_GENERATION: Final = struct.Struct("<Q")
+_RECORD: Final = struct.Struct("<II")
 
 
 class TailError(Exception):

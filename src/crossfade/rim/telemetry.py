@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from typing import Final
 
 import msgspec
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault
 from crossfade.rim.figures import BOUNDS, Figures, Histogram
 
-MOST_SERIES = 2000
+MOST_SERIES: Final = 2000
 """Label combinations kept per worker; what exceeds them is counted under `other`."""
+
+
+_BOUNDS: Final[tuple[float, ...]] = BOUNDS
 
 
 class Telemetry:
@@ -47,7 +50,7 @@ class Telemetry:
         requests = self.figures.requests
         requests[key] = requests.get(key, 0) + 1
         seconds = fact.latency_ms / 1000.0
-        histogram.counts[bisect_left(BOUNDS, seconds)] += 1
+        histogram.counts[_bucket(seconds)] += 1
         histogram.total += seconds
 
     def _kept(self, kind: tuple[str, str, str, str, int, str]) -> tuple[str, Histogram]:
@@ -69,6 +72,13 @@ class Telemetry:
     def encoded(self) -> bytes:
         """The figures now."""
         return msgspec.json.encode(self.figures)
+
+
+def _bucket(seconds: float) -> int:
+    for index, bound in enumerate(_BOUNDS):
+        if seconds <= bound:
+            return index
+    return len(_BOUNDS)
 
 
 def _add(counts: dict[str, int], key: str, number: int) -> None:

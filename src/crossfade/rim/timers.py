@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-TICK = 0.01
+TICK: Final = 0.01
 """Seconds between two looks; a timer fires at most this much late."""
 
 

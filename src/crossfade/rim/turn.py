@@ -122,26 +122,26 @@ class Turn:
             if self._connection is not None and isinstance(asking, Asking) and asking.trailers:
                 self._connection.trailers = trailer_lines(asking.trailers)
             self._forget(call)
+        if call == CHAMPION and self._calls and body:
+            self._keep_for_copies(len(body))
         if self._edits is not None:
             for edit in self._edits.get(call, ()):
                 edited = edit.take(head, body, ended)
                 if edited is None:
-        if call == CHAMPION and self._calls and body:
-            self._keep_for_copies(len(body))
                     return
                 head, body = edited
         self._feed(Arrived(self._gateway.now(), call, head, body, ended))
 
-    def failed(self, call: int, kind: str) -> None:
-        """No whole reply."""
-        self._forget(call)
-        self._feed(Failed(self._gateway.now(), call, kind))
     def _keep_for_copies(self, size: int) -> None:
         """What the user gets is kept until the copies are answered, so it takes up their room."""
         for copy in list(self._calls.values()):
             if isinstance(copy, Copy) and not copy.keep(size):
                 self._gateway.count_drop(self._rollout, "queue-full", 1)
 
+    def failed(self, call: int, kind: str) -> None:
+        """No whole reply."""
+        self._forget(call)
+        self._feed(Failed(self._gateway.now(), call, kind))
 
     def late(self, call: int) -> None:
         """A call's time has run out."""

@@ -11,8 +11,9 @@ import os
 from pathlib import Path
 
 from crossfade.rim import batches
-from crossfade.rim.journal import Journal, Recorder
+from crossfade.rim.journal import Journal
 from crossfade.rim.lake import KEEP_HOURS, Lake, LakeError
+from crossfade.rim.recorder import Recorder
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.store import Store, Stored, StoreError
 from crossfade.spec.model import KEEP_FACTS

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from crossfade.rim.http_text import LAST_CHUNK, chunk
 
-MOST_WAITING = 256 * 1024
+MOST_WAITING: Final = 256 * 1024
 """Bytes kept while the model's connection is being made; then the client has to wait."""
 
 

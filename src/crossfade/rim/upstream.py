@@ -7,6 +7,7 @@ import errno
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from crossfade.live.exchange.exposure import EXHAUSTED
 from crossfade.rim.endpoints import Endpoint
@@ -15,16 +16,16 @@ from crossfade.rim.upstream_connection import Asking, Connection, Sink
 
 __all__ = ["Asking", "Pool", "Sink"]
 
-CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT: Final = 5.0
 """Seconds to wait for a connection before it counts as refused."""
 
-MOST_IDLE = 128
+MOST_IDLE: Final = 128
 """Kept connections per address; more are closed when they fall idle."""
 
-IDLE_SECONDS = 60.0
+IDLE_SECONDS: Final = 60.0
 """How long an unused connection is kept."""
 
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
 
 _trusted: ssl.SSLContext | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import httptools
 
@@ -12,10 +12,10 @@ from crossfade.live.exchange.messages import Head
 from crossfade.rim.endpoints import Endpoint
 from crossfade.rim.upload import Upload
 
-MOST_HEAD = 128 * 1024
+MOST_HEAD: Final = 128 * 1024
 """Bytes of a reply's head; a longer one is broken."""
 
-MOST_TRAILERS = 64
+MOST_TRAILERS: Final = 64
 
 
 class Sink(Protocol):

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import msgspec
 
-
-class Asked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Asked:
     """The facts of a request that an exchange needs; the bytes stay with the runner."""
 
-    method: str
-    decision_id: str
-    now: float
-    """When the request arrived, seconds since the epoch."""
-    start: float
-    """The same moment on the monotonic clock of the events."""
-    unit: str = ""
-    digest: str = ""
-    """Digest of path and body: the same unit asking the same thing sees the same interleaved list."""
-    segments: tuple[str, ...] = ()
+    __slots__ = ("decision_id", "digest", "method", "now", "segments", "start", "unit")
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        decision_id: str,
+        now: float,
+        start: float,
+        unit: str = "",
+        digest: str = "",
+        segments: tuple[str, ...] = (),
+    ) -> None:
+        self.method = method
+        self.decision_id = decision_id
+        self.now = now
+        """When the request arrived, seconds since the epoch."""
+        self.start = start
+        """The same moment on the monotonic clock of the events."""
+        self.unit = unit
+        self.digest = digest
+        """Digest of path and body: the same unit asking the same thing sees the same interleaved list."""
+        self.segments = segments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from crossfade.live.assign import Assigned, bucket
 from crossfade.live.exchange.asked import Asked
@@ -16,9 +16,9 @@ from crossfade.live.protocols import WIRES
 from crossfade.live.routes import Route
 from crossfade.spec.model import Arm
 
-DECISION = b"x-crossfade-decision"
+DECISION: Final = b"x-crossfade-decision"
 
-_EXPERIMENTS = frozenset(("canary", "ab", "interleave", "promote"))
+_EXPERIMENTS: Final = frozenset(("canary", "ab", "interleave", "promote"))
 
 
 class Exchange(Protocol):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from crossfade.live.exchange.messages import Head
 from crossfade.live.protocols import document
 from crossfade.live.protocols.base import Invalid, Prediction, Wire
 from crossfade.live.protocols.open_inference import HEADER_LENGTH
 from crossfade.spec.model import Protocol
 
-LIMIT = 1 << 20
+LIMIT: Final = 1 << 20
 """Bytes of one reply that are held or copied in order to be read; larger replies pass through unread."""
 
-_BINARY = HEADER_LENGTH.encode()
-_CODINGS = frozenset((b"", b"identity", b"gzip", b"x-gzip", b"deflate"))
+_BINARY: Final = HEADER_LENGTH.encode()
+_CODINGS: Final = frozenset((b"", b"identity", b"gzip", b"x-gzip", b"deflate"))
 
-_ABOUT_BODY = frozenset((b"content-type", b"content-encoding", _BINARY))
-_LENGTHS = frozenset(map(len, _ABOUT_BODY))
+_ABOUT_BODY: Final = frozenset((b"content-type", b"content-encoding", _BINARY))
+_LENGTHS: Final = frozenset(map(len, _ABOUT_BODY))
 
 
 def predicts(protocol: Protocol, method: str) -> bool:
@@ -50,6 +52,11 @@ def listable(head: Head) -> bool:
 def prediction(wire: Wire, head: Head, body: bytes) -> Prediction | Invalid:
     """What a whole, readable 2xx reply predicts."""
     return wire.prediction(about_body(head), body)
+
+
+def flaw(wire: Wire, head: Head, body: bytes) -> Invalid | None:
+    """Why a whole, readable 2xx reply is unusable; None when it is not. Quicker than to see what it predicts."""
+    return wire.flaw(about_body(head), body)
 
 
 def about_body(head: Head) -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from crossfade.facts import Exposed
 from crossfade.live.assign import Assigned
 from crossfade.live.exchange.asked import Asked
 from crossfade.live.health import EJECTED
 from crossfade.live.routes import Route
 
-CLIENT_LEFT = "client-left"
+CLIENT_LEFT: Final = "client-left"
 
-EXHAUSTED = "exhausted"
+EXHAUSTED: Final = "exhausted"
 """No connection could be opened because of this machine's own limits. No arm is blamed for that."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from crossfade.facts import Compared
 from crossfade.live.assign import bucket
@@ -32,21 +32,21 @@ from crossfade.live.protocols.base import Invalid, Prediction
 from crossfade.live.routes import Route
 from crossfade.spec.model import Protocol
 
-CHAMPION = 0
-AGAIN = 1
+CHAMPION: Final = 0
+AGAIN: Final = 1
 """The champion's second answer, asked for to learn its own noise."""
-FIRST_CHALLENGER = 2
+FIRST_CHALLENGER: Final = 2
 
-LARGE = "large"
+LARGE: Final = "large"
 """A reply too long to be compared."""
 
-FLOOD = "flood"
+FLOOD: Final = "flood"
 """A copy cut off because copies' replies came faster than they may be read. Cut by us, so no failure of the arm."""
 
-SHUTDOWN = "shutdown"
+SHUTDOWN: Final = "shutdown"
 """A copy that we ended because this gateway ends. No failure of the arm either."""
 
-_UNREAD = frozenset((LARGE, FLOOD, SHUTDOWN, EXHAUSTED))
+_UNREAD: Final = frozenset((LARGE, FLOOD, SHUTDOWN, EXHAUSTED))
 
 
 class Mirrored:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from crossfade.live.exchange.messages import Head
 
-REASONS = {
+REASONS: Final = {
     400: b"Bad Request",
     408: b"Request Timeout",
     413: b"Content Too Large",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import assert_never
 
-from crossfade.live.exchange.examine import LIMIT, prediction, readable
+from crossfade.live.exchange.examine import LIMIT, flaw, readable
 from crossfade.live.exchange.exposure import Exposure
 from crossfade.live.exchange.messages import (
     Abort,
@@ -27,7 +27,7 @@ from crossfade.live.exchange.messages import (
     Watch,
 )
 from crossfade.live.exchange.problems import unanswered
-from crossfade.live.protocols.base import Invalid, Wire
+from crossfade.live.protocols.base import Wire
 from crossfade.spec.model import Arm
 
 
@@ -152,8 +152,8 @@ class Served:
 
     def _weigh(self, head: Head, body: bytes, event: Arrived) -> list[Command]:
         """A challenger's whole 2xx reply: usable or not."""
-        found = prediction(self._wire, head, body) if self._wire is not None else None
-        if isinstance(found, Invalid):
+        found = flaw(self._wire, head, body) if self._wire is not None else None
+        if found is not None:
             return self._fall_back(found.reason, event.at, still_open=False)
         self._copy = None
         return self._begin(head, body, event)
@@ -216,8 +216,8 @@ class Served:
             if head.status >= 400:
                 exposure.failed("status", at)
             elif self._copy is not None and self._wire is not None:
-                found = prediction(self._wire, head, b"".join(self._copy))
-                if isinstance(found, Invalid):
+                found = flaw(self._wire, head, b"".join(self._copy))
+                if found is not None:
                     exposure.failed(found.reason, at)
             exposure.timed(at)
         self._finish(at, out, served_by=self._arm.name, status=head.status if head else 0)

@@ -47,6 +47,10 @@ class Wire(Protocol):
         """What a 2xx reply predicts, or why it is unusable. Never raises."""
         ...
 
+    def flaw(self, headers: Headers, body: bytes) -> Invalid | None:
+        """Why a 2xx reply is unusable, as `prediction` would say; None when it is not. Never raises."""
+        ...
+
     def items(self, body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
         """The ranked list as (id, item) pairs in order. Never raises.
 

@@ -27,6 +27,11 @@ class Json:
             return Prediction({f"${member(name)}": value for name, value in doc.items()})
         return Prediction({"$": doc})
 
+    def flaw(self, headers: Headers, body: bytes) -> Invalid | None:
+        """Why the reply is unusable. Never raises."""
+        found = self.prediction(headers, body)
+        return found if isinstance(found, Invalid) else None
+
     def items(self, body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
         """The ranked list as (id, undecoded item) pairs. Never raises."""
         return document.items(body, ranking)

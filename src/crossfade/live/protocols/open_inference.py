@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Final
 
 from crossfade.live import paths
-from crossfade.live.protocols import columns, document, tensors
+from crossfade.live.protocols import columns, document, number_list, tensors
 from crossfade.live.protocols.base import Headers, Invalid, Prediction, Tensor
-from crossfade.live.protocols.flat_reply import decode
+from crossfade.live.protocols.flat_reply import decode, outline
 from crossfade.spec.model import Ranking
 
-HEADER_LENGTH = "inference-header-content-length"
+HEADER_LENGTH: Final = "inference-header-content-length"
 
 
 class OpenInference:
@@ -26,22 +26,23 @@ class OpenInference:
 
     def prediction(self, headers: Headers, body: bytes) -> Prediction | Invalid:
         """Each output as a tensor under its name. Never raises."""
-        data = document.plain(headers, body)
-        if isinstance(data, Invalid):
-            return data
-        tail = b""
-        if HEADER_LENGTH in headers:
-            cut = headers[HEADER_LENGTH].strip()
-            if not (cut.isascii() and cut.isdigit() and len(cut) < 12 and int(cut) <= len(data)):
-                return Invalid("broken", f"{HEADER_LENGTH} is {cut[:40]!r} on a body of {len(data)} bytes")
-            data, tail = data[: int(cut)], data[int(cut) :]
+        parts = _parts(headers, body)
+        if isinstance(parts, Invalid):
+            return parts
+        data, tail = parts
         plain = None if tail else _plain(data)
-        if plain is not None:
-            return plain
-        doc = document.load(data)
-        if isinstance(doc, Invalid):
-            return doc
-        return document.failure(doc) or _outputs(doc, tail)
+        return _decoded(data, tail) if plain is None else plain
+
+    def flaw(self, headers: Headers, body: bytes) -> Invalid | None:
+        """Why the reply is unusable. Never raises."""
+        parts = _parts(headers, body)
+        if isinstance(parts, Invalid):
+            return parts
+        data, tail = parts
+        if not tail and _sound(data):
+            return None
+        found = _decoded(data, tail)
+        return found if isinstance(found, Invalid) else None
 
     def items(self, body: bytes, ranking: Ranking) -> list[tuple[str, Any]] | Invalid:
         """The ranked list as (id, item) pairs. Never raises.
@@ -67,6 +68,43 @@ class OpenInference:
         return document.merged(body, ranking, items) if place is None else columns.merged(body, place, items)
 
 
+def _parts(headers: Headers, body: bytes) -> tuple[bytes, bytes] | Invalid:
+    """The JSON of a reply, and the raw tensors behind it."""
+    data = document.plain(headers, body) if "content-encoding" in headers else body
+    if isinstance(data, Invalid) or HEADER_LENGTH not in headers:
+        return data if isinstance(data, Invalid) else (data, b"")
+    cut = headers[HEADER_LENGTH].strip()
+    if not (cut.isascii() and cut.isdigit() and len(cut) < 12 and int(cut) <= len(data)):
+        return Invalid("broken", f"{HEADER_LENGTH} is {cut[:40]!r} on a body of {len(data)} bytes")
+    return data[: int(cut)], data[int(cut) :]
+
+
+def _sound(data: bytes) -> bool:
+    """Whether this is what most replies are, flat floating-point tensors in order; False for all that needs a closer
+    look."""
+    try:
+        reply = outline(data)
+    except (ValueError, RecursionError):
+        return False
+    if reply.error or reply.error_code or not reply.outputs:
+        return False
+    names = set()
+    for output in reply.outputs:
+        size = 1
+        for side in output.shape:
+            if type(side) is not int or side < 0:
+                return False
+            size *= side
+        if (
+            size != number_list.count(bytes(output.data))
+            or output.datatype not in tensors.FLOATS
+            or not _without_bytes(output.parameters)
+        ):
+            return False
+        names.add(output.name)
+    return len(names) == len(reply.outputs)
+
+
 def _plain(data: bytes) -> Prediction | None:
     """What most replies are, flat floating-point tensors, decoded and checked in one go; None for all others.
 
@@ -85,12 +123,24 @@ def _plain(data: bytes) -> Prediction | None:
             shape is None
             or prod(shape) != len(output.data)
             or output.datatype not in tensors.FLOATS
-            or output.parameters is not None
+            or not _without_bytes(output.parameters)
             or output.name in fields
         ):
             return None
         fields[output.name] = Tensor(shape, output.data)
     return Prediction(fields)
+
+
+def _without_bytes(parameters: Any) -> bool:
+    """Whether an output's values are in its JSON for certain."""
+    return parameters is None or (type(parameters) is dict and "binary_data_size" not in parameters)
+
+
+def _decoded(data: bytes, tail: bytes) -> Prediction | Invalid:
+    doc = document.load(data)
+    if isinstance(doc, Invalid):
+        return doc
+    return document.failure(doc) or _outputs(doc, tail)
 
 
 def _outputs(doc: Any, tail: bytes) -> Prediction | Invalid:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from itertools import chain
 from math import isfinite, prod
-from typing import Any
+from typing import Any, Final
 
 from crossfade.live.protocols.base import Invalid, Tensor
 
-_CODES = {
+_CODES: Final = {
     "BOOL": "?",
     "INT8": "b",
     "INT16": "h",
@@ -25,8 +25,8 @@ _CODES = {
 }
 """struct's letter for each datatype of fixed size."""
 
-FLOATS = frozenset(("FP16", "FP32", "FP64", "BF16"))
-_NUMBERS = frozenset((int, float))
+FLOATS: Final = frozenset(("FP16", "FP32", "FP64", "BF16"))
+_NUMBERS: Final = frozenset((int, float))
 
 
 def shape_of(output: dict[str, Any]) -> tuple[int, ...] | None:

@@ -1,0 +1,43 @@
+"""Answers that are to be set side by side. They travel to other threads and processes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from crossfade.live.exchange.heads import Head
+from crossfade.spec.model import Comparison
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """One arm's whole reply, or why there is none."""
+
+    head: Head | None
+    body: bytes
+    failure: str
+    """'' for a whole 2xx–4xx reply; else `status`, `timeout`, `refused`, `broken`."""
+    ms: float
+
+
+class Compare(msgspec.Struct, frozen=True, gc=False):
+    """Set a mirrored request's answers side by side (`mirror.compared`), in any thread, at leisure."""
+
+    rollout: str
+    revision: str
+    decision_id: str
+    at: float
+    unit: str
+    stage: int
+    segments: tuple[str, ...]
+    protocol: str
+    arm: str
+    champion: Answer
+    challenger: Answer
+    noise: Answer | None
+    """The champion's second answer, where one was asked for and came."""
+    rules: tuple[Comparison, ...] = ()
+    """How single fields are compared."""
+
+    @property
+    def size(self) -> int:
+        """Bytes to be decoded."""
+        return len(self.champion.body) + len(self.challenger.body) + (len(self.noise.body) if self.noise else 0)
