@@ -33,7 +33,7 @@ def analyze(
             "--metric",
             metavar="NAME:KIND",
             help="rate, mean, count, ratio or quantile; then :q, :higher or :lower, :margin, :per=, :covariate=, "
-            ":cap=. Repeatable.",
+            ":cap=, :only=COLUMN. Repeatable.",
         ),
     ] = None,
     baseline: Annotated[str | None, typer.Option(metavar="ARM", help="The arm that others are compared with.")] = None,

@@ -16,7 +16,7 @@ EXPOSURES = "exposures"
 
 FORM = "NAME:KIND, such as purchase:rate:higher or latency:quantile:0.95:lower:20%"
 
-OPTIONS = ("per", "covariate", "cap")
+OPTIONS = ("per", "covariate", "cap", "only")
 
 
 class AnalysisError(Exception):
@@ -42,6 +42,8 @@ class Asked:
     """A column of the exposures, or else an outcome summed *before* the unit's first exposure."""
     cap: float | None = None
     """Values beyond ± this count as this."""
+    only: str | None = None
+    """A column of the exposures: units count from their first exposure where it is true, and others not at all."""
 
     @property
     def role(self) -> str:
@@ -50,7 +52,7 @@ class Asked:
 
 
 def read_metric(text: str, *, window: float | None = None) -> Asked:
-    """`NAME:rate|mean|count|ratio|quantile[:q][:higher|lower][:margin][:per=…][:covariate=…][:cap=…]`."""
+    """`NAME:rate|mean|count|ratio|quantile[:q][:higher|lower][:margin][:per=…][:covariate=…][:cap=…][:only=…]`."""
     name, *rest = text.split(":")
     if not name.strip() or not rest:
         raise AnalysisError(f"--metric {text}: expected {FORM}")
@@ -68,8 +70,10 @@ def read_metric(text: str, *, window: float | None = None) -> Asked:
     if kind is Kind.RATIO and per is None:
         outcome, slash, below = name.partition("/")
         per = below if slash and below else EXPOSURES
+    only = read.options.get("only")
     metric = Metric(
-        name=name,
+        # The same metric may be asked of all units and of some.
+        name=name if only is None else f"{name} where {only}",
         source=Source.OUTCOME,
         kind=kind,
         better=read.better or Better.HIGHER,
@@ -86,6 +90,7 @@ def read_metric(text: str, *, window: float | None = None) -> Asked:
         per=metric.per,
         covariate=read.options.get("covariate"),
         cap=None if cap is None else float(cap),
+        only=only,
     )
 
 

@@ -41,6 +41,10 @@ class Settings:
     window: float | None = None
     looks: int = 1
     expected: Mapping[str, float] | None = None
+    metrics: int | None = None
+    """Among how many metrics alpha is shared, where others are analysed apart."""
+    span: tuple[float, float] | None = None
+    """When the data begins and ends, where these units are only some."""
 
 
 def analyse(
@@ -57,7 +61,8 @@ def analyse(
     if expected is not None:
         check_planned(units.arms, expected)
     segments = list(_segments(units, notes))
-    family = Family(alpha=settings.alpha, metrics=len(asked), arms=len(others), segments=len(segments))
+    metrics = settings.metrics or len(asked)
+    family = Family(alpha=settings.alpha, metrics=metrics, arms=len(others), segments=len(segments))
     times = _looks(units, settings)
     lines: list[Line] = []
     ratio, most = report.unplanned(settings.alpha), None
@@ -164,15 +169,15 @@ def _ratio(units: Units, settings: Settings, now: float, most: float | None) -> 
 
 
 def _looks(units: Units, settings: Settings) -> npt.NDArray[np.float64]:
+    begun, ended = settings.span or (float(units.entered.min()) if len(units.entered) else 0.0, units.ended)
     if settings.looks == 1:
-        return np.array([units.ended])
+        return np.array([ended])
     if settings.window is None:
         raise AnalysisError(
             "several looks need a window: without one a unit's value may change between looks",
             "say with --window how long after its first exposure a unit's outcomes count, such as --window 24h",
         )
-    begun = float(units.entered.min()) if len(units.entered) else 0.0
-    return np.linspace(begun, units.ended, settings.looks + 1)[1:]
+    return np.linspace(begun, ended, settings.looks + 1)[1:]
 
 
 def _segments(units: Units, notes: list[str]) -> Iterator[tuple[str, Mask]]:

@@ -19,6 +19,7 @@ from crossfade.judge.analysis.totals import analyse_totals
 from crossfade.rim.analyze.query import units
 from crossfade.rim.analyze.sources import EXPOSURES, OUTCOMES, Expr, Reader, Source
 from crossfade.rim.analyze.summary import read_summary
+from crossfade.rim.analyze.triggered import joined, recorded, triggered, where
 
 __all__ = ["Analysis", "AnalysisError", "analyze"]
 
@@ -60,6 +61,11 @@ def analyze(
             )
         if seconds is not None or looks != 1:
             raise AnalysisError("a summary has its own looks and no times", "leave --window and --looks out")
+        if some := next((one for one in asked if one.only is not None), None):
+            raise AnalysisError(
+                f"a summary has no exposures, so {some.only} cannot be told of them",
+                "leave only= out, or give --exposures and --outcomes",
+            )
         totals = read_summary(Path(summary), asked)
         arm = choose_baseline(totals.arms, baseline)
         return analyse_totals(totals, asked, baseline=arm, alpha=alpha, expected=expected)
@@ -86,22 +92,44 @@ def _of_units(
     looks: int,
 ) -> Analysis:
     covariates = [one.covariate for one in asked if one.covariate is not None]
-    exposed = reader.table(exposures, EXPOSURES, covariates)
+    flags = list(dict.fromkeys(one.only for one in asked if one.only is not None))
+    exposed = reader.table(exposures, EXPOSURES, covariates, flags)
+    for flag in flags:
+        recorded(flag, exposed.columns)
     happened = reader.table(outcomes, OUTCOMES)
-    chosen = _segments(exposed, segments, covariates)
-    found = units(exposed, happened, asked, window=window, segments=chosen)
+    chosen = _segments(exposed, segments, [*covariates, *flags])
+    everywhere = [one for one in asked if one.only is None]
+    found = units(exposed, happened, everywhere, window=window, segments=chosen)
     settings = Settings(
         baseline=choose_baseline(found.units.arms, baseline),
         alpha=alpha,
         window=window,
         looks=looks,
         expected=expected,
+        metrics=len(asked),
     )
-    return analyse(found.units, asked, settings, found.names, found.notes)
+    whole = analyse(found.units, everywhere, settings, found.names, found.notes)
+    parts = [
+        triggered(
+            units(
+                where(exposed, flag),
+                happened,
+                [one for one in asked if one.only == flag],
+                window=window,
+                segments=chosen,
+            ),
+            found,
+            [one for one in asked if one.only == flag],
+            flag,
+            settings,
+        )
+        for flag in flags
+    ]
+    return joined(whole, parts)
 
 
-def _segments(exposed: Expr, segments: Sequence[str] | None, covariates: Sequence[str]) -> list[str]:
-    free = [name for name in exposed.columns if name not in EXPOSURES.kinds and name not in covariates]
+def _segments(exposed: Expr, segments: Sequence[str] | None, taken: Sequence[str]) -> list[str]:
+    free = [name for name in exposed.columns if name not in EXPOSURES.kinds and name not in taken]
     if segments is None:
         return free
     for name in segments:

@@ -19,12 +19,13 @@ Expr = Any
 Source = str | Path | Any
 """A path to a CSV or Parquet file, an Ibis table, or a data frame that Ibis can take in."""
 
-TEXT, NUMBER, TIME = "text", "number", "time"
+TEXT, NUMBER, TIME, FLAG = "text", "number", "time", "flag"
 
 ALLOWED = {
     NUMBER: "a number",
     TIME: "a time: seconds since 1970, or a date and time such as 2026-03-01T14:03:20Z (UTC where no zone is told)",
     TEXT: "a text that is not empty",
+    FLAG: "true or false (or 1 or 0)",
 }
 
 
@@ -51,14 +52,14 @@ class Reader:
     def close(self) -> None:
         self._con.disconnect()
 
-    def table(self, source: Source, columns: Columns, numbers: Sequence[str] = ()) -> Expr:
-        """The source with its columns typed; `numbers` are further columns that must be numbers."""
+    def table(self, source: Source, columns: Columns, numbers: Sequence[str] = (), flags: Sequence[str] = ()) -> Expr:
+        """The source with its columns typed; `numbers` and `flags` are further columns that must be such."""
         if isinstance(source, str | Path):
-            return self._file(Path(source), columns, numbers)
+            return self._file(Path(source), columns, numbers, flags)
         if not isinstance(source, ibis.Table):
             source = self._frame(source, f"given_{columns.what}")
         _has(columns, source.columns, columns.what)
-        return _typed(source, columns, numbers)
+        return _typed(source, columns, numbers, flags)
 
     def _frame(self, source: Any, name: str) -> Expr:
         """A pandas, Polars or Arrow table as a view; DuckDB reads it where it lies."""
@@ -71,12 +72,13 @@ class Reader:
             ) from None
         return self._con.table(name)
 
-    def _file(self, path: Path, columns: Columns, numbers: Sequence[str]) -> Expr:
+    def _file(self, path: Path, columns: Columns, numbers: Sequence[str], flags: Sequence[str]) -> Expr:
         name = f"read_{columns.what}"
         header, csv = self._load(path, name)
         _has(columns, header, str(path))
         kinds = dict(columns.kinds) | {k: v for k, v in columns.optional.items() if k in header}
         kinds |= {column: NUMBER for column in numbers if column in header}
+        kinds |= {column: FLAG for column in flags if column in header}
         told = []
         for column in header:
             kind = kinds.get(column)
@@ -121,6 +123,8 @@ class Reader:
             return f"NULLIF(CAST({quoted} AS VARCHAR), '')"
         if kind == NUMBER:
             return f"TRY_CAST({quoted} AS DOUBLE)"
+        if kind == FLAG:
+            return f"TRY_CAST(CAST({quoted} AS VARCHAR) AS BOOLEAN)"
         described = {row[0]: row[1] for row in self._con.con.execute(f"DESCRIBE {name}").fetchall()}
         type_ = described[column]
         if type_.startswith("TIMESTAMP") or type_ == "DATE":
@@ -132,7 +136,7 @@ class Reader:
     def _check(self, path: Path, name: str, column: str, sql: str, kind: str, *, csv: bool, empty: bool) -> None:
         """Finds the first row that cannot be read; `empty`: nothing at all is fine."""
         quoted = _quoted(column)
-        broken = f"{sql} IS NULL" if kind == TEXT else f"({sql} IS NULL OR NOT isfinite({sql}))"
+        broken = f"{sql} IS NULL" if kind in (TEXT, FLAG) else f"({sql} IS NULL OR NOT isfinite({sql}))"
         if empty:
             broken = f"{broken} AND COALESCE(CAST({quoted} AS VARCHAR), '') <> ''"
         row = self._con.con.execute(
@@ -147,10 +151,11 @@ class Reader:
         )
 
 
-def _typed(table: Expr, columns: Columns, numbers: Sequence[str]) -> Expr:
+def _typed(table: Expr, columns: Columns, numbers: Sequence[str], flags: Sequence[str]) -> Expr:
     """A table of any engine with the same types as a file would have."""
     kinds = dict(columns.kinds) | {k: v for k, v in columns.optional.items() if k in table.columns}
     kinds |= {column: NUMBER for column in numbers if column in table.columns}
+    kinds |= {column: FLAG for column in flags if column in table.columns}
     cast = {}
     for column in table.columns:
         kind, value = kinds.get(column, TEXT), table[column]
@@ -169,7 +174,7 @@ def _typed(table: Expr, columns: Columns, numbers: Sequence[str]) -> Expr:
                 raise AnalysisError(
                     f"the column {column} of the {columns.what} is of type {value.type()}", f"expected {ALLOWED[kind]}"
                 )
-            cast[column] = value.cast("float64")
+            cast[column] = value.cast("boolean" if kind == FLAG else "float64")
     return table.select(**cast)
 
 
