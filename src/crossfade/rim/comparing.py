@@ -59,6 +59,11 @@ def _begin(parent: int) -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):
         os.nice(10)
+    end_with(parent)
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when the thread that began it does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

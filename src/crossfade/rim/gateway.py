@@ -14,7 +14,9 @@ from crossfade.live.assign import assign
 from crossfade.live.exchange import Asked, exchange, passing
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
+from crossfade.live.interleave import PLANNED
 from crossfade.live.model_list import public_names
+from crossfade.live.pages import Turned, turned
 from crossfade.live.routes import Route, RouteTable, champion_only
 from crossfade.rim import logs
 from crossfade.rim.comparing import Comparing
@@ -23,6 +25,7 @@ from crossfade.rim.http_request import Request, path_of
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.identity import decision_id
 from crossfade.rim.limits import Limits, Refusal
+from crossfade.rim.planning import Planning
 from crossfade.rim.routes_feed import Update
 from crossfade.rim.shadows import Shadows
 from crossfade.rim.telemetry import Telemetry
@@ -106,6 +109,7 @@ class Gateway:
         self._failures: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._comparing = 0
         self._large = Comparing()
+        self.planning = Planning(loop)
 
     # -- a request ---------------------------------------------------------------------------------------------------
 
@@ -134,17 +138,22 @@ class Gateway:
         now = time.time()
         decision = decision_id(now)
         unit = decision if route.unit.source is From.REQUEST else _read(route.unit, request)
+        searched = _searched(route, request) if route.mode == "interleave" else None
         asked = Asked(
             method=request.method,
             decision_id=decision,
             now=now,
             start=self.now(),
             unit=unit,
-            digest=request.digest() if route.mode == "interleave" else "",
+            digest=searched.digest if searched is not None else "",
             segments=tuple(_read(field, request) for field in route.segments) if route.segments else (),
+            page=searched.page if searched is not None else None,
         )
         assigned = assign(route, unit)
-        ejected = assigned.arm != route.champion.name and not self.health.admits(route.rollout, assigned.arm)
+        challenged = assigned.arm != route.champion.name
+        if challenged and searched is not None and searched.page is not None and searched.page.asked_anew:
+            request.ask((searched.target, searched.body))
+        ejected = challenged and not self.health.admits(route.rollout, assigned.arm)
         served = exchange(route, asked, assigned, ejected=ejected)
         if self.tracing is not None:
             served = self.tracing.watch(served, request, route, assigned.arm, decision)
@@ -241,6 +250,8 @@ class Gateway:
         if update.table is not None:
             self.table = update.table
             self.health.adopt(update.table)
+            if any(route.method == PLANNED for route in update.table.routes):
+                self.planning.begin()
         if update.lease is not None:
             self.telemetry.figures.gauges["lease_held"] = float(update.lease)
             if update.lease:
@@ -311,6 +322,7 @@ class Gateway:
         self.pool.close()
         await asyncio.sleep(0)
         self._large.close()
+        self.planning.close()
         await asyncio.sleep(0)
         self.tidy()
 
@@ -323,6 +335,16 @@ def _list_publicly(request: Request, names: Mapping[str, str]) -> None:
 
 
 _LIST_AS_KNOWN: Final = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))
+
+
+def _searched(route: Route, request: Request) -> Turned:
+    """What a request on an interleaving route searches, and which page of it."""
+    ranking = route.ranking
+    if ranking is not None and (ranking.pages is not None or ranking.query):
+        found = turned(ranking, route.method, request.target, request.body, request.document)
+        if found is not None:
+            return found
+    return Turned(None, request.target, request.body, request.digest())
 
 
 def _read(field: Field, request: Request) -> str:

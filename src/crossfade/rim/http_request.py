@@ -37,6 +37,7 @@ class Request:
         "_lower",
         "_parsed",
         "_renamed",
+        "asking",
         "body",
         "framed",
         "headers",
@@ -82,6 +83,8 @@ class Request:
         """What models are called here by their own names, for a request that lists them."""
         self.rewrite: Callable[[Arm, tuple[bytes, ...]], tuple[bytes, ...]] | None = None
         """Has the last word on the bytes for an arm, where somebody traces this request."""
+        self.asking: tuple[bytes, bytes] | None = None
+        """Target and body that models are asked with in place of the client's, for a page of a merged list."""
         self._lines: bytes | None = None
         self._renamed: dict[str, model_names.Renamed | None] = {}
         self._lower: dict[str, str] | None = None
@@ -122,12 +125,17 @@ class Request:
         """A fingerprint of what was asked."""
         return f"{xxhash.xxh3_64_intdigest(self.body, xxhash.xxh3_64_intdigest(self.target)):016x}"
 
+    def ask(self, asking: tuple[bytes, bytes] | None) -> None:
+        """From here on models are asked this; None: what the client asked."""
+        self.asking = asking
+        self._renamed = {}
+
     def bytes_for(self, arm: Arm, mark: str = "") -> tuple[bytes, ...]:
         """The request as this arm gets it, in one piece where it is small; `mark` names a header sent as `true`."""
         lines = self._lines
         if lines is None:
             lines = self._lines = request_headers(self.headers) + (b"" if self._typed() else _JSON_TYPE)
-        target, body = self.target, self.body
+        target, body = self.asking or (self.target, self.body)
         sent = self._named_for(arm)
         if sent is not None:
             target, body = sent.target, sent.body
@@ -179,7 +187,8 @@ class Request:
             # What the list says of one model; the reply's name is put right with those of lists.
             target = model_paths.listed_as(self.target, model)
             return None if target is None else model_names.Renamed(target, self.body, b"", b"")
-        return model_names.renamed(self.protocol, self.method, self.target, self.body, model)
+        target, body = self.asking or (self.target, self.body)
+        return model_names.renamed(self.protocol, self.method, target, body, model)
 
     def _typed(self) -> bool:
         """Whether the request says what its body is. Some clients say nothing of JSON, which some servers refuse."""

@@ -9,12 +9,15 @@ from crossfade.live.exchange import Exchange
 from crossfade.live.exchange.messages import (
     Abort,
     Arrived,
+    AsAsked,
     Begun,
     Call,
     Cancel,
     Command,
     Compare,
     Count,
+    Devise,
+    Devised,
     Event,
     Failed,
     Gone,
@@ -27,10 +30,11 @@ from crossfade.live.exchange.messages import (
     Started,
     Watch,
 )
+from crossfade.live.exchange.mirrored import CHAMPION
 from crossfade.live.exchange.problems import problem
+from crossfade.live.interleave.optimized import Plan
 from crossfade.rim.endpoints import endpoint
 from crossfade.rim.http_request import Edit, Request
-from crossfade.live.exchange.mirrored import CHAMPION
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.http_text import trailer_lines
 from crossfade.rim.limits import Refusal
@@ -143,6 +147,10 @@ class Turn:
         self._forget(call)
         self._feed(Failed(self._gateway.now(), call, kind))
 
+    def devised(self, plan: Plan | None) -> None:
+        """A plan for merging two lists, or none."""
+        self._feed(Devised(self._gateway.now(), plan))
+
     def late(self, call: int) -> None:
         """A call's time has run out."""
         self._timers.pop(call, None)
@@ -191,6 +199,10 @@ class Turn:
                 self._gateway.compare(command)
             case Watch():
                 self._timers[command.call] = self._gateway.timers.start(command.timeout, self, command.call)
+            case Devise():
+                self._gateway.planning.ask(command.pattern, self.devised)
+            case AsAsked():
+                self._request.ask(None)
             case Count():
                 self._gateway.count_drop(command.rollout, command.reason, command.count)
             case Abort():

@@ -11,7 +11,7 @@ import re
 from crossfade.spec import words
 from crossfade.spec.check_compare import check_compare, check_dry_run
 from crossfade.spec.check_stages import check_stages
-from crossfade.spec.document import Document, MetricDocument, RankingDocument
+from crossfade.spec.document import Document, MetricDocument, PagesDocument, RankingDocument
 from crossfade.spec.document_stages import InterleaveDocument
 from crossfade.spec.model import From, Kind, Protocol, Source
 from crossfade.spec.partial import arms, known, metrics, said, stages
@@ -100,7 +100,9 @@ def _ranking(document: Document) -> None:
                 "an interleave stage needs to know where replies carry their ranked list; add the key 'ranking' "
                 "at the top, such as `ranking: {items: $.items, id: $.id}`"
             )
-    elif (
+    elif isinstance(ranking, RankingDocument) and isinstance(ranking.pages, PagesDocument):
+        _pages(document, ranking.pages)
+    if (
         isinstance(ranking, RankingDocument)
         and known(ranking.items)
         and document.protocol == Protocol.OPEN_INFERENCE
@@ -117,6 +119,18 @@ def _ranking(document: Document) -> None:
             ranking.at("pinned").report_key(
                 "the data of an output holds ids alone, which cannot say that they are pinned; remove it"
             )
+
+
+def _pages(document: Document, pages: PagesDocument) -> None:
+    if pages.wrote("offset") == pages.wrote("page"):
+        said = "both 'offset' and 'page'" if pages.wrote("offset") else "neither 'offset' nor 'page'"
+        pages.place.report(
+            f"found {said}; a request says where its page begins either by how many items come before it or by its "
+            "number: keep one of them",
+            allowed="one of offset, page",
+        )
+    elif pages.wrote("first") and not pages.wrote("page"):
+        pages.at("first").report_key("'first' is the number of the first page, for `page`; with `offset` remove it")
 
 
 def _metrics(document: Document) -> None:

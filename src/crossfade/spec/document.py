@@ -17,7 +17,7 @@ from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
 from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, Protocol, Source
 from crossfade.spec.source import UNKNOWN, Node, Unknown
-from crossfade.spec.words import FieldName, JsonPath, Name
+from crossfade.spec.words import FieldName, JsonPath, Name, ParameterName
 from crossfade.spec.written import Written
 
 
@@ -97,6 +97,26 @@ class MetricDocument(Written):
     guardrail: GuardrailDocument | None = None
     """Makes this a guardrail: getting worse than its margin rolls the rollout back."""
 
+class PagesDocument(Written):
+    """How requests ask for a part of the ranked list."""
+
+    what: ClassVar[str] = "places in requests such as {offset: query:from, limit: query:size}"
+
+    offset: ParameterName | None = None
+    """Where a request says how many items come before its page: query:NAME or json:$.path."""
+    page: ParameterName | None = None
+    """Where a request says its page's number, in place of `offset`: query:NAME or json:$.path."""
+    first: Annotated[int, measures.whole(0, 1)] = 1
+    """The number of the first page, for `page`. 1 unless written."""
+    limit: ParameterName
+    """Where a request says how many items it wants: query:NAME or json:$.path."""
+    size: Annotated[int, measures.whole(1, 1000)] = 10
+    """How many those are where it does not say. 10 unless written."""
+    at_most: Annotated[int, measures.whole(1, 10_000)] = 100
+    """How deep lists are merged, which models must be able to give at once. Pages that end beyond are the champion's.
+    100 unless written."""
+
+
 
 class RankingDocument(Written):
     """Where a reply carries its ranked list."""
@@ -109,6 +129,14 @@ class RankingDocument(Written):
     """JSON path to an item's id inside one item; $ where the items are the ids themselves."""
     pinned: JsonPath | None = None
     """JSON path inside one item, such as $.ad. Where it leads to true, a number but 0, or a text, the item is not
+    query: Annotated[
+        list[ParameterName],
+        words.items("a list of places in requests such as [query:q, json:$.filters]"),
+    ] = Field(default_factory=list)
+    """What says in requests what is searched, such as [query:q]: a unit that asks the same sees the same list. The
+    whole request but its page unless written."""
+    pages: PagesDocument | None = None
+    """How requests ask for pages, so that a page goes on where the one before it ended."""
     ranked: the champion's stays in its slot and is credited to nobody, the challenger's is left out."""
 
 

@@ -122,8 +122,8 @@ class InterleaveDocument(Written):
 
     weight: PositiveShare
     """Share of units that see interleaved lists."""
-    method: Annotated[Literal["team-draft", "balanced", "probabilistic"], words.METHOD] = "team-draft"
-    """How the lists are merged: team-draft (unless written), balanced or probabilistic."""
+    method: Annotated[Literal["team-draft", "balanced", "probabilistic", "optimized"], words.METHOD] = "team-draft"
+    """How the lists are merged: team-draft (unless written), balanced, probabilistic or optimized."""
     credit: Credits = Field(default_factory=lambda: [Credit(outcome="click")])
     """What gives credit: the name of an outcome that is reported with an item, or several with their weights, such as
     {click: 1, purchase: 5}. click unless written."""

@@ -152,6 +152,18 @@ def _read_count(value: Any) -> int:
     return value
 
 
+def whole(least: int, most: int) -> Word:
+    """A whole number between two others."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise Wrong
+        return value
+
+    said = f"a whole number from {least} to {most}"
+    return Word(said, read, {"type": "integer", "minimum": least, "maximum": most})
+
+
 COUNT = Word("a whole number above 0", _read_count, {"type": "integer", "minimum": 1, "maximum": 10**15})
 
 

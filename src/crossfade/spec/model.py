@@ -140,6 +140,34 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A place in a request that says what is searched or which page is wanted: `query:from` or `json:$.from`."""
+
+    in_query: bool
+    """In the query of the target; else in the JSON body."""
+    name: str
+    """The query's member, or the path in the body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """How requests ask for a part of a ranked list."""
+
+    first: Parameter
+    """Where the page begins: an offset, or a page's number."""
+    counted: bool
+    """`first` counts pages, not items."""
+    start: int
+    """What `first` says of the first page."""
+    limit: Parameter
+    """How many items are wanted."""
+    size: int = 10
+    """How many those are where a request does not say."""
+    deepest: int = 100
+    """Items up to which lists are merged; pages that end beyond are the champion's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
     """Where a reply carries its ranked list, and how an item names itself."""
 
@@ -149,6 +177,9 @@ class Ranking:
     """JSON path inside one item; `$` where the items are the ids themselves."""
     pinned: str = ""
     """JSON path inside one item to what says that it is sold or placed by hand; empty where no item is."""
+    query: tuple[Parameter, ...] = ()
+    """What says what is searched; empty for the whole request but its page."""
+    pages: Pages | None = None
 
 
 class Comparator(StrEnum):

@@ -14,6 +14,7 @@ from crossfade.spec.model import (
     Interleave,
     Metric,
     Probe,
+    Pages,
     Promote,
     Ranking,
     Rollout,
@@ -54,9 +55,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         alpha=document.alpha,
         salt=document.salt or document.name,
         segments=tuple(document.segments),
-        ranking=Ranking(items=document.ranking.items, id=document.ranking.id, pinned=document.ranking.pinned or "")
-        if document.ranking
-        else None,
+        ranking=_ranking(document.ranking) if document.ranking else None,
         compare=tuple(meant(path, one) for path, one in document.compare.items()),
         model=document.model or "",
         dry_run_header=(document.dry_run_header or "").lower(),
@@ -69,6 +68,25 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
 
 
 def _arm(arm: written.ArmDocument) -> Arm:
+def _ranking(ranking: written.RankingDocument) -> Ranking:
+    asked = ranking.pages
+    pages = None
+    if asked is not None:
+        first = asked.page or asked.offset
+        assert first is not None, "a page without a beginning is a problem, and problems end parsing"
+        pages = Pages(
+            first=first,
+            counted=asked.page is not None,
+            start=asked.first if asked.page is not None else 0,
+            limit=asked.limit,
+            size=asked.size,
+            deepest=asked.at_most,
+        )
+    return Ranking(
+        items=ranking.items, id=ranking.id, pinned=ranking.pinned or "", query=tuple(ranking.query), pages=pages
+    )
+
+
     asked = arm.probe
     probe = Probe(path=asked.path, every=asked.every, body=asked.body or "") if asked else None
     return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe)

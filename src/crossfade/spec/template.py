@@ -99,6 +99,9 @@ alpha: 5%
 # lease: 10s                     # how long gateways go on when the controller is silent; then the champion serves all
 # keep_facts: 184d              # how long what was recorded is kept; while the rollout runs it is kept in any case
 # ranking: {items: $.items, id: $.id}   # where replies carry a ranked list; needed by an interleave stage
+#   query      `query: [query:q]`: what says in requests what is searched; all of a request but its page by default
+#   pages      `pages: {offset: query:from, limit: query:size, size: 10, at_most: 100}`: how requests ask for a part of
+#              the list; or `{page: query:p, first: 1, limit: query:n}` where pages are numbered
 #                                # (pinned: $.ad inside it: items that are sold or placed by hand keep their slots)
 # dry_run_header: x-dry-run      # marks mirrored copies with the value true, for models that write (none by default)
 
@@ -167,7 +170,7 @@ stages:
   # Only for ranked lists (needs `ranking` above): both models' lists in one, credit by clicks.
   # - interleave:
   #     weight: 20%                       # share of units that see such lists (has to be written)
-  #     method: team-draft                # how the lists are merged; or balanced, probabilistic
+  #     method: team-draft                # how the lists are merged; or balanced, probabilistic, optimized
   #     credit: click                     # the outcome, reported with an item, that gives credit; or several with
   #                                       # their weights, such as {click: 1, purchase: 5, dwell: 0.1 * value}
   #     until: {decided: true, at_most: 3d}

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WrapValidator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from crossfade.spec.model import Better, Field, From, Kind, Protocol, Source
+from crossfade.spec.model import Better, Field, From, Kind, Parameter, Protocol, Source
 from crossfade.spec.problems import listed, nearest
 from crossfade.spec.source import UNKNOWN, Node, Unknown, shown
 
@@ -131,8 +131,8 @@ KIND = choice((Kind.RATE, Kind.MEAN, Kind.COUNT, Kind.RATIO, Kind.QUANTILE))
 BETTER = choice(Better)
 SOURCE = choice(Source)
 METHOD = choice(
-    ["team-draft", "balanced", "probabilistic"],
-    ["optimized", "team-draft-multileave", "probabilistic-multileave", "pairwise-preference"],
+    ["team-draft", "balanced", "probabilistic", "optimized"],
+    ["team-draft-multileave", "probabilistic-multileave", "pairwise-preference"],
 )
 
 
@@ -211,6 +211,23 @@ FIELD = Word(
 )
 
 
+_PARAMETER = re.compile(rf"(?:query:([^\s&=#\x00-\x1f\x7f]{{1,100}})|json:(\${_STEPS}+))")
+
+
+def _read_parameter(value: Any) -> Parameter:
+    match = _PARAMETER.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise Wrong
+    return Parameter(in_query=match[1] is not None, name=match[1] or match[2])
+
+
+PARAMETER = Word(
+    "query:NAME or json:$.path",
+    _read_parameter,
+    {"type": "string", "pattern": f"^{_PARAMETER.pattern}$", "examples": ["query:from", "json:$.size"]},
+)
+
+
 _IN_PROCESS = re.compile(r"python:[\w.:-]{0,200}")
 
 
@@ -250,3 +267,4 @@ Name = Annotated[str, NAME]
 Text = Annotated[str, text("a text of at most 200 printable characters")]
 JsonPath = Annotated[str, JSON_PATH]
 FieldName = Annotated[Field, FIELD]
+ParameterName = Annotated[Parameter, PARAMETER]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from crossfade.live.pages import Page
+
 
 class Asked:
     """The facts of a request that an exchange needs; the bytes stay with the runner."""
 
-    __slots__ = ("decision_id", "digest", "method", "now", "segments", "start", "unit")
+    __slots__ = ("decision_id", "digest", "method", "now", "page", "segments", "start", "unit")
 
     def __init__(
         self,
@@ -18,6 +20,7 @@ class Asked:
         unit: str = "",
         digest: str = "",
         segments: tuple[str, ...] = (),
+        page: Page | None = None,
     ) -> None:
         self.method = method
         self.decision_id = decision_id
@@ -29,3 +32,5 @@ class Asked:
         self.digest = digest
         """Digest of path and body: the same unit asking the same thing sees the same interleaved list."""
         self.segments = segments
+        self.page = page
+        """Which part of an interleaved list is wanted, where the spec says how requests say so."""

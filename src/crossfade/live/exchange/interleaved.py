@@ -12,22 +12,26 @@ from crossfade.live.exchange.exposure import Exposure
 from crossfade.live.exchange.gathered import Gathered
 from crossfade.live.exchange.messages import (
     Arrived,
+    AsAsked,
     Begun,
     Call,
     Cancel,
     Command,
+    Devise,
+    Devised,
     Event,
     Failed,
     Gone,
-    Head,
     Headers,
     Late,
     Record,
     Reply,
     Started,
 )
+from crossfade.live.exchange.rewritten import cut, resized
 from crossfade.live.exchange.served import Served
 from crossfade.live.health import EJECTED
+from crossfade.live.interleave.optimized import Plan
 from crossfade.live.protocols import document
 from crossfade.live.protocols.base import Invalid, Wire
 from crossfade.live.routes import Route
@@ -38,6 +42,12 @@ A, B = 0, 1
 
 UNREAD = ("large", "unreadable")
 """A challenger's reply that we cannot merge is no failure of the challenger."""
+
+DEEP = "deep"
+"""A page that ends deeper than lists are merged is the champion's."""
+
+UNPLANNED = "unplanned"
+"""No plan for optimized interleaving came in time, or there is none for this pair of rankings."""
 
 Listed = list[tuple[str, object]]
 
@@ -52,6 +62,7 @@ class Interleaved:
         "_exposure",
         "_extra",
         "_lists",
+        "_page",
         "_passing",
         "_ranking",
         "_route",
@@ -83,8 +94,11 @@ class Interleaved:
         self._passing: Served | None = None
         """Takes over once it is settled that one arm's reply goes out unmerged."""
         self._done = False
+        self._page = asked.page
         if ejected:
             self._sides[B].end(asked.start, EJECTED)
+        elif asked.page is not None and asked.page.beyond:
+            self._sides[B].end(asked.start, DEEP)
 
     @property
     def done(self) -> bool:
@@ -115,6 +129,8 @@ class Interleaved:
                 return self._gone(event.at)
             case Started():
                 return []
+            case Devised():
+                return self._devised(event.plan, event.at)
             case _:
                 assert_never(event)
 
@@ -179,56 +195,101 @@ class Interleaved:
         return self._hand_over(A, "no-list", at)
 
     def _merge(self, ours: Listed, theirs: Listed, at: float) -> list[Command]:
-        asked, route = self._asked, self._route
-        champion = self._sides[A]
-        assert champion.head is not None
-        plain = decoded(champion.head, champion.body)
-        assert isinstance(plain, bytes)  # its list was read from there
         if self._ranking.pinned:
             # What is pinned in the page keeps its slot there, so it must not come a second time as a result.
-            pinned = document.pinned(plain, self._ranking)
-            theirs = [pair for pair in theirs if pair[0] not in pinned]
+            pinned = document.pinned(self._plain(A), self._ranking)
+            theirs = self._lists[B] = [pair for pair in theirs if pair[0] not in pinned]
+        if self._route.method != interleave.PLANNED:
+            return self._show(ours, theirs, None, at)
+        names, others = [item for item, _ in ours], [item for item, _ in theirs]
+        if names == others:
+            return self._hand_over(A, "same", at)
+        return [Devise(interleave.optimized.pattern(names, others))]
+
+    def _devised(self, plan: Plan | None, at: float) -> list[Command]:
+        ours, theirs = self._lists
+        assert ours is not None
+        assert theirs is not None
+        return self._hand_over(A, UNPLANNED, at) if plan is None else self._show(ours, theirs, plan, at)
+
+    def _show(self, ours: Listed, theirs: Listed, plan: Plan | None, at: float) -> list[Command]:
+        asked, route = self._asked, self._route
         merged = interleave.merge_fairly(
             route.method,
             [item for item, _ in ours],
             [item for item, _ in theirs],
             key=f"{route.salt}:{asked.unit}:{asked.digest}",
+            plan=plan,
         )
         if merged.same:
             return self._hand_over(A, "same", at)
         lists = {interleave.CHAMPION: ours, interleave.CHALLENGER: theirs}
         objects = [lists[whose][index][1] for whose, index in merged.from_]
+        plain = self._plain(A)
         body = self._wire.merged(plain, self._ranking, objects)
         if body is plain:
             # The champion's reply cannot take these items, so nobody would see the list that was drawn.
             return self._hand_over(A, "unmergeable", at)
         names = {interleave.CHAMPION: self._arms[A].name, interleave.CHALLENGER: self._arms[B].name}
-        owners = tuple(names.get(owner, "") for owner in merged.owners)
+        items, credits = merged.items, interleave.recorded(merged)
+        owners = tuple([names.get(owner, "") for owner in merged.owners])
+        if self._page is not None:
+            body, shown = cut(self._wire, self._ranking, body, self._page)
+            kept = [slot for slot, item in enumerate(items) if item in shown]
+            items, owners = tuple([items[slot] for slot in kept]), tuple([owners[slot] for slot in kept])
+            credits = tuple([credits[slot] for slot in kept]) if credits else ()
         both = f"{self._arms[A].name}+{self._arms[B].name}"
         extra = (*self._extra, (b"x-crossfade-arm", both.encode())) if route.reveal else self._extra
+        champion = self._sides[A]
+        assert champion.head is not None
         self._done = True
         return [
-            self._shown(merged.items, owners, "", interleave.recorded(merged)),
+            self._shown(items, owners, "", credits),
             Record(self._exposure.fact(at, served_by=both, status=champion.head.status, size=len(body))),
-            Reply(_resized(champion.head, len(body)), extra, body, True),
+            Reply(resized(champion.head, len(body)), extra, body, True),
         ]
+
+    def _plain(self, call: int) -> bytes:
+        """The body of a reply whose list has been read."""
+        head = self._sides[call].head
+        assert head is not None
+        plain = decoded(head, self._sides[call].body)
+        assert isinstance(plain, bytes)
+        return plain
 
     def _hand_over(self, call: int, excluded: str, at: float) -> list[Command]:
         """One arm's reply as it came, or its failure; the list, if it has one, is no evidence."""
         side = self._sides[call]
+        listed = self._lists[call]
+        head, body = side.head, side.body
+        items = tuple([item for item, _ in listed or ()])
+        if self._page is not None and self._page.asked_anew:
+            if listed is None and at - self._asked.start < self._route.deadline / 2.0:
+                return self._ask_again(excluded, at)
+            if listed is not None and head is not None:
+                body, shown = cut(self._wire, self._ranking, self._plain(call), self._page)
+                head = resized(head, len(body))
+                items = tuple([item for item in items if item in shown])
         passing = self._pass(call, at)
         if side.whole:
-            out = passing.receive(Arrived(at, 0, side.head, side.body, True))
+            out = passing.receive(Arrived(at, 0, head, body, True))
         else:
             out = passing.receive(Failed(at, 0, side.failure or "broken"))
-        items = tuple(item for item, _ in self._lists[call] or ())
         return [self._shown(items, ("",) * len(items), excluded), *out] if side.whole else out
+
+    def _ask_again(self, excluded: str, at: float) -> list[Command]:
+        """Nothing that a page could be cut out of came: the champion is asked for that page alone."""
+        self._passing = self._served(A)
+        return [self._shown((), (), excluded), AsAsked(), *self._passing.receive(Begun(at))]
 
     def _pass_unread(self, event: Arrived, reason: str) -> list[Command]:
         """The champion's reply is no list that could be merged: it streams through from here."""
         out: list[Command] = [] if self._sides[B].over else [Cancel(B)]
         self._exposure.timed(event.at)
         side = self._sides[A]
+        if self._page is not None and self._page.asked_anew:
+            out += [] if event.ended else [Cancel(A)]
+            return [*out, *self._ask_again(reason, event.at)]
         passing = self._pass(A, event.at)
         out += passing.receive(Arrived(event.at, 0, side.head, side.body, event.ended))
         side.drop()
@@ -236,7 +297,12 @@ class Interleaved:
 
     def _pass(self, call: int, at: float) -> Served:
         """The call numbered 0 of `Served` is the champion's, which is the only one that may still be open."""
-        self._passing = Served(
+        self._passing = self._served(call)
+        self._passing.receive(Begun(at))
+        return self._passing
+
+    def _served(self, call: int) -> Served:
+        return Served(
             first=self._arms[call],
             behind=None,
             deadline=self._route.deadline,
@@ -245,8 +311,6 @@ class Interleaved:
             reveal=self._route.reveal,
             assigned=False,
         )
-        self._passing.receive(Begun(at))
-        return self._passing
 
     def _shown(
         self, items: tuple[str, ...], owners: tuple[str, ...], excluded: str, credits: tuple[int, ...] = ()
@@ -278,16 +342,6 @@ class Interleaved:
 
 
 def _excluded(side: Gathered) -> str:
-    if side.failure in UNREAD or side.failure == EJECTED:
+    if side.failure in UNREAD or side.failure in (EJECTED, DEEP):
         return side.failure
     return "late" if side.failure == "timeout" else "one-ranker"
-
-
-def _resized(head: Head, size: int) -> Head:
-    """The champion's head for a body that was written anew: its length fixed, its coding gone."""
-    kept = tuple(
-        (name, value)
-        for name, value in head.headers
-        if name.lower() not in (b"content-length", b"content-encoding", b"etag", b"content-md5", b"digest")
-    )
-    return Head(head.status, head.reason, (*kept, (b"Content-Length", str(size).encode())))

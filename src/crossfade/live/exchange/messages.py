@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from crossfade.live.exchange.commands import (
     Abort,
+    AsAsked,
     Call,
     Cancel,
     Command,
     Count,
+    Devise,
     Mirror,
     More,
     Record,
     Reply,
     Watch,
 )
-from crossfade.live.exchange.events import Arrived, Begun, Event, Failed, Gone, Late, Started
+from crossfade.live.exchange.events import Arrived, Begun, Devised, Event, Failed, Gone, Late, Started
 from crossfade.live.exchange.heads import Head, Headers
 from crossfade.live.exchange.pairs import Answer, Compare
 
@@ -22,12 +24,15 @@ __all__ = [
     "Abort",
     "Answer",
     "Arrived",
+    "AsAsked",
     "Begun",
     "Call",
     "Cancel",
     "Command",
     "Compare",
     "Count",
+    "Devise",
+    "Devised",
     "Event",
     "Failed",
     "Gone",

@@ -19,6 +19,7 @@ from crossfade.live.exchange.messages import (
     Command,
     Compare,
     Count,
+    Devised,
     Event,
     Failed,
     Gone,
@@ -79,6 +80,8 @@ class Mirrored:
             case Gone():
                 out = self._served.receive(event)
                 return out if self._champion.over else [*out, *self._give_up(CLIENT_LEFT)]
+            case Devised():
+                return []
             case Started() | Arrived() | Failed() | Late():
                 if event.call == CHAMPION:
                     return [*self._served.receive(event), *self._listen(event)]

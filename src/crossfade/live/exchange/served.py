@@ -14,6 +14,7 @@ from crossfade.live.exchange.messages import (
     Call,
     Cancel,
     Command,
+    Devised,
     Event,
     Failed,
     Gone,
@@ -121,7 +122,7 @@ class Served:
                 return self._late(event)
             case Gone():
                 return self._gone(event.at)
-            case Started():
+            case Started() | Devised():
                 return []
             case _:
                 assert_never(event)

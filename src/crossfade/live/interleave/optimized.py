@@ -24,6 +24,9 @@ Solve = Callable[[Sequence[Sequence[float]], Sequence[float]], Sequence[float] |
 
 Order = tuple[int, ...]
 
+Pattern = tuple[int, int, Order]
+"""What a plan depends on: see `pattern`."""
+
 
 class Infeasible(ValueError):
     """No way of showing the lists is fair at every slot under this credit."""
@@ -56,7 +59,7 @@ CREDITS: dict[str, Callable[[int, int], float]] = {"inverse-rank": _inverse, "li
 """What an item is worth to the challenger, from its ranks (from 1) in the champion's and the challenger's list."""
 
 
-def pattern(champion: Sequence[str], challenger: Sequence[str], length: int | None = None) -> tuple[int, int, Order]:
+def pattern(champion: Sequence[str], challenger: Sequence[str], length: int | None = None) -> Pattern:
     """What a plan depends on, the same for all pairs of rankings that differ only in the names of their items.
 
     How many slots are optimized, how many items the champion ranks, and the challenger's ranking by number.
