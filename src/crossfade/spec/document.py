@@ -20,7 +20,6 @@ from crossfade.spec.source import UNKNOWN, Node, Unknown
 from crossfade.spec.words import FieldName, JsonPath, Name, ParameterName
 from crossfade.spec.written import Written
 
-
 ModelName = Annotated[str, words.text("a model's name, without spaces or '/'", r"[^\s/?#\x00-\x1f\x7f]+")]
 
 
@@ -97,6 +96,7 @@ class MetricDocument(Written):
     guardrail: GuardrailDocument | None = None
     """Makes this a guardrail: getting worse than its margin rolls the rollout back."""
 
+
 class PagesDocument(Written):
     """How requests ask for a part of the ranked list."""
 
@@ -117,7 +117,6 @@ class PagesDocument(Written):
     100 unless written."""
 
 
-
 class RankingDocument(Written):
     """Where a reply carries its ranked list."""
 
@@ -129,6 +128,7 @@ class RankingDocument(Written):
     """JSON path to an item's id inside one item; $ where the items are the ids themselves."""
     pinned: JsonPath | None = None
     """JSON path inside one item, such as $.ad. Where it leads to true, a number but 0, or a text, the item is not
+    ranked: the champion's stays in its slot and is credited to nobody, the challenger's is left out."""
     query: Annotated[
         list[ParameterName],
         words.items("a list of places in requests such as [query:q, json:$.filters]"),
@@ -137,7 +137,6 @@ class RankingDocument(Written):
     whole request but its page unless written."""
     pages: PagesDocument | None = None
     """How requests ask for pages, so that a page goes on where the one before it ended."""
-    ranked: the champion's stays in its slot and is credited to nobody, the challenger's is left out."""
 
 
 class Document(Written):

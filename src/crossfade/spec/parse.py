@@ -67,7 +67,6 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
     )
 
 
-def _arm(arm: written.ArmDocument) -> Arm:
 def _ranking(ranking: written.RankingDocument) -> Ranking:
     asked = ranking.pages
     pages = None
@@ -87,6 +86,7 @@ def _ranking(ranking: written.RankingDocument) -> Ranking:
     )
 
 
+def _arm(arm: written.ArmDocument) -> Arm:
     asked = arm.probe
     probe = Probe(path=asked.path, every=asked.every, body=asked.body or "") if asked else None
     return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe)
