@@ -48,7 +48,7 @@ def test_it_accepts_what_parses(text: str) -> None:
         ("route: /v2", "route: v2"),
         ("margin: 0.5pp", "margin: half"),
         ("steps: [1%, 5%, 20%]", "steps: []"),
-        ("steps: [1%, 5%, 20%]", "steps: auto"),
+        ("steps: [1%, 5%, 20%]", "steps: automatic"),
         ("method: team-draft", "method: shuffled"),
         ("credit: click", "credit: {click: 0}"),
         ("at_most: 14d", "at_most: null"),

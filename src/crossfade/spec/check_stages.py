@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from crossfade.spec.document import Document
 from crossfade.spec.document_stages import (
     AbDocument,
+    Automatic,
     CanaryDocument,
     InterleaveDocument,
     PromoteDocument,
     ShadowDocument,
     StageDocument,
 )
-from crossfade.spec.model import Kind, Source
+from crossfade.spec.model import HASTE, Kind, Source
 from crossfade.spec.partial import AnyStage, known, metrics, said, stages
 from crossfade.spec.problems import listed, nearest
 from crossfade.spec.source import Node, shown
@@ -37,6 +38,7 @@ def _stage(document: Document, stage: AnyStage) -> None:
     match stage:
         case CanaryDocument():
             _budget(document, stage)
+            _automatic(document, stage)
             _time_for_steps(stage)
         case InterleaveDocument() | AbDocument():
             if known(stage.until) and known(stage.until.decided) and not stage.until.decided:
@@ -76,10 +78,35 @@ def _budget(document: Document, stage: CanaryDocument) -> None:
             node.report_key(f"{shown(name)} is a {metric.kind}, which has no count to budget; name a rate or a mean")
 
 
+def _automatic(document: Document, stage: CanaryDocument) -> None:
+    """Automatic steps need a budget, of events that can be counted before anything is known of their size."""
+    if not known(stage.steps, stage.budget, document.metrics) or not isinstance(stage.steps, Automatic):
+        return
+    exposing = [other for _, other in stages(document) if isinstance(other, CanaryDocument | AbDocument)]
+    if exposing[0] is not stage or sum(isinstance(other, CanaryDocument) for other in exposing) > 1:
+        stage.at("steps").report(
+            "automatic steps begin at 0.01%, which must not lower what an earlier stage gave; "
+            "let this be the only canary, before any ab"
+        )
+    if not stage.budget:
+        stage.at("steps").report(
+            "'steps: auto' is sized by the harm budget; add one, such as budget: {errors: 50}, or write the steps"
+        )
+    for name in stage.budget:
+        metric = document.metrics.get(name)
+        if metric is not None and known(metric) and metric.kind is not Kind.RATE:
+            stage.at("budget").value[name].report_key(
+                f"{shown(name)} is a {metric.kind}, and nothing bounds what one unit can cost before it is measured; "
+                "'steps: auto' needs budgets on rates"
+            )
+
+
 def _time_for_steps(stage: CanaryDocument) -> None:
     if not known(stage.steps, stage.hold_for, stage.until) or not known(stage.until.at_most):
         return
     needed = len(stage.steps) * stage.hold_for
+    if isinstance(stage.steps, Automatic):
+        needed = (1.0 + HASTE * (len(stage.steps) - 1)) * stage.hold_for
     if needed <= stage.until.at_most:
         return
     written = stage.wrote("until") and stage.until.wrote("at_most")
@@ -207,7 +234,7 @@ def _weights(stage: AnyStage) -> Iterator[tuple[Node, float]]:
     """The shares of units that a stage gives to each challenger, with where each is written."""
     match stage:
         case CanaryDocument():
-            if known(stage.steps):
+            if known(stage.steps) and not isinstance(stage.steps, Automatic):
                 for index, share in enumerate(stage.steps):
                     if known(share):
                         yield stage.at("steps").value[index], share

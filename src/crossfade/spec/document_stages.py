@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, WrapValidator
 
 from crossfade.spec import measures, words
 from crossfade.spec.credits import Credits
 from crossfade.spec.measures import Duration, PartialShare, PositiveShare, Share
-from crossfade.spec.model import DEFAULT_PATIENCE, Credit
+from crossfade.spec.model import AUTO_STEPS, DEFAULT_PATIENCE, Credit
 from crossfade.spec.source import UNKNOWN, Node
 from crossfade.spec.written import Written
 
@@ -82,14 +83,18 @@ class ShadowDocument(Written):
     """When this stage has seen enough."""
 
 
-def _steps(value: Any) -> Any:
-    if isinstance(value, Node) and value.value == "auto":
-        value.wrong(
-            "a list of percentages such as [1%, 5%, 20%]",
-            hint="'steps: auto', steps sized by the budget, is not available in this version yet",
-        )
-        return UNKNOWN
-    return value
+class Automatic(list[float]):
+    """What `steps: auto` stands for."""
+
+
+def _steps(value: Any, handler: Callable[[Any], Any]) -> Any:
+    return Automatic(AUTO_STEPS) if isinstance(value, Node) and value.value == "auto" else handler(value)
+
+
+def _auto_too(schema: dict[str, Any]) -> None:
+    """In the JSON Schema: a list, or the word."""
+    listed = {key: schema.pop(key) for key in ("type", "items") if key in schema}
+    schema["anyOf"] = [{**listed, "minItems": 1}, {"const": "auto"}]
 
 
 class CanaryDocument(Written):
@@ -99,13 +104,14 @@ class CanaryDocument(Written):
 
     steps: Annotated[
         list[PartialShare],
-        words.items("a list of percentages such as [1%, 5%, 20%]", least=1),
-        BeforeValidator(_steps),
-        Field(json_schema_extra={"minItems": 1}),
+        words.items("a list of percentages such as [1%, 5%, 20%], or auto", least=1),
+        WrapValidator(_steps),
+        Field(json_schema_extra=_auto_too),
     ]
-    """Shares of units that get the challenger, each larger than the one before."""
+    """Shares of units that get the challenger, each larger than the one before; or auto, sized by the budget."""
     hold_for: Annotated[float, measures.duration(zero=True)] = 600.0
-    """How long each step is held at least. 10m unless written."""
+    """How long each step is held at least; of automatic steps the last, the others a tenth of it. 10m unless
+    written."""
     budget: Annotated[
         dict[str, Annotated[float, measures.AMOUNT]],
         words.table("a mapping from metrics to numbers, such as {errors: 50}"),

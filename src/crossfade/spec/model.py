@@ -242,6 +242,13 @@ class Shadow:
     until: Until = Until(requests=1000)
 
 
+AUTO_STEPS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
+"""The weights that `steps: auto` climbs, up to that of the stage after it."""
+
+HASTE = 0.1
+"""Of `hold_for`, how long each automatic step lasts at least; the last one lasts all of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
     """A small share of units, raised step by step."""
@@ -251,6 +258,8 @@ class Canary:
     """Seconds each step is held at least."""
     budget: tuple[tuple[str, float], ...] = ()
     """(metric, most excess harm in that metric's own counts) pairs."""
+    auto: bool = False
+    """`steps: auto`: the steps are rungs of `AUTO_STEPS`, and the budget says how fast they are climbed."""
     until: Until = Until()
 
 
@@ -337,8 +346,6 @@ class Rollout:
     """Fields of replies that a shadow compares in a way of their own."""
     dry_run_header: str = ""
     """Header that marks mirrored copies, in lower case; empty for none."""
-    model: str = ""
-    """What clients call the model in lists of models; empty for the rollout's name."""
     revision: str = ""
     """Digest of the spec this was parsed from."""
 
@@ -365,3 +372,6 @@ class Rollout:
             if metric.name == name:
                 return metric
         raise KeyError(name)
+
+    model: str = ""
+    """What clients call the model in lists of models; empty for the rollout's name."""

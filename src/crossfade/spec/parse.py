@@ -6,8 +6,9 @@ from crossfade.spec import document as written
 from crossfade.spec.check import check
 from crossfade.spec.comparisons import meant
 from crossfade.spec.digest import REVISION_DIGITS, digest_of
-from crossfade.spec.document_stages import StageDocument
+from crossfade.spec.document_stages import Automatic, CanaryDocument, StageDocument
 from crossfade.spec.model import (
+    AUTO_STEPS,
     Ab,
     Arm,
     Canary,
@@ -51,7 +52,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         champion=_arm(document.champion),
         challengers=tuple(_arm(arm) for arm in challengers),
         metrics=tuple(_metric(name, metric) for name, metric in document.metrics.items()),
-        stages=tuple(_stage(stage) for stage in document.stages),
+        stages=_stages(document, len(challengers)),
         alpha=document.alpha,
         salt=document.salt or document.name,
         segments=tuple(document.segments),
@@ -67,6 +68,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
     )
 
 
+def _arm(arm: written.ArmDocument) -> Arm:
 def _ranking(ranking: written.RankingDocument) -> Ranking:
     asked = ranking.pages
     pages = None
@@ -86,7 +88,6 @@ def _ranking(ranking: written.RankingDocument) -> Ranking:
     )
 
 
-def _arm(arm: written.ArmDocument) -> Arm:
     asked = arm.probe
     probe = Probe(path=asked.path, every=asked.every, body=asked.body or "") if asked else None
     return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe)
@@ -109,7 +110,23 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
     )
 
 
-def _stage(entry: StageDocument) -> Stage:
+def _stages(document: written.Document, challengers: int) -> tuple[Stage, ...]:
+    """The stages; automatic steps end at the weight of the next stage that gives units to challengers."""
+    weights = [entry.ab.weight if entry.ab else None for entry in document.stages]
+    free = min(AUTO_STEPS[-1], 1.0 / (challengers + 1))
+    return tuple(
+        _stage(entry, next((weight for weight in weights[index:] if weight is not None), free))
+        for index, entry in enumerate(document.stages)
+    )
+
+
+def _steps(canary: CanaryDocument, most: float) -> tuple[float, ...]:
+    if not isinstance(canary.steps, Automatic):
+        return tuple(canary.steps)
+    return (*(step for step in canary.steps if step < most), most)
+
+
+def _stage(entry: StageDocument, most: float) -> Stage:
     if (shadow := entry.shadow) is not None:
         gates = {"disagreement": shadow.gates.disagreement, "catastrophic": shadow.gates.catastrophic}
         return Shadow(
@@ -120,7 +137,8 @@ def _stage(entry: StageDocument) -> Stage:
         )
     if (canary := entry.canary) is not None:
         return Canary(
-            steps=tuple(canary.steps),
+            steps=_steps(canary, most),
+            auto=isinstance(canary.steps, Automatic),
             hold_for=canary.hold_for,
             budget=tuple(canary.budget.items()),
             until=Until(at_most=canary.until.at_most),

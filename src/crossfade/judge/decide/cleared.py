@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossfade.judge.decide import budget, say
+from crossfade.judge.decide import budget, ramp, say
 from crossfade.judge.decide.look import Look
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Verdict
@@ -16,7 +16,16 @@ def cleared(look: Look) -> Decision | None:
         return _finish(look)
     if not look.running or isinstance(look.stage, Promote) or not look.enough:
         return None
-    if look.silent_arms or look.mismatched or budget.over(look) or not all(want.met for want in look.wants):
+    if look.mismatched or budget.over(look) or ramp.refused(look) is not None:
+        return None
+    if ramp.climbs(look):
+        weight = say.share(ramp.following(look) or 0.0)
+        return Decision(
+            move=Move.ADVANCE,
+            rule="cleared",
+            sentence=f"Advanced to {weight}: even if every unit there came to harm, the budget would cover it.",
+        )
+    if look.silent_arms or not all(want.met for want in look.wants):
         return None
     if look.last and not isinstance(look.rollout.stages[-1], Promote):
         return _for_a_person(look, "The spec has no promote stage, so a person decides: promote or rollback")
@@ -77,6 +86,8 @@ def _grounds(look: Look) -> str:
         grounds.append(f"{look.progress.mirrored:,} requests compared")
     if isinstance(look.stage, Canary):
         grounds.append(f"{say.share(look.weight)} held for its time")
+        if ramp.following(look) is not None:
+            grounds += [f"the next fits under the budget of {room.metric}" for room in ramp.rooms(look)[:1]]
     if proven:
         grounds.append(f"{', '.join(dict.fromkeys(proven))} proven safe")
     if watched:

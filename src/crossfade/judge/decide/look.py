@@ -10,7 +10,7 @@ from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.mismatch import SAMPLE_RATIO
 from crossfade.judge.infer.preference import PREFERENCE
 from crossfade.judge.plan import CATASTROPHIC, questions
-from crossfade.spec.model import Canary, Interleave, Promote, Rollout, Shadow, Stage
+from crossfade.spec.model import HASTE, Canary, Interleave, Promote, Rollout, Shadow, Stage
 from crossfade.state import RULE, Phase, Position, last_before_promotion, weight
 
 
@@ -114,9 +114,10 @@ class Look:
     @property
     def due(self) -> float:
         """The earliest time at which the stage could move on by the clock alone."""
-        if isinstance(self.stage, Canary):
-            return self.position.step_since + self.stage.hold_for
-        return self.position.step_since
+        if not isinstance(self.stage, Canary):
+            return self.position.step_since
+        passing = self.stage.auto and self.position.step + 1 < len(self.stage.steps)
+        return self.position.step_since + (HASTE if passing else 1.0) * self.stage.hold_for
 
     @property
     def enough(self) -> bool:

@@ -1,16 +1,29 @@
-"""Nothing waits past its time: a stage that is not decided by its deadline gives way to the champion."""
+"""Nothing waits past its time or its budget: what is not decided by then gives way to the champion."""
 
 from __future__ import annotations
 
-from crossfade.judge.decide import say
+from crossfade.judge.decide import ramp, say
 from crossfade.judge.decide.look import Look
 from crossfade.judge.decision import Decision
 from crossfade.state import Move
 
 
 def overdue(look: Look) -> Decision | None:
-    """Rolls back when `until.at_most` has passed; a person's hold stops this clock, a rule's does not."""
-    if not (look.running or look.held_by_rule) or look.deadline is None or look.now < look.deadline:
+    """Rolls back when `until.at_most` has passed, or when the budget may have been.
+
+    A person's hold stops both, as nobody but that person moves it then; a rule's hold stops neither.
+    """
+    if not (look.running or look.held_by_rule):
+        return None
+    room = ramp.used_up(look)
+    if room is not None:
+        return Decision(
+            move=Move.ROLLBACK,
+            rule="overdue",
+            sentence=f"Rolled back: {say.most(room)}, and it was not decided before. No harm was proven; "
+            f"{look.rollout.champion.name} keeps its place.",
+        )
+    if look.deadline is None or look.now < look.deadline:
         return None
     open_wants = [say.stands(want) for want in look.wants if not want.met]
     left = f": {say.several(open_wants)}" if open_wants else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from crossfade.judge.decide.look import Look, Want, preferred
+from crossfade.judge.decide.ramp import Room
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.plan import CATASTROPHIC
 from crossfade.spec.model import Interleave, Promote, Shadow
@@ -61,6 +62,16 @@ def several(parts: Iterable[str], most: int = 3) -> str:
     found = list(parts)
     shown = "; ".join(found[:most])
     return shown if len(found) <= most else f"{shown}; and {len(found) - most} more"
+
+
+def most(room: Room) -> str:
+    """What a budget may have come to: "errors of v2 may have cost all of its budget of 50 (1,200 units, ...)"."""
+    counted = room.exposed if not room.measured else max(room.settled, 1)
+    each = "" if room.worst is None else f", each at most {_digits(100.0 * room.worst)} pp worse off"
+    if room.worst is not None and not room.counts_units:
+        each = f", each at most {_digits(room.worst)} worse off"
+    budget = _digits(room.budget)
+    return f"{room.metric} of {room.arm} may have cost its whole budget of {budget} ({counted:,} units{each})"
 
 
 def why_unmeasured(want: Want) -> str:

@@ -23,13 +23,20 @@ def unmeasured(look: Look) -> Decision | None:
         return None
     if look.mismatched:
         return Decision(move=Move.HOLD, rule="unmeasured", sentence=_sentence(look, missing), until=look.deadline)
-    if not look.enough:
+    if not look.enough or _passing(look):
         return None
     if budget.over(look) or any(want.measured and not want.met for want in look.wants):
         return None
     if not isinstance(look.stage, Canary | Shadow) and look.now < _silent_from(look):
         return None
     return Decision(move=Move.HOLD, rule="unmeasured", sentence=_sentence(look, missing), until=look.deadline)
+
+
+def _passing(look: Look) -> bool:
+    """Whether this is an automatic step that has not had all of `hold_for` for its measurements."""
+    return (
+        isinstance(look.stage, Canary) and look.stage.auto and look.now < look.position.step_since + look.stage.hold_for
+    )
 
 
 def _missing(look: Look) -> list[str]:

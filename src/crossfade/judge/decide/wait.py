@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from crossfade.judge.decide import budget, say
+import math
+
+from crossfade.judge.decide import budget, ramp, say
 from crossfade.judge.decide.cleared import watched_until
 from crossfade.judge.decide.look import Look
 from crossfade.judge.decision import Decision
@@ -49,6 +51,15 @@ def _running(look: Look) -> tuple[str, float | None]:
         return (
             f"Watching {here}: {line.metric} of {line.arm} may have cost {much:,.0f} units, budget {most:,.0f}; not "
             "raised until that is known better.",
+            look.deadline,
+        )
+    refused = ramp.refused(look)
+    if refused is not None and ramp.coming(look, 1.0) is not None:
+        room, cost = refused
+        could = "could cost any amount" if cost == math.inf else f"could cost up to {cost:,.0f}"
+        return (
+            f"Watching {here}: not raised, as at {say.share(ramp.following(look) or 0.0)} {room.metric} of {room.arm} "
+            f"{could} by its end, budget {room.budget:,.0f}.",
             look.deadline,
         )
     unmet = [say.stands(want) for want in look.wants if not want.met]
