@@ -7,6 +7,7 @@ from typing import final
 from crossfade.facts import Fact
 from crossfade.live.exchange.heads import Head, Headers, Word
 from crossfade.live.exchange.pairs import Compare
+from crossfade.live.interleave.optimized import Pattern
 from crossfade.spec.model import Arm
 
 
@@ -112,4 +113,21 @@ class Count(Word):
         self.count = count
 
 
-Command = Call | Mirror | Reply | More | Abort | Cancel | Watch | Record | Compare | Count
+@final
+class Devise(Word):
+    """Plan how two rankings are shown (`optimized.pattern`); answered by `Devised`, soon, since somebody is waiting."""
+
+    __slots__ = ("pattern",)
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.pattern = pattern
+
+
+@final
+class AsAsked(Word):
+    """From here on send the request as the client sent it, not with the page that models were to be asked for."""
+
+    __slots__ = ()
+
+
+Command = Call | Mirror | Reply | More | Abort | Cancel | Watch | Record | Compare | Count | Devise | AsAsked

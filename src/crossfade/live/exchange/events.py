@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import final
 
 from crossfade.live.exchange.heads import Head, Word
+from crossfade.live.interleave.optimized import Plan
 
 
 @final
@@ -81,4 +82,15 @@ class Gone(Word):
         self.at = at
 
 
-Event = Begun | Started | Arrived | Failed | Late | Gone
+@final
+class Devised(Word):
+    """What came of `Devise`; None where there is no plan, or none yet."""
+
+    __slots__ = ("at", "plan")
+
+    def __init__(self, at: float, plan: Plan | None) -> None:
+        self.at = at
+        self.plan = plan
+
+
+Event = Begun | Started | Arrived | Failed | Late | Gone | Devised
