@@ -346,6 +346,8 @@ class Rollout:
     """Fields of replies that a shadow compares in a way of their own."""
     dry_run_header: str = ""
     """Header that marks mirrored copies, in lower case; empty for none."""
+    model: str = ""
+    """What clients call the model in lists of models; empty for the rollout's name."""
     revision: str = ""
     """Digest of the spec this was parsed from."""
 
@@ -372,6 +374,3 @@ class Rollout:
             if metric.name == name:
                 return metric
         raise KeyError(name)
-
-    model: str = ""
-    """What clients call the model in lists of models; empty for the rollout's name."""

@@ -14,8 +14,8 @@ from crossfade.spec.model import (
     Canary,
     Interleave,
     Metric,
-    Probe,
     Pages,
+    Probe,
     Promote,
     Ranking,
     Rollout,
@@ -58,8 +58,8 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         segments=tuple(document.segments),
         ranking=_ranking(document.ranking) if document.ranking else None,
         compare=tuple(meant(path, one) for path, one in document.compare.items()),
-        model=document.model or "",
         dry_run_header=(document.dry_run_header or "").lower(),
+        model=document.model or "",
         reveal=document.reveal,
         lease=document.lease,
         deadline=document.deadline,
@@ -68,7 +68,6 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
     )
 
 
-def _arm(arm: written.ArmDocument) -> Arm:
 def _ranking(ranking: written.RankingDocument) -> Ranking:
     asked = ranking.pages
     pages = None
@@ -88,6 +87,7 @@ def _ranking(ranking: written.RankingDocument) -> Ranking:
     )
 
 
+def _arm(arm: written.ArmDocument) -> Arm:
     asked = arm.probe
     probe = Probe(path=asked.path, every=asked.every, body=asked.body or "") if asked else None
     return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe)
