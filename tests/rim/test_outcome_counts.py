@@ -50,7 +50,8 @@ def test_every_sort_is_counted_where_a_person_looks(tmp_path: Path) -> None:
     told("other", 19.0, name="other")
     controller = Controller(tmp_path, clock=lambda: START + 20.0)
     controller.turn()
-    seen = standing(store, "r1", START + 20.0)["outcomes"]
+    record = standing(store, "r1", START + 20.0)
+    seen, line = record["outcomes"], record["evidence"][0]
     controller.close()
     window = seen.pop("windows")["revenue"]
     assert seen == {
@@ -64,5 +65,6 @@ def test_every_sort_is_counted_where_a_person_looks(tmp_path: Path) -> None:
         "orphans": 0,
     }
     assert (window["open"], window["settled"], window["immature"], window["late"]) == (1, 4, 0.2, 1)
+    assert line["assumptions"][-1].startswith("1 outcome has been corrected: the values are those known at this look")
     store.close()
     inbox.close()

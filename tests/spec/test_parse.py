@@ -324,6 +324,12 @@ MISTAKES: list[Mistake] = [
     one("kind: rate, window: 24h,", "kind: rate,", "metrics.purchase.window", "an outcome needs 'window'"),
     one("kind: rate, better: lower", "kind: rate, window: 1h, better: lower", "metrics.errors.window", "from: outcome"),
     one(
+        "kind: rate, better: lower",
+        "kind: rate, arrives_within: 1h, better: lower",
+        "metrics.errors.arrives_within",
+        "from: outcome",
+    ),
+    one(
         "kind: rate, better: lower", "kind: rate, outcome: x, better: lower", "metrics.errors.outcome", "from: outcome"
     ),
     one("margin: 2%", "margin: 2pp", "metrics.revenue.guardrail.margin", "percentage points are for rates"),
@@ -428,6 +434,15 @@ def test_a_canary_lasts_until_what_its_budget_counts_can_be_seen() -> None:
     assert [problem.path for problem in found] == ["stages[1].canary.until.at_most"]
     assert "before the first window of 'purchase'" in found[0].message
     assert parse(changed(DESIGN, longer, short, ("budget: {purchase: 50}", "budget: {errors: 50}")))
+
+
+def test_a_window_closes_once_what_happened_in_it_has_arrived() -> None:
+    purchase = ("rate, window: 24h", "rate, window: 24h, arrives_within: 12h")
+    metric = parse(changed(DESIGN, purchase)).metric("purchase")
+    assert (metric.window, metric.arrives_within, metric.horizon) == (DAY, DAY / 2, 1.5 * DAY)
+    short = ("hold_for: 10m}", "hold_for: 10m, until: {at_most: 36h}}")
+    (problem,) = problems(changed(DESIGN, purchase, short))
+    assert "before the first window of 'purchase' (1.5d) has closed" in problem.message
 
 
 def test_a_broken_yaml_is_one_problem_with_its_line() -> None:

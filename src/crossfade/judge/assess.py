@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crossfade.judge.decide import say
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer import answers
@@ -12,7 +14,9 @@ from crossfade.judge.measure.assignment import bucket_begins
 from crossfade.judge.measure.measured import Absent, Measured
 from crossfade.judge.moments import Moments, RateMoments
 from crossfade.judge.plan import PlannedTest, alpha_plan, mismatch_alpha
-from crossfade.spec.model import Canary, Rollout, stage_name
+from crossfade.spec.model import Canary, Rollout, Source, stage_name
+
+CORRECTED = "the values are those known at this look, and corrections came without regard to what was decided"
 
 
 def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
@@ -27,7 +31,17 @@ def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
         if isinstance(absent, Absent):
             units = {arm: measured.progress.units.get(arm, 0) for arm in (question.baseline, question.arm)}
             lines[place] = unmeasured_line(question, absent.reason, Numbers(units=units))
-    return (*(lines[place] for place in range(len(tests))), *_assignment(rollout, measured))
+    told = [_corrected(lines[place], test, measured) for place, test in enumerate(tests)]
+    return (*told, *_assignment(rollout, measured))
+
+
+def _corrected(line: Evidence, test: PlannedTest, measured: Measured) -> Evidence:
+    """The line with word of corrected outcomes, which looks before this one may have seen with other values."""
+    seen = measured.progress.received
+    if seen is None or not seen.corrected or test.metric.source is not Source.OUTCOME:
+        return line
+    corrected = "1 outcome has" if seen.corrected == 1 else f"{seen.corrected} outcomes have"
+    return replace(line, assumptions=(*line.assumptions, f"{corrected} been corrected: {CORRECTED}"))
 
 
 def _assignment(rollout: Rollout, measured: Measured) -> list[Evidence]:

@@ -52,7 +52,8 @@ def votes(
 ) -> Expr:
     """One vote a unit, of its first list that gave credit to anybody within `settle` seconds.
 
-    The vote is cast when that time is over and can never change afterwards, which is what continuous looking needs.
+    The vote is cast when that time is over and does not change afterwards, which is what continuous looking needs,
+    unless an outcome turns out to have been reported wrongly and is corrected.
     Clicks are joined by decision id. An outcome of one name counts once an item, with the largest value reported;
     items that nobody owns give no credit; lists that are excluded, or shown to nobody by name, do not vote.
 
