@@ -25,6 +25,7 @@ COMPILED = {
         *("asked", "begin", "commands", "events", "examine", "exposure", "gathered", "heads", "mirrored"),
         *("problems", "served"),
     ),
+    "live/compare": ("numbers",),
     "live/protocols": ("number_list", "open_inference", "tensors"),
     "rim": (
         *("gateway", "health", "http_incoming", "http_refusals", "http_request", "http_server", "http_text"),

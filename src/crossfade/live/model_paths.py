@@ -1,4 +1,4 @@
-"""Paths that name a model, `/v2/models/NAME/…`, `/v1/models/NAME:predict` and `/v1/models/NAME`, below any base path."""
+"""Paths that name a model, such as `/v2/models/NAME/…`, `/v1/models/NAME:predict`, below any base path."""
 
 from __future__ import annotations
 

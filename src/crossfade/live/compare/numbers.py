@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import fsum, hypot, isclose, isfinite
-from typing import Any
+from typing import Any, Final
 
-SUM_SLACK = 0.01
+SUM_SLACK: Final = 0.01
 """How far probabilities may sum from 1: rounding to two digits in a long vector moves the sum by less."""
 
 
@@ -26,6 +26,33 @@ def close(a: Any, b: Any, relative: float, absolute: float) -> bool:
         return isclose(a, b, rel_tol=relative, abs_tol=absolute)
     except OverflowError:  # an integer beyond any float
         return False
+
+
+def apart(a: Sequence[Any], b: Sequence[Any], relative: float, absolute: float) -> tuple[int, int] | None:
+    """Of two sequences of one length: where the first two that are not `close` stand, and where the second's is the
+    first to be not finite beside a finite one; -1 for nowhere. None unless all are floats: nothing is told of others.
+    """
+    first = lost = -1
+    for index in range(len(a)):
+        one, other = a[index], b[index]
+        if type(one) is not float or type(other) is not float:
+            return None
+        x: float = one
+        y: float = other
+        if x == y or (x != x and y != y):
+            continue
+        size = abs(x - y)
+        # Not so for NaN or an infinity on one side alone, whose difference is no number or infinite.
+        if size < _ENDLESS and (size <= absolute or size <= relative * abs(x) or size <= relative * abs(y)):
+            continue
+        if first < 0:
+            first = index
+        if lost < 0 and not abs(y) < _ENDLESS and abs(x) < _ENDLESS:
+            lost = index
+    return first, lost
+
+
+_ENDLESS: Final = float("inf")
 
 
 def finite(value: Any) -> bool:

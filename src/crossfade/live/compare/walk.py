@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import fsum
 from typing import Any, NamedTuple
 
 import msgspec
 
 from crossfade.live.compare import rules as ruled
 from crossfade.live.compare.kinds import RANK, Difference
-from crossfade.live.compare.numbers import close, finite
+from crossfade.live.compare.numbers import apart, close, finite
 from crossfade.live.compare.rules import NO_RULES, Rules
 from crossfade.live.paths import member
 from crossfade.live.protocols.base import Prediction, Tensor
@@ -213,6 +214,18 @@ class _Walk:
         if a == b and list(map(type, a)) == list(map(type, b)):
             return
         first: Found | None = None
+        floats = apart(a, b, self.relative, self.absolute)
+        if floats is not None:
+            at, lost = floats
+            if lost >= 0:
+                first = Found(Difference.NAN, a[lost], b[lost])
+            elif at >= 0:
+                # Sums are exact, whatever the order: most lists that differ are told apart by them.
+                reordered = fsum(a) == fsum(b) and _reordered(a, b)
+                first = Found(Difference.ORDER, a, b) if reordered else Found(Difference.VALUE, a[at], b[at])
+            if first is not None:
+                self.add(path, *first)
+            return
         for x, y in zip(a, b, strict=True):
             kind = self._differs(x, y)
             if kind is not None and (first is None or RANK[kind] < RANK[first.kind]):
