@@ -85,6 +85,13 @@ class Compared(_Fact, frozen=True, tag="c"):
     """JSON paths at which the champion differed from its own second answer, at most eight."""
     among: int = 0
     """How many fields the champion's reply has that could differ; 0 where none did, or nobody counted."""
+    champion_numbers: tuple[float, ...] = ()
+    """What the champion predicted, where the spec says where to read it: a value, a probability, or one for each class.
+    Empty where it did not, or failed."""
+    challenger_numbers: tuple[float, ...] = ()
+    champion_names: tuple[str, ...] = ()
+    """The class it predicted, the names of the classes with a probability, or the ids of a ranked list."""
+    challenger_names: tuple[str, ...] = ()
 
 
 class Shown(_Fact, frozen=True, tag="s"):

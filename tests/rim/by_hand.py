@@ -142,6 +142,8 @@ def make(seed: int, stage: int, *, steps: Sequence[float] = (0.0,), end: float =
                     reason=rng.choice(["nan", "timeout", "truncated"]) if worse else "",
                     segments=(rng.choice(["de", "fr", ""]), rng.choice(["ios", "web"]))[: rng.choice([2, 2, 2, 1, 0])],
                     **_fields(rng, bad or worse),
+                    champion_numbers=(rng.uniform(0.0, 3.0),) if rng.random() < 0.8 else (),
+                    challenger_numbers=(rng.uniform(0.0, 3.0),) if rng.random() < 0.8 else (),
                 )
             )
         if world.mode == "interleave" and arm != "v1":

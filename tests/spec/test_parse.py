@@ -235,7 +235,7 @@ MISTAKES: list[Mistake] = [
     one("alpha: 5%", "deadline: 99999d", "deadline", "at most ten years"),
     one("items: $.items", "items: items", "ranking.items", "expected a JSON path"),
     one("kind: mean", "kind: ratio", "metrics.revenue.per", "a ratio needs 'per'"),
-    one("kind: mean", "kind: sum", "metrics.revenue.kind", "rate, mean, count, ratio or quantile"),
+    one("kind: mean", "kind: sum", "metrics.revenue.kind", "rate, mean, count, ratio, quantile, accuracy"),
     one("kind: mean", "kind: mean, per: visit", "metrics.revenue.per", "'per' belongs to kind: ratio"),
     (
         (("response, kind: rate", "response, kind: ratio"), ("margin: 0.5pp", "margin: 1%")),

@@ -142,4 +142,23 @@ class PairedMoments:
     """What the pairs against B have in common, for people to read."""
 
 
-Moments = RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredMoments:
+    """What came true for mirrored requests, and what both models had said: one entry a labelled pair.
+
+    `a` and `b` are each model's score of the pair (accuracy, NDCG, Brier score, log-loss), its error (RMSE, MAE) or its
+    own number (AUC, for which `truth` is needed too).
+    """
+
+    truth: Floats = field(default_factory=_floats)
+    a: Floats = field(default_factory=_floats)
+    b: Floats = field(default_factory=_floats)
+    closed: int = 0
+    """Pairs whose window has closed, with a label or without."""
+    unlike: int = 0
+    """Labels that do not fit what was predicted, such as a class nobody gave a probability to."""
+    immature: int = 0
+    """Pairs whose window has not closed yet."""
+
+
+Moments = RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments | ScoredMoments

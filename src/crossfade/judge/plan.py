@@ -132,12 +132,15 @@ def questions(rollout: Rollout, index: int) -> tuple[tuple[Metric, str, Margin |
     Promotion: what its holdback can still compare. Other stages: guardrails and goals.
     """
     stage = rollout.stages[index]
-    guardrails = tuple((m, "guardrail", m.guardrail) for m in rollout.metrics if m.guardrail is not None and not m.goal)
-    goals = tuple((m, "goal", m.guardrail) for m in rollout.metrics if m.goal)
+    asked = [m for m in rollout.metrics if (m.source is Source.PREDICTION) <= isinstance(stage, Shadow)]
+    guardrails = tuple((m, "guardrail", m.guardrail) for m in asked if m.guardrail is not None and not m.goal)
+    goals = tuple((m, "goal", m.guardrail) for m in asked if m.goal)
     if isinstance(stage, Shadow):
         limits = {**dict(stage.gates), CATASTROPHIC: dict(stage.gates).get(CATASTROPHIC, 0.0)}
         gates = tuple((gate(name), "gate", Margin(value=limit, relative=False)) for name, limit in limits.items())
-        return gates + tuple(asked for asked in guardrails if seen_in_shadow(asked[0]))
+        return gates + tuple(
+            one for one in guardrails + goals if seen_in_shadow(one[0]) and (one[1] != "goal" or labelled(one[0]))
+        )
     if isinstance(stage, Interleave):
         return ((PREFERENCE, "goal", None), *guardrails)
     if isinstance(stage, Promote) and stage.holdback == 0.0:
@@ -152,4 +155,9 @@ def gate(name: str) -> Metric:
 
 def seen_in_shadow(metric: Metric) -> bool:
     """Whether hidden replies alone can answer the metric."""
-    return metric.source is Source.RESPONSE and metric.kind in (Kind.RATE, Kind.QUANTILE)
+    return labelled(metric) or (metric.source is Source.RESPONSE and metric.kind in (Kind.RATE, Kind.QUANTILE))
+
+
+def labelled(metric: Metric) -> bool:
+    """Whether the metric sets predictions against labels, which only a shadow has of both models."""
+    return metric.source is Source.PREDICTION

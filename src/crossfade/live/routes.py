@@ -12,6 +12,7 @@ from crossfade.spec.model import (
     Comparison,
     Field,
     Interleave,
+    Predicted,
     Protocol,
     Ranking,
     Rollout,
@@ -49,6 +50,8 @@ class Route:
     """What clients call the model, where that is not the rollout's name."""
     compare: tuple[Comparison, ...] = ()
     """Fields of replies that a shadow compares in a way of their own."""
+    prediction: Predicted | None = None
+    """What is recorded of mirrored replies, to be set against labels."""
     dry_run_header: str = ""
     """Header that marks mirrored copies; empty for none."""
 
@@ -88,6 +91,7 @@ def routes(rollout: Rollout, position: Position) -> Route:
         lease=rollout.lease,
         reveal=rollout.reveal,
         compare=rollout.compare,
+        prediction=rollout.prediction,
         dry_run_header=rollout.dry_run_header,
         model=rollout.model,
     )

@@ -19,6 +19,7 @@ _ARROW: dict[Any, pa.DataType] = {
     bool | None: pa.bool_(),
     tuple[str, ...]: pa.list_(pa.string()),
     tuple[int, ...]: pa.list_(pa.int64()),
+    tuple[float, ...]: pa.list_(pa.float64()),
 }
 
 

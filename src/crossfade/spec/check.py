@@ -10,6 +10,7 @@ import re
 
 from crossfade.spec import words
 from crossfade.spec.check_compare import check_compare, check_dry_run
+from crossfade.spec.check_prediction import check_prediction
 from crossfade.spec.check_stages import check_stages
 from crossfade.spec.document import Document, MetricDocument, PagesDocument, RankingDocument
 from crossfade.spec.document_stages import InterleaveDocument
@@ -27,6 +28,7 @@ def check(document: Document) -> None:
     check_stages(document)
     check_compare(document)
     check_dry_run(document)
+    check_prediction(document)
     _protection(document)
     _ranking(document)
 
@@ -164,7 +166,7 @@ def _metric(metric: MetricDocument) -> None:
         node.report_missing("q", "a quantile needs 'q', which quantile it is, such as q: 0.99")
     if known(metric.kind) and not quantile and metric.wrote("q"):
         metric.at("q").report_key(f"'q' belongs to kind: quantile, and this is kind: {metric.kind}; remove it")
-    if metric.source == Source.OUTCOME and not metric.wrote("window"):
+    if metric.source in (Source.OUTCOME, Source.PREDICTION) and not metric.wrote("window"):
         node.report_missing(
             "window", "an outcome needs 'window', how long after the first exposure it counts, such as window: 24h"
         )
@@ -199,6 +201,10 @@ def _second(metric: MetricDocument) -> None:
         )
 
 
+_SHARES = (Kind.RATE, Kind.ACCURACY, Kind.AUC, Kind.BRIER, Kind.NDCG)
+"""Kinds of metric that lie between 0 and 1."""
+
+
 def _margin(metric: MetricDocument) -> None:
     guardrail = metric.guardrail
     if guardrail is None or not known(guardrail, metric.kind):
@@ -206,16 +212,16 @@ def _margin(metric: MetricDocument) -> None:
     margin, at = guardrail.margin, guardrail.at("margin")
     if not known(margin):
         return
-    if isinstance(at.value, str) and at.value.endswith("pp") and metric.kind != Kind.RATE:
+    if isinstance(at.value, str) and at.value.endswith("pp") and metric.kind not in (Kind.RATE, Kind.ACCURACY):
         at.report(
-            f"found {at.found()}; percentage points are for rates, and this is kind: {metric.kind}; "
+            f"found {at.found()}; percentage points are for rates and accuracies, and this is kind: {metric.kind}; "
             "expected 20% (of the champion's value) or a number in the metric's own units",
             allowed="20% or a number",
         )
-    elif metric.kind == Kind.RATE and not margin.relative and margin.value >= 1.0:
+    elif metric.kind in _SHARES and not margin.relative and margin.value >= 1.0:
         near = f"{margin.value:g}pp" if not isinstance(at.value, str) and margin.value < 100 else None
         at.report(
-            f"found {at.found()}; as a rate lies between 0 and 1, nothing could be worse by that margin; "
+            f"found {at.found()}; as a {metric.kind} lies between 0 and 1, nothing could be worse by that margin; "
             "expected a margin such as 0.5pp or 0.005" + (f"; did you mean {near}?" if near else ""),
             allowed="a margin below 100pp",
             near=near,
@@ -231,8 +237,9 @@ def _protection(document: Document) -> None:
     """Whoever is exposed is protected by something that is measured, and a comparison has something to compare."""
     if not known(document.metrics) or not all(known(metric) for metric in document.metrics.values()):
         return
-    guarded = any(metric.guardrail is not None or metric.wrote("guardrail") for metric in document.metrics.values())
-    aimed = any(metric.goal is not False for metric in document.metrics.values())
+    exposing = [metric for metric in document.metrics.values() if metric.source != Source.PREDICTION]
+    guarded = any(metric.guardrail is not None or metric.wrote("guardrail") for metric in exposing)
+    aimed = any(metric.goal is not False for metric in exposing)
     for name, stage in stages(document):
         if name == "ab" and not aimed:
             stage.place.report_key(

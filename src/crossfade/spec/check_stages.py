@@ -14,7 +14,7 @@ from crossfade.spec.document_stages import (
     ShadowDocument,
     StageDocument,
 )
-from crossfade.spec.model import HASTE, Kind, Source
+from crossfade.spec.model import HASTE, SCORES, Kind, Source
 from crossfade.spec.partial import AnyStage, known, metrics, said, stages
 from crossfade.spec.problems import listed, nearest
 from crossfade.spec.source import Node, shown
@@ -74,7 +74,7 @@ def _budget(document: Document, stage: CanaryDocument) -> None:
                 allowed=", ".join(names),
                 near=near,
             )
-        elif known(metric) and metric.kind in (Kind.QUANTILE, Kind.RATIO):
+        elif known(metric) and metric.kind in (Kind.QUANTILE, Kind.RATIO, *SCORES):
             node.report_key(f"{shown(name)} is a {metric.kind}, which has no count to budget; name a rate or a mean")
 
 
@@ -131,6 +131,7 @@ def _time_for_windows(document: Document, stage: AnyStage, *, promoting: bool) -
         (metric.window + (metric.arrives_within if isinstance(metric.arrives_within, float) else 0.0), name)
         for name, metric in metrics(document).items()
         if isinstance(metric.window, float)
+        and metric.source != Source.PREDICTION
         and (metric.guardrail is not None or (metric.goal is True and goals) or name in budgeted)
     ]
     longest = max(needed, default=None)

@@ -71,16 +71,19 @@ class MetricDocument(Written):
     what: ClassVar[str] = "a metric such as {from: response, kind: rate, better: lower, guardrail: {margin: 0.5pp}}"
 
     source: Annotated[Source, words.SOURCE] = Field(alias="from")
-    """Where the values come from: response (the reply itself) or outcome (what is reported later)."""
+    """Where the values come from: response (the reply itself), outcome (what is reported later) or prediction (what the
+    reply predicted, set against an outcome that says what came true: in shadow, for both models)."""
     kind: Annotated[Kind, words.KIND]
     """How values become a number: rate (share of units with an event), mean (average over units of each one's total),
-    count (average number of events), ratio (one outcome's total over another's, see per) or quantile."""
+    count (average number of events), ratio (one outcome's total over another's, see per) or quantile. Of predictions:
+    accuracy, auc, log-loss, brier, rmse, mae or ndcg."""
     better: Annotated[Better, words.BETTER]
     """Which direction is an improvement: lower or higher."""
     q: Annotated[float, measures.QUANTILE] | None = None
     """Which quantile, such as 0.99; only for kind quantile."""
     window: Duration | None = None
-    """How long after a unit's first exposure its outcomes count, such as 24h; only, and always, for outcomes."""
+    """How long after a unit's first exposure its outcomes count, such as 24h; only, and always, for outcomes. For
+    predictions, always too: how long after the request its label counts."""
     arrives_within: Duration | None = None
     """How long after it happened an outcome may still arrive, such as 1d for a daily import: windows close so much
     later, and what counts is when it happened. Only for outcomes; without it their receipt counts."""
@@ -91,6 +94,9 @@ class MetricDocument(Written):
     covariate: Name | None = None
     """An outcome whose total before a unit's first exposure says much about its value afterwards (often the same one):
     the comparison is adjusted for it and needs fewer units. Only for a mean or a count of outcomes."""
+    absent: Annotated[float, measures.ANY_NUMBER] | None = None
+    """Of predictions: the label of a request that none came for inside the window, such as 0 where only clicks are
+    reported. Unless written such requests are left out."""
     goal: Annotated[bool, words.FLAG] = False
     """Whether this is what the rollout is for: the challenger must be better here before an ab stage ends well."""
     guardrail: GuardrailDocument | None = None
@@ -139,6 +145,24 @@ class RankingDocument(Written):
     """How requests ask for pages, so that a page goes on where the one before it ended."""
 
 
+class PredictionDocument(Written):
+    """Where a reply carries what labels are set against later."""
+
+    what: ClassVar[str] = "a prediction such as {probability: $.probability} or {class: $.label}"
+
+    probability: words.FieldPath | None = None
+    """The probability of 1, or one for each class as a list or a mapping, such as $.probability. The label is 0 or 1,
+    the place in the list, or the class's name as the outcome's item."""
+    label: words.FieldPath | None = Field(default=None, alias="class")
+    """The class, such as $.label. The label is its number, or its name as the outcome's item."""
+    value: words.FieldPath | None = None
+    """A number, such as $.price. The label is the number that came true."""
+    items: words.FieldPath | None = None
+    """A ranked list, such as $.items. Labels are outcomes with an item: what it was worth (0, 1, 2, ...)."""
+    id: JsonPath = "$"
+    """JSON path to an item's id inside one item of the list; $ where the items are the ids themselves."""
+
+
 class Document(Written):
     """A Crossfade rollout: one challenger's way from shadow to serving everyone."""
 
@@ -184,6 +208,8 @@ class Document(Written):
         words.table("a mapping from fields to comparisons, such as `$.score: {as: number, relative: 1%}`"),
     ] = Field(default_factory=dict)
     """How single fields of the replies are compared in a shadow, by their paths; see `crossfade compare`."""
+    prediction: PredictionDocument | None = None
+    """Where replies carry what labels are set against later, for metrics `from: prediction`. It is recorded."""
     dry_run_header: Annotated[str, words.HEADER] | None = None
     """A header that marks every mirrored copy with the value true, such as x-dry-run, for models that write."""
     model: ModelName | None = None

@@ -180,6 +180,16 @@ AMOUNT = Word(
 )
 
 
+def _read_any_number(value: Any) -> float:
+    plain = number(value)
+    if plain is None or not math.isfinite(plain):
+        raise Wrong
+    return plain
+
+
+ANY_NUMBER = Word("a number such as 0", _read_any_number, {"type": "number"})
+
+
 def _read_quantile(value: Any) -> float:
     plain = number(value)
     if plain is None and isinstance(value, str) and re.fullmatch(_PERCENT, value):

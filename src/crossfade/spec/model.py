@@ -36,6 +36,13 @@ class Kind(StrEnum):
     RATIO = "ratio"
     QUANTILE = "quantile"
     COUNT = "count"
+    ACCURACY = "accuracy"
+    AUC = "auc"
+    LOG_LOSS = "log-loss"
+    BRIER = "brier"
+    RMSE = "rmse"
+    MAE = "mae"
+    NDCG = "ndcg"
 
 
 class Better(StrEnum):
@@ -52,6 +59,15 @@ class Source(StrEnum):
     """The reply itself: failed or not (rate), latency in ms (quantile, mean)."""
     OUTCOME = "outcome"
     """What happened later, joined by decision id or by unit."""
+    PREDICTION = "prediction"
+    """What the reply predicted, set against an outcome that says what came true. Measured in shadow, of both models."""
+
+
+SCORES = (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER, Kind.RMSE, Kind.MAE, Kind.NDCG)
+"""Kinds of metric that set predictions against labels, and no others."""
+
+HIGHER_SCORES = (Kind.ACCURACY, Kind.AUC, Kind.NDCG)
+"""Those of them of which more is better."""
 
 
 class From(StrEnum):
@@ -130,6 +146,8 @@ class Metric:
     """The outcome counted in the denominator, only for `kind: ratio`."""
     covariate: str | None = None
     """An outcome whose total before a unit's first exposure explains some of its value; for means and counts."""
+    absent: float | None = None
+    """Of predictions: the label of a request that none came for; None where such requests are left out."""
     goal: bool = False
     guardrail: Margin | None = None
 
@@ -180,6 +198,22 @@ class Ranking:
     query: tuple[Parameter, ...] = ()
     """What says what is searched; empty for the whole request but its page."""
     pages: Pages | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """Where a reply carries what labels are set against later; one of the paths is given."""
+
+    probability: str = ""
+    """The probability of 1, or a list or mapping with one for each class."""
+    label: str = ""
+    """The class."""
+    value: str = ""
+    """A number."""
+    items: str = ""
+    """A ranked list."""
+    id: str = "$"
+    """JSON path inside one item of a ranked list; `$` where the items are the ids themselves."""
 
 
 class Comparator(StrEnum):
@@ -344,6 +378,8 @@ class Rollout:
     """Seconds for which its facts are kept at least, and always while it runs."""
     compare: tuple[Comparison, ...] = ()
     """Fields of replies that a shadow compares in a way of their own."""
+    prediction: Predicted | None = None
+    """What is recorded of mirrored replies, to be set against labels."""
     dry_run_header: str = ""
     """Header that marks mirrored copies, in lower case; empty for none."""
     model: str = ""

@@ -15,6 +15,7 @@ from crossfade.spec.model import (
     Interleave,
     Metric,
     Pages,
+    Predicted,
     Probe,
     Promote,
     Ranking,
@@ -58,6 +59,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         segments=tuple(document.segments),
         ranking=_ranking(document.ranking) if document.ranking else None,
         compare=tuple(meant(path, one) for path, one in document.compare.items()),
+        prediction=_prediction(document.prediction) if document.prediction else None,
         dry_run_header=(document.dry_run_header or "").lower(),
         model=document.model or "",
         reveal=document.reveal,
@@ -93,6 +95,16 @@ def _arm(arm: written.ArmDocument) -> Arm:
     return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe)
 
 
+def _prediction(written_: written.PredictionDocument) -> Predicted:
+    return Predicted(
+        probability=written_.probability or "",
+        label=written_.label or "",
+        value=written_.value or "",
+        items=written_.items or "",
+        id=written_.id,
+    )
+
+
 def _metric(name: str, metric: written.MetricDocument) -> Metric:
     return Metric(
         name=name,
@@ -102,9 +114,10 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
         q=metric.q,
         window=metric.window,
         arrives_within=metric.arrives_within or 0.0,
-        outcome=(metric.outcome or name) if metric.source is Source.OUTCOME else None,
+        outcome=(metric.outcome or name) if metric.source is not Source.RESPONSE else None,
         per=metric.per,
         covariate=metric.covariate,
+        absent=metric.absent,
         goal=metric.goal,
         guardrail=metric.guardrail.margin if metric.guardrail else None,
     )

@@ -112,15 +112,22 @@ alpha: 5%
 #   mute       why differences of this field do not count
 # compare: {$.score: {as: number, relative: 1%}, $.answer: {as: text, by: words, within: 20%}, $.took: {mute: a time}}
 
+# Where replies carry what labels are set against (nothing by default); it is recorded of mirrored replies. One of:
+#   probability (of 1, or one for each class), class, value (a number), items (a ranked list, with id: $.id)
+# prediction: {probability: $.probability}
+
 # What is measured, by names of your own. For each:
-#   from       response: the reply itself;  outcome: what your application reports later
+#   from       response: the reply itself;  outcome: what your application reports later;
+#              prediction: what the reply predicted, set against the outcome that came true (both models, in shadow)
 #   kind       rate: the share of units with an event (from response: a failed reply)
 #              mean: the average over units (from response: latency in milliseconds)
 #              count: the average number of events per unit (from response: of failed replies)
 #              ratio: one outcome's total over another's, with per, such as per: visit
 #              quantile: with q, such as q: 0.99 (from response: latency in milliseconds)
+#              of predictions: accuracy, auc, log-loss, brier, rmse, mae or ndcg
 #   better     lower or higher
-#   window     only for outcomes: how long after a unit's first exposure they count
+#   window     only for outcomes: how long after a unit's first exposure they count; for predictions: how long after
+#              the request its label counts; absent: 0 is the label of requests that none came for (else left out)
 #   arrives_within  only for outcomes: how long after it happened one may still arrive (1d for a daily import)
 #   outcome    only for outcomes: the name they are reported under, where it is not the metric's own
 #   per        only for ratios of outcomes: the outcome in the denominator

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WrapValidator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from crossfade.spec.model import Better, Field, From, Kind, Parameter, Protocol, Source
+from crossfade.spec.model import SCORES, Better, Field, From, Kind, Parameter, Protocol, Source
 from crossfade.spec.problems import listed, nearest
 from crossfade.spec.source import UNKNOWN, Node, Unknown, shown
 
@@ -127,7 +127,7 @@ def choice(allowed: Iterable[str], later: Iterable[str] = ()) -> Word:
 
 
 PROTOCOL = choice((Protocol.OPEN_INFERENCE, Protocol.JSON, Protocol.MLFLOW, Protocol.PREDICT_V1, Protocol.OPENAI_CHAT))
-KIND = choice((Kind.RATE, Kind.MEAN, Kind.COUNT, Kind.RATIO, Kind.QUANTILE))
+KIND = choice((Kind.RATE, Kind.MEAN, Kind.COUNT, Kind.RATIO, Kind.QUANTILE, *SCORES))
 BETTER = choice(Better)
 SOURCE = choice(Source)
 METHOD = choice(
@@ -268,3 +268,10 @@ Text = Annotated[str, text("a text of at most 200 printable characters")]
 JsonPath = Annotated[str, JSON_PATH]
 FieldName = Annotated[Field, FIELD]
 ParameterName = Annotated[Parameter, PARAMETER]
+FieldPath = Annotated[
+    str,
+    text(
+        "a path such as $.probability or $.scores[1], or the name of an output",
+        rf"\${_STEPS}*|[^$\x00-\x20\x7f][^\x00-\x1f\x7f]{{0,199}}",
+    ),
+]

@@ -233,7 +233,7 @@ def unit_of(rollout: Rollout, line: Evidence) -> str:
     if line.kind == "mean":
         source = {metric.name: str(metric.source) for metric in rollout.metrics}.get(line.metric)
         return "ms" if source == "response" else ""
-    return "" if line.kind in ("ratio", "count") else "pp"
+    return "pp" if line.kind in ("rate", "accuracy") else ""
 
 
 def _limit(line: Evidence, unit: str, like: Sequence[float | None]) -> str:

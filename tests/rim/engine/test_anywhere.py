@@ -18,7 +18,7 @@ from crossfade.judge.measure import Question, ask, corrections, counts, gates
 from crossfade.judge.measure.tables import FACTS, LOOK, arrivals, exposures, fallen, greetings, homes, units, visits
 from crossfade.judge.measure.votes import votes
 from crossfade.rim.lake_columns import SCHEMAS, columns
-from crossfade.spec.model import Comparison, Credit
+from crossfade.spec.model import Better, Comparison, Credit, Kind, Metric, Source
 from rim.by_hand import ROLLOUT, World, make
 from rim.engine.postgres_kit import INITDB, MISSING, postgres
 from rim.engine.test_law import METRICS
@@ -31,6 +31,14 @@ SPEC = replace(
     compare=(Comparison(path="$.a", mute="random"), Comparison(path="$.d", mute="a time")),
     metrics=(
         *ROLLOUT.metrics,
+        Metric(
+            name="quality",
+            source=Source.PREDICTION,
+            kind=Kind.MAE,
+            better=Better.LOWER,
+            window=9.0,
+            outcome="money",
+        ),
         *(replace(m, name=f"{m.name}-2", outcome=m.outcome and "money", per=m.per and "visits") for m in METRICS[5:]),
     ),
 )
@@ -107,6 +115,8 @@ class Postgres:
         "int64": "bigint",
         "bool": "boolean",
         "list<element: string>": "text[]",
+        "list<element: double>": "double precision[]",
+        "list<item: double>": "double precision[]",
         "list<item: string>": "text[]",
         "list<element: int64>": "bigint[]",
         "list<item: int64>": "bigint[]",
@@ -201,7 +211,11 @@ def same(one: dict[str, list[dict[str, Any]]], other: dict[str, list[dict[str, A
 
 def _plain(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
     """What has to be the same, and what may round."""
-    exact = {k: v if isinstance(v, str) or v is None else int(v) for k, v in row.items() if not isinstance(v, float)}
+    exact = {
+        k: v if isinstance(v, str) or v is None else str(list(v)) if isinstance(v, list) else int(v)
+        for k, v in row.items()
+        if not isinstance(v, float)
+    }
     return dict(sorted(exact.items())), {k: v for k, v in sorted(row.items()) if isinstance(v, float)}
 
 

@@ -19,7 +19,7 @@ def number(value: float, line: Evidence) -> str:
     size = abs(value)
     if preferred(line.metric):
         return f"{size:.0%}".replace("%", " %")
-    if line.kind == "rate":
+    if line.kind in ("rate", "accuracy"):
         return f"{_digits(100.0 * size)} pp"
     if line.kind == "quantile":
         return f"{_digits(size)} ms"

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from crossfade.judge.evidence import Evidence
+from crossfade.judge.infer.labelled import infer_scored
 from crossfade.judge.infer.means import infer_means
 from crossfade.judge.infer.paired import infer_paired
 from crossfade.judge.infer.preference import PREFERENCE, infer_preference
@@ -28,7 +29,15 @@ from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.rates import infer_rates
 from crossfade.judge.infer.ratios import infer_ratios
 from crossfade.judge.infer.verdict import Numbers, unmeasured_line
-from crossfade.judge.moments import MeanMoments, Moments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
+from crossfade.judge.moments import (
+    MeanMoments,
+    Moments,
+    PairedMoments,
+    QuantileMoments,
+    RateMoments,
+    RatioMoments,
+    ScoredMoments,
+)
 from crossfade.spec.model import Margin, Metric
 
 __all__ = ["PREFERENCE", "answer", "answers", "infer", "unmeasured"]
@@ -93,6 +102,8 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
                 found[place] = infer_preference(question, moments)
             case PairedMoments():
                 found[place] = infer_paired(question, moments)
+            case ScoredMoments():
+                found[place] = infer_scored(question, moments)
             case _:
                 assert_never(moments)
     found |= zip(rates, infer_rates(list(rates.values())), strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from crossfade.judge.measure import arms, assemble, outcomes, pairs, unusable, votes
+from crossfade.judge.measure import arms, assemble, labelled, outcomes, pairs, unusable, votes
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Absent
 from crossfade.judge.measure.mutes import mutes_of
@@ -58,6 +58,8 @@ class Question:
 
 def ask(rollout: Rollout, mode: str, metric: Metric) -> Question | Absent:
     """The question that `metric` puts in a mode, or why it cannot be put."""
+    if metric.source is Source.PREDICTION:
+        return _of_prediction(rollout, mode, metric)
     if mode == "shadow":
         return _in_shadow(metric)
     if metric.source is Source.RESPONSE:
@@ -81,6 +83,24 @@ def _in_shadow(metric: Metric) -> Question | Absent:
         case Kind.RATIO:
             return Absent(reason=_NO_RATIO.format(metric.name))
     return Absent(reason=f"{metric.name} counts failures, which shadow compares as a rate, not as a count")
+
+
+def _of_prediction(rollout: Rollout, mode: str, metric: Metric) -> Question | Absent:
+    if mode != "shadow":
+        return Absent(reason=f"{metric.name} sets both models' predictions for the same request against its label")
+    if metric.window is None:
+        return Absent(reason=f"{metric.name} has no window, so nobody knows when a label is too late")
+    name = metric.outcome or metric.name
+
+    def shape(rows: Rows, arm: str) -> Moments:
+        return labelled.scored(rows, arm, rollout, metric)
+
+    return Question(
+        key=("labels", name, metric.window),
+        build=partial(labelled.labels, name, metric.window),
+        shape=shape,
+        silent="no prediction of both models has been recorded in this stage yet",
+    )
 
 
 _NO_RATIO = "{} is a ratio, and ratios are made of two outcomes; a reply alone has none"

@@ -33,6 +33,7 @@ _IBIS: dict[Any, str] = {
     bool | None: "boolean",
     tuple[str, ...]: "array<string>",
     tuple[int, ...]: "array<int64>",
+    tuple[float, ...]: "array<float64>",
 }
 
 
@@ -69,6 +70,10 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         "segments",
         "kinds",
         "noise_fields",
+        "champion_numbers",
+        "challenger_numbers",
+        "champion_names",
+        "challenger_names",
     ),
     "shown": ("rollout", "decision_id", "at", "unit", "stage", "items", "owners", "excluded", "credits", "arm"),
     "outcome": (

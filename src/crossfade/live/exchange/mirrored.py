@@ -6,6 +6,7 @@ from typing import Final, assert_never
 
 from crossfade.facts import Compared
 from crossfade.live.assign import bucket
+from crossfade.live.compare.predicted import said
 from crossfade.live.compare.sides import sides
 from crossfade.live.exchange.asked import Asked
 from crossfade.live.exchange.examine import about_body, prediction, readable
@@ -192,6 +193,7 @@ class Mirrored:
                     challenger=self._open[call].answer(),
                     noise=noise.answer() if noise is not None else None,
                     rules=route.compare,
+                    prediction=route.prediction,
                 )
             )
         return out
@@ -205,7 +207,8 @@ def compared(pair: Compare) -> Compared:
     again = None
     if pair.noise is not None:
         again = champion if _alike(pair.champion, pair.noise) else _read(protocol, pair.noise)
-    said = sides(_usable(champion), _usable(challenger), _usable(again), pair.rules)
+    found = sides(_usable(champion), _usable(challenger), _usable(again), pair.rules)
+    ours, theirs = said(_usable(champion), pair.prediction), said(_usable(challenger), pair.prediction)
     return Compared(
         rollout=pair.rollout,
         revision=pair.revision,
@@ -217,15 +220,19 @@ def compared(pair: Compare) -> Compared:
         champion_failed=isinstance(champion, str),
         challenger_failed=isinstance(challenger, str),
         reason=challenger if isinstance(challenger, str) else "",
-        differs=said.differs,
-        noise_differs=said.noise_differs,
+        differs=found.differs,
+        noise_differs=found.noise_differs,
         champion_ms=pair.champion.ms,
         challenger_ms=pair.challenger.ms,
-        fields=said.fields,
+        fields=found.fields,
         segments=pair.segments,
-        kinds=said.kinds,
-        noise_fields=said.noise_fields,
-        among=said.among,
+        kinds=found.kinds,
+        noise_fields=found.noise_fields,
+        among=found.among,
+        champion_numbers=ours.numbers,
+        challenger_numbers=theirs.numbers,
+        champion_names=ours.names,
+        challenger_names=theirs.names,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from crossfade.live.exchange.heads import Head
-from crossfade.spec.model import Comparison
+from crossfade.spec.model import Comparison, Predicted
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -36,6 +36,8 @@ class Compare(msgspec.Struct, frozen=True, gc=False):
     """The champion's second answer, where one was asked for and came."""
     rules: tuple[Comparison, ...] = ()
     """How single fields are compared."""
+    prediction: Predicted | None = None
+    """What is recorded of both replies, to be set against labels."""
 
     @property
     def size(self) -> int:

@@ -166,7 +166,7 @@ def outcome_names(rollout: Rollout) -> tuple[str, ...]:
     stages = [stage for stage in rollout.stages if isinstance(stage, Interleave)]
     names: set[str | None] = {one.outcome for stage in stages for one in stage.credit}
     for metric in rollout.metrics:
-        if metric.source is Source.OUTCOME:
+        if metric.source is not Source.RESPONSE:
             names |= {metric.outcome or metric.name, metric.per, metric.covariate}
     return tuple(sorted(name for name in names if name))
 

@@ -21,6 +21,7 @@ _TYPES = {
     "boolean": "BOOLEAN",
     "array<string>": "VARCHAR[]",
     "array<int64>": "BIGINT[]",
+    "array<float64>": "DOUBLE[]",
 }
 
 _compiled: dict[tuple[object, ...], str] = {}

@@ -27,7 +27,7 @@ from crossfade.rim.engine.session import Session, compiled, number, reading, tex
 from crossfade.rim.engine.stage import StageUnits
 from crossfade.rim.engine.sums import Sums
 from crossfade.rim.lake import Lake
-from crossfade.spec.model import Interleave, Kind, Rollout, Source
+from crossfade.spec.model import Interleave, Kind, Rollout, Shadow, Source
 from crossfade.state import Position
 
 RAW = ("compared", "shown", "dropped", "lease", "fault")
@@ -220,11 +220,17 @@ class Watch:
         return {"decision": decision, "unit": unit}
 
     def _votes(self) -> None:
-        """Keep the outcomes that credit interleaved lists, whose votes are asked for anew each time."""
+        """Keep labels and the outcomes that credit interleaved lists: questions about them are asked anew each time."""
         stage = self.rollout.stages[self._scope[0]] if self._scope else None
-        if isinstance(stage, Interleave):
-            names = ", ".join(text(one.outcome) for one in stage.credit)
-            rows = self._batch.connection.sql(f"SELECT * FROM outcome WHERE name IN ({names})").to_arrow_table()
+        names = [one.outcome for one in stage.credit] if isinstance(stage, Interleave) else _labels(self.rollout)
+        if isinstance(stage, Interleave | Shadow) and names:
+            told = ", ".join(map(text, names))
+            rows = self._batch.connection.sql(f"SELECT * FROM outcome WHERE name IN ({told})").to_arrow_table()
             self._raw.connection.register("credited", rows)
             self._raw.run("INSERT INTO reported SELECT * FROM credited")
             self._raw.connection.unregister("credited")
+
+
+def _labels(rollout: Rollout) -> list[str]:
+    """The names of outcomes that predictions are set against."""
+    return sorted({m.outcome or m.name for m in rollout.metrics if m.source is Source.PREDICTION})

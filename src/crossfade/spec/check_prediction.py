@@ -1,0 +1,99 @@
+"""What must hold for metrics that set predictions against labels; part of `spec.check`."""
+
+from __future__ import annotations
+
+from crossfade.spec.document import Document, MetricDocument, PredictionDocument
+from crossfade.spec.document_stages import ShadowDocument
+from crossfade.spec.model import HIGHER_SCORES, SCORES, Better, Kind, Source
+from crossfade.spec.partial import known, metrics, said, stages
+from crossfade.spec.problems import listed
+from crossfade.spec.source import shown
+
+FITTING: dict[str, tuple[Kind, ...]] = {
+    "probability": (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER),
+    "class": (Kind.ACCURACY,),
+    "value": (Kind.RMSE, Kind.MAE, Kind.AUC),
+    "items": (Kind.NDCG,),
+}
+"""What can be said of each kind of prediction."""
+
+
+def check_prediction(document: Document) -> None:
+    """Report every problem with predictions and the metrics on them to the nodes of `document`."""
+    place = _place(document.prediction)
+    asked = {name: metric for name, metric in metrics(document).items() if metric.source == Source.PREDICTION}
+    for metric in metrics(document).values():
+        _kind(metric)
+    if not asked:
+        return
+    if not any(isinstance(stage, ShadowDocument) for _, stage in stages(document)):
+        next(iter(asked.values())).at("source").report_key(
+            "predictions of both models for one request are there in a shadow alone; add the stage `- shadow: {}`"
+        )
+    if not document.wrote("prediction"):
+        next(iter(asked.values())).place.report_key(
+            "metrics from: prediction need to know where replies carry it; add the key 'prediction' at the top, such "
+            "as `prediction: {probability: $.probability}`"
+        )
+    for name, metric in asked.items():
+        fitting = FITTING.get(place or "", SCORES)
+        if known(metric.kind) and metric.kind in SCORES and metric.kind not in fitting:
+            allowed = listed([str(one) for one in fitting])
+            metric.at("kind").report(
+                f"found {shown(str(metric.kind))} of a {place}; of that there is {allowed}", allowed=allowed
+            )
+        _time(document, name, metric)
+
+
+def _place(prediction: PredictionDocument | None) -> str | None:
+    """The one key that says where predictions are."""
+    if prediction is None or not known(prediction):
+        return None
+    written = [key for key in FITTING if prediction.wrote("label" if key == "class" else key)]
+    if len(written) != 1:
+        prediction.place.report_key(
+            f"found {' and '.join(written) or 'no place'}; expected one of probability, class, value and items",
+            allowed="probability, class, value or items",
+        )
+        return None
+    if written[0] != "items" and prediction.wrote("id"):
+        prediction.at("id").report_key("'id' belongs to items; remove it")
+    return written[0]
+
+
+def _kind(metric: MetricDocument) -> None:
+    if not known(metric.kind, metric.source):
+        return
+    scores, plain = listed([str(one) for one in SCORES]), "rate, mean, count, ratio or quantile"
+    labelled = metric.source == Source.PREDICTION
+    if labelled is not (metric.kind in SCORES):
+        of, allowed = ("predictions", scores) if labelled else (f"from: {metric.source}", plain)
+        metric.at("kind").report(
+            f"found {shown(str(metric.kind))}, which is not for {of}: expected {allowed}", allowed=allowed
+        )
+    elif labelled and known(metric.better):
+        better = Better.HIGHER if metric.kind in HIGHER_SCORES else Better.LOWER
+        if metric.better != better:
+            metric.at("better").report(f"of {metric.kind} {better} is better", allowed=str(better), near=str(better))
+    if metric.wrote("absent") and not labelled:
+        metric.at("absent").report_key(
+            f"'absent' belongs to from: prediction, and this is from: {metric.source}; remove it"
+        )
+
+
+def _time(document: Document, name: str, metric: MetricDocument) -> None:
+    """No shadow may be given up before the first window of a label has closed."""
+    for _, stage in stages(document):
+        if (
+            isinstance(stage, ShadowDocument)
+            and isinstance(metric.window, float)
+            and known(stage.until)
+            and known(stage.until.at_most)
+            and metric.window >= stage.until.at_most
+        ):
+            node = stage.until.at("at_most") if stage.wrote("until") else stage.place
+            node.report(
+                f"the stage is given up after {said(stage.until.at_most)}, before the first window of {shown(name)} "
+                f"({said(metric.window)}) has closed, so it could never be measured; allow more time",
+                allowed=f"more than {said(metric.window)}",
+            )
