@@ -1,7 +1,8 @@
 """Numbers for things that have names: an index from 64-bit keys to 0, 1, 2, … that is asked and fed in batches.
 
-A look costs what is new only if finding a unit among millions takes no scan. This is a hash table in arrays; as
-it grows it adds tables of twice the size and never moves what it has, so that no batch pays for all before it.
+A look costs what is new only if finding a unit among millions takes no scan. This is a hash table in arrays. When it
+is full a table of twice the size takes over, and each key that is added brings a few slots of the old one with it, so
+that no batch pays for all before it and a key is looked for in two tables at most.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ SMALLEST = 1 << 14
 
 FULL = 0.6
 """Share of a table's slots that may be taken."""
+
+BROUGHT = 4
+"""Slots of the old table that are emptied for each key that is added: all, before the new one is half full."""
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _EMPTY = np.uint64(0)
@@ -57,6 +61,11 @@ class _Table:
             left, slot = left[~won], (slot[~won] + 1) & last
         self.left -= len(keys)
 
+    def some(self, low: int, high: int) -> tuple[Keys, Ints]:
+        """What lies in some slots."""
+        taken = low + np.flatnonzero(self.keys[low:high])
+        return self.keys[taken], self.numbers[taken].astype(np.int64)
+
 
 class KeyIndex:
     """Gives each key a number, in the order in which they come.
@@ -64,29 +73,23 @@ class KeyIndex:
     Keys are hashes: of 100 million names two share one with probability 0.03 %.
     """
 
-    __slots__ = ("_tables", "count")
+    __slots__ = ("_brought", "_old", "_table", "count")
 
     def __init__(self) -> None:
-        self._tables = [_Table(SMALLEST)]
+        self._table = _Table(SMALLEST)
+        self._old: _Table | None = None
+        self._brought = 0
+        """Slots of the old table whose keys are in the new one, too."""
         self.count = 0
 
     def find(self, keys: Keys) -> Ints:
         """The number of each key; -1 for those that have none."""
-        keys = _some(keys)
-        found = np.full(len(keys), -1, dtype=np.int64)
-        left = np.arange(len(keys))
-        for table in reversed(self._tables):
-            numbers = table.find(keys[left])
-            found[left] = numbers
-            left = left[numbers < 0]
-            if not left.size:
-                break
-        return found
+        return self._find(_some(keys))
 
     def number(self, keys: Keys) -> Ints:
         """The number of each key; those that have none get the next ones. A key may come several times."""
         keys = _some(keys)
-        found = self.find(keys)
+        found = self._find(keys)
         new = found < 0
         if new.any():
             distinct, where = np.unique(keys[new], return_inverse=True)
@@ -95,16 +98,35 @@ class KeyIndex:
             found[new] = numbers[where]
         return found
 
+    def _find(self, keys: Keys) -> Ints:
+        found = self._table.find(keys)
+        if self._old is not None:
+            left = np.flatnonzero(found < 0)
+            if left.size:
+                found[left] = self._old.find(keys[left])
+        return found
+
     def _add(self, keys: Keys, numbers: Ints) -> None:
         self.count += len(keys)
         while len(keys):
-            table = self._tables[-1]
-            if not table.left:
-                table = _Table(2 * len(table.keys))
-                self._tables.append(table)
-            now = table.left
-            table.add(keys[:now], numbers[:now])
+            if not self._table.left:
+                self._bring(len(self._table.keys))
+                self._old, self._table, self._brought = self._table, _Table(2 * len(self._table.keys)), 0
+            # What is still to be brought needs its room, too.
+            now = max(1, min(len(keys), self._table.left // 2)) if self._old else min(len(keys), self._table.left)
+            self._table.add(keys[:now], numbers[:now])
+            self._bring(BROUGHT * now)
             keys, numbers = keys[now:], numbers[now:]
+
+    def _bring(self, slots: int) -> None:
+        """Move on with emptying the old table."""
+        if self._old is None:
+            return
+        upto = self._brought + slots
+        self._table.add(*self._old.some(self._brought, upto))
+        self._brought = upto
+        if upto >= len(self._old.keys):
+            self._old = None
 
 
 def _some(keys: Keys) -> Keys:
