@@ -249,7 +249,7 @@ class Rollout:
 
     def _submit(self, arm: str, payload: Any) -> Future[Tried]:
         future: Future[Tried] = Future()
-        if not self._challengers.submit(lambda: future.set_result(self._try(arm, payload))):
+        if not self._challengers.submit(lambda: self._try(arm, payload), future.set_result):
             future.set_result(Tried(failure="refused"))
         return future
 
