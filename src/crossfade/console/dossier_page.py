@@ -46,7 +46,7 @@ def _cover(dossier: Record) -> Markup:
         el("p", "Dossier of a rollout", class_="quiet"),
         el("div", el("strong", dossier["name"]), el("span", dossier["phase"].replace("_", " ")), class_="name"),
         el("h1", dossier["sentence"], class_=dossier["tone"]),
-        el("p", f"Written {dossier['made']}, from the ledger and the facts alone.", class_="quiet"),
+        el("p", f"Written {dossier['made']}, from the ledger and the sealed facts.", class_="quiet"),
         el("nav", el("ol", links)),
         class_="cover",
     )
@@ -69,7 +69,7 @@ def _part(n: int, part: Record) -> Markup:
         "section",
         el("h2", f"{n}. {part['title']}", el("span", MARKS[part["state"]], class_=f"state {part['state']}")),
         [_block(part["id"], place, block) for place, block in enumerate(part["blocks"])],
-        el("div", el("b", "Missing"), el("ul", missing), class_="missing") if missing else None,
+        el("div", el("b", "Missing"), el("ul", missing), class_="gap") if missing else None,
         el("p", "The same again: ", el("code", part["trace"]), class_="trace") if part["trace"] else None,
         id=part["id"],
     )

@@ -20,7 +20,7 @@ def _lines(dossier: Record) -> Iterator[str]:
     yield ""
     yield f"**{_plain(dossier['sentence'])}**"
     yield ""
-    yield f"Written {dossier['made']}, from the ledger and the facts alone."
+    yield f"Written {dossier['made']}, from the ledger and the sealed facts."
     yield ""
     yield "## What is missing"
     yield ""

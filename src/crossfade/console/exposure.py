@@ -15,7 +15,7 @@ WIDTH, HEIGHT, LEFT, TOP, BASE = 960.0, 260.0, 52.0, 30.0, 214.0
 
 SHARES = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 
-APART = 46.0
+APART = 72.0
 """Least distance between two labels of moves."""
 
 
@@ -54,7 +54,7 @@ def _moves(steps: Sequence[Record], x: Any) -> list[Markup]:
     last = [-APART, -APART]
     for step in steps:
         at = x(step["at"])
-        row = 0 if at - last[0] >= APART * 1.6 else 1
+        row = 0 if at - last[0] >= APART else 1
         parts.append(el("line", x1=at, y1=TOP - 8, x2=at, y2=BASE, class_="move"))
         if at - last[row] >= APART:
             last[row] = at

@@ -10,8 +10,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 
 from crossfade.judge.assess import assess
@@ -20,18 +19,18 @@ from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
 from crossfade.judge.seen import seen_of
-from crossfade.ledger import Entry
 from crossfade.rim.batches import JournalError
 from crossfade.rim.engine import Engine
 from crossfade.rim.engine.look import outcome_names
 from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.sealing import Sealer
+from crossfade.rim.showing import record_of
 from crossfade.rim.store import StaleDecision, Store, Stored, StoreError
 from crossfade.rim.upkeep import Upkeep
 from crossfade.spec.model import Rollout
 from crossfade.state import ENDED, RULE, IllegalMove, Phase
-from crossfade.view import ArmCounts, Exposure, OutcomeCounts, Progress, harm_so_far, outcome_counts, view
+from crossfade.view import OutcomeCounts, outcome_counts
 
 log = logging.getLogger("crossfade.controller")
 
@@ -124,18 +123,14 @@ class Controller:
         decision: Decision | None,
         now: float,
     ) -> None:
-        entries = self._store.entries(stored.name)
-        record = view(
+        record = record_of(
             stored.rollout,
             stored.position,
-            _shown(stored, entries, evidence, measured),
+            self._store.entries(stored.name),
+            measured,
+            evidence,
             decision,
-            entries,
             now=now,
-            exposure=_exposure(stored.rollout, measured),
-            arms=_arms(stored.rollout, measured),
-            harm=harm_so_far(stored.rollout, measured.reach.units, entries, evidence),
-            progress=_progress(measured),
             outcomes=self._outcomes(stored.rollout, measured),
         )
         self._store.save_view(stored.name, record)
@@ -167,63 +162,3 @@ def run(data: Path, *, tick: float = 1.0) -> None:
             stop.wait(max(0.02, tick - (time.monotonic() - began)))
     finally:
         controller.close()
-
-
-def _shown(
-    stored: Stored, entries: Sequence[Entry], evidence: tuple[Evidence, ...], measured: Measured
-) -> tuple[Evidence, ...]:
-    """The evidence to show: of an ended rollout what it ended on, else that of the present stage and step.
-
-    Outcomes that come in after the end complete the account of harm, but what was decided stays beside its reasons.
-    """
-    if stored.position.phase in ENDED:
-        reasons = entries[-1].evidence if entries else ()
-        return tuple(Evidence.from_json(line) for line in reasons) or evidence
-    same = (measured.stage, measured.step) == (stored.position.stage, stored.position.step)
-    return evidence if same else ()
-
-
-def _exposure(rollout: Rollout, measured: Measured) -> Exposure:
-    units = measured.progress.units
-    seen = sum(units.values())
-    exposed = sum(units.get(arm.name, 0) for arm in rollout.challengers)
-    return Exposure(actual=exposed / seen if seen else None, units=units)
-
-
-def _arms(rollout: Rollout, measured: Measured) -> dict[str, ArmCounts]:
-    reach, progress = measured.reach, measured.progress
-    everything = sum(reach.requests.values())
-    counted = {}
-    for arm in (rollout.champion, *rollout.challengers):
-        requests = reach.requests.get(arm.name, 0)
-        failures = reach.failures.get(arm.name, 0)
-        share = requests / everything if everything else None
-        if not everything and arm is rollout.champion:
-            requests, failures = progress.requests, progress.failures.get(arm.name, 0)
-        elif not requests:
-            # A hidden arm fails copies, not users.
-            requests, failures = progress.pairs.get(arm.name, 0), progress.failed_pairs.get(arm.name, 0)
-        counted[arm.name] = ArmCounts(
-            requests=requests, failures=failures, fallbacks=progress.fallbacks.get(arm.name, 0), share=share
-        )
-    return counted
-
-
-def _progress(measured: Measured) -> Progress:
-    told = asdict(measured.progress)
-    dropped, compared = sum(measured.progress.dropped.values()), sum(measured.progress.pairs.values())
-    return Progress(
-        requests=told["requests"],
-        mirrored=told["mirrored"],
-        dropped=dropped,
-        dropped_share=dropped / (dropped + compared) if dropped + compared else None,
-        dropped_why=told["dropped"],
-        excluded=told["excluded"],
-        missing_units=told["missing"],
-        orphans=told["orphans"],
-        faults=told["faults"],
-        lease_held=told["lease_held"],
-        wins=told["wins"],
-        losses=told["losses"],
-        ties=told["ties"],
-    )

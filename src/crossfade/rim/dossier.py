@@ -7,14 +7,17 @@ from typing import Any
 
 import duckdb
 
+from crossfade.judge.assess import assess
 from crossfade.ledger import Entry
 from crossfade.rim.lake import LakeError
 from crossfade.rim.record import AnyRecord
-from crossfade.rim.replaying import Facts, chains, replay, spec_of
+from crossfade.rim.replaying import Facts, chains, measured, replay, spec_of
+from crossfade.rim.showing import record_of
 from crossfade.rim.software import software
 from crossfade.rim.store import StoreError
 from crossfade.rim.verifying import Checked, check
-from crossfade.state import Position
+from crossfade.spec.model import Rollout
+from crossfade.state import Phase, Position
 from crossfade.view import refreshed
 from crossfade.view.dossier import Known
 
@@ -39,6 +42,7 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
     moves = [entry for entry in found.read if entry.move is not None]
     try:
         timeline = _timeline(rollout.name, moves, files.get("exposed", []))
+        spans = _spans(rollout.name, moves, files.get("exposed", []))
         faults, leases = _faults(rollout.name, files.get("fault", [])), _leases(files.get("lease", []))
     except duckdb.Error as error:
         raise StoreError(f"the facts cannot be read: {error}; see `crossfade verify`") from error
@@ -46,16 +50,33 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
         rollout=rollout,
         text=record.told.specs[last.revision],
         entries=found.read,
-        view=refreshed(record.view, rollout, position, found.read, now=now),
+        view=_view(record, found, rollout, position, now),
         verified=found.to_json(),
         replayed=replayed,
         rows={kind: sum(file.rows for file in files.values()) for kind, files in (found.sets or [{}])[-1].items()},
         timeline=timeline,
+        spans=spans,
         faults=faults,
         leases=leases,
         now=now,
         software=software(),
     )
+
+
+def _view(record: AnyRecord, found: Checked, rollout: Rollout, position: Position, now: float) -> dict[str, Any]:
+    """The record that people see, made anew from everything that was sealed; the last one shown where that fails."""
+    at = max((seal.at for seal in found.sealed), default=now)
+    try:
+        facts = Facts(record, chains(record)[1])
+        if position.phase is not Phase.PENDING and facts.last():
+            seen = measured(facts, rollout, position, at, threads=2)
+            return {
+                **record_of(rollout, position, found.read, seen, assess(rollout, seen), None, now=at),
+                "from": "facts",
+            }
+    except (StoreError, LakeError):
+        pass
+    return {**refreshed(record.view, rollout, position, found.read, now=now), "from": "shown"}
 
 
 def _facts(record: AnyRecord, found: Checked) -> dict[str, list[str]]:
@@ -100,6 +121,24 @@ def _timeline(rollout: str, moves: Sequence[Entry], files: Sequence[str]) -> lis
         {"at": since + place * width, "until": since + (place + 1) * width, "units": units}
         for place, units in found.items()
     ]
+
+
+def _spans(rollout: str, moves: Sequence[Entry], files: Sequence[str]) -> list[dict[str, int]]:
+    """Different units seen per arm from each move to the next."""
+    if not files:
+        return []
+    spans = []
+    for entry, following in zip(moves, [*moves[1:], None], strict=True):
+        rows = _rows(
+            files,
+            "SELECT arm, count(DISTINCT unit) FROM facts WHERE rollout = $rollout AND unit <> '' AND \"at\" >= $since "
+            'AND "at" < $until GROUP BY arm ORDER BY arm',
+            rollout=rollout,
+            since=entry.at,
+            until=following.at if following else float("inf"),
+        )
+        spans.append({str(arm): int(count) for arm, count in rows})
+    return spans
 
 
 def _faults(rollout: str, files: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from crossfade.judge.evidence import Evidence
 from crossfade.ledger import Entry
@@ -23,7 +23,7 @@ def exposure(known: Known) -> Part:
         steps.append({"at": entry.at, "weight": weight(known.rollout, position), "move": entry.move})
     end = max([known.moves[-1].at, *(float(part["until"]) for part in known.timeline)])
     rows = []
-    for entry, following in zip(known.moves, [*known.moves[1:], None], strict=True):
+    for place, (entry, following) in enumerate(zip(known.moves, [*known.moves[1:], None], strict=True)):
         position = Position.from_json(entry.to_position or {})
         until = following.at if following else end
         rows.append(
@@ -32,7 +32,7 @@ def exposure(known: Known) -> Part:
                 entry.move,
                 percent(weight(known.rollout, position)),
                 duration(until - entry.at),
-                _units(known, entry.at, until),
+                _per_arm({arm: whole(n) for arm, n in known.spans[place].items()}) if known.spans else "",
             )
         )
     seen = "" if known.timeline else " What was seen is not in the record."
@@ -64,15 +64,6 @@ def _seen(known: Known) -> list[dict[str, float]]:
             mine = sum(units.get(arm.name, 0) for arm in known.rollout.challengers)
             found.append({"at": (part["at"] + part["until"]) / 2.0, "share": mine / everybody, "units": everybody})
     return found
-
-
-def _units(known: Known, since: float, until: float) -> str:
-    found: dict[str, int] = {}
-    for part in known.timeline:
-        if since <= (part["at"] + part["until"]) / 2.0 < until:
-            for arm, count in part["units"].items():
-                found[arm] = found.get(arm, 0) + int(count)
-    return ", ".join(f"{arm} {whole(count)}" for arm, count in sorted(found.items()))
 
 
 def evidence(known: Known) -> Part:
@@ -125,7 +116,7 @@ def _decision(known: Known, entry: Entry) -> Iterator[Block]:
     )
 
 
-def _per_arm(values: dict[str, str]) -> str:
+def _per_arm(values: Mapping[str, str]) -> str:
     return ", ".join(f"{arm} {value}" for arm, value in values.items())
 
 
@@ -177,9 +168,14 @@ def harm(known: Known) -> Part:
         id="harm",
         title="Harm",
         blocks=blocks,
-        missing=[] if told["metrics"] else ["no metric counts events, so harm has no number"],
-        trace=f"crossfade status {known.rollout.name} --json",
+        missing=[*([] if told["metrics"] else ["no metric counts events, so harm has no number"]), *unmade(known)],
+        trace=f"crossfade report {known.rollout.name} --folder FOLDER -o FILE.json",
     )
+
+
+def unmade(known: Known) -> list[str]:
+    """What to say of counts that could not be made anew."""
+    return [] if known.view["from"] == "facts" else ["counts from the facts: these are the ones that were last shown"]
 
 
 def incidents(known: Known) -> Part:

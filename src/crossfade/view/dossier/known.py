@@ -24,7 +24,7 @@ class Known:
     """The same as it was written."""
     entries: Sequence[Entry]
     view: Record
-    """The record that people were last shown."""
+    """The record that people see, made anew `from` the facts; where that failed, the one last shown."""
     verified: Record
     """What `verify` said."""
     replayed: Record
@@ -33,6 +33,8 @@ class Known:
     """Sealed facts by kind, of every rollout of the data folder."""
     timeline: Sequence[Record] = ()
     """Slices of time: `at`, `until`, and units seen per arm."""
+    spans: Sequence[Mapping[str, int]] = ()
+    """Different units seen per arm, from each move to the next."""
     faults: Sequence[Record] = ()
     """Faults of ours by kind: `what`, `count`, `first`, `last`."""
     leases: int = 0

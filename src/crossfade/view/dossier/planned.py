@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from crossfade.judge.plan import alpha_plan
-from crossfade.spec.model import Ab, Canary, Interleave, Margin, Promote, Shadow, Stage, stage_name
+from crossfade.spec.model import Ab, Canary, Interleave, Kind, Margin, Promote, Shadow, Stage, stage_name
 from crossfade.view.dossier.blocks import Part, code, heading, items, table, text
+from crossfade.view.dossier.happened import unmade
 from crossfade.view.dossier.known import Known
 from crossfade.view.words import duration, moment, percent, whole
 
@@ -38,12 +39,13 @@ def models(known: Known) -> Part:
     return Part(
         id="models",
         title="Models",
-        blocks=[table(head, rows, numbers=(4, 5, 6)), text("Counts are those of the record that was last shown.")],
+        blocks=[table(head, rows, numbers=(4, 5, 6))],
         missing=[
+            *unmade(known),
             "digests of the models: Crossfade sees URLs, and what answers there can be another model tomorrow",
             "how the models were trained, and on what",
         ],
-        trace=f"crossfade status {known.rollout.name} --json",
+        trace=f"crossfade report {known.rollout.name} --folder FOLDER -o FILE.json",
     )
 
 
@@ -56,7 +58,7 @@ def data(known: Known) -> Part:
             f"{metric.kind}{f' {metric.q:g}' if metric.q is not None else ''} of {metric.source}",
             f"{metric.better} is better",
             "goal" if metric.goal else "guardrail" if metric.guardrail else "watched",
-            _margin(metric.guardrail),
+            _margin(metric.guardrail, metric.kind),
             duration(metric.window) if metric.window else "",
         )
         for metric in rollout.metrics
@@ -102,7 +104,7 @@ def plan(known: Known) -> Part:
             test.metric.name,
             test.role,
             test.arm,
-            _margin(test.limit),
+            _margin(test.limit, test.metric.kind),
             percent(test.alpha_harm),
             percent(test.alpha_safe),
         )
@@ -146,10 +148,12 @@ def _unit(field: str) -> str:
     return "each request by itself" if field == "request" else field
 
 
-def _margin(margin: Margin | None) -> str:
+def _margin(margin: Margin | None, kind: Kind) -> str:
     if margin is None:
         return ""
-    return percent(margin.value) if margin.relative else f"{margin.value:g} absolute"
+    if margin.relative:
+        return f"{percent(margin.value)} of the champion's"
+    return f"{margin.value * 100.0:g} pp" if kind is Kind.RATE else f"{margin.value:g}"
 
 
 def _stage(stage: Stage) -> str:
