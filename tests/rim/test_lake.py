@@ -300,3 +300,20 @@ def test_a_killed_compactor_neither_loses_nor_repeats(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_many_killed_compactors_neither_lose_nor_repeat(tmp_path: Path) -> None:
     _kill_compactors(tmp_path, 40)
+
+
+def test_files_have_the_same_names_however_the_folder_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    journal, lake = Journal(data, "w0"), Lake(data)
+    for number in range(2):
+        journal.append([exposed(number)])
+        lake.compact_journals()
+    (tmp_path / "link").symlink_to(data)
+    monkeypatch.chdir(tmp_path)
+    for written in ("data", "./data", "link", "data/../link"):
+        other = Lake(Path(written))
+        assert other.names("exposed") == lake.names("exposed")
+        assert other.names("exposed", 1) == lake.names("exposed", 1) != lake.names("exposed")
+        assert all((data / "lake" / "exposed" / name).is_file() for name in other.names("exposed"))

@@ -80,7 +80,8 @@ class Place:
     """The files of the tables of one data folder, by the table's kind and their path below it."""
 
     def __init__(self, data: Path) -> None:
-        self.folder = data / FOLDER
+        # Whole and free of links, as the table library names files: names below a table are what is left of that.
+        self.folder = (data / FOLDER).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.url = location(data)
         self._stores: dict[str, Any] = {}
