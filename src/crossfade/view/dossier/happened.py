@@ -164,6 +164,9 @@ def harm(known: Known) -> Part:
     for metric in told["metrics"]:
         budget = f" (budget {metric['budget']:g})" if metric["budget"] is not None else ""
         blocks += [text(f"{metric['text']}{budget}."), items(metric["arithmetic"])]
+    if told["metrics"]:
+        until = f"Counted over all that had come in by {moment(known.view['at'])} UTC, also after the last decision."
+        blocks.append(text(until))
     return Part(
         id="harm",
         title="Harm",

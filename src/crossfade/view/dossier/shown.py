@@ -47,8 +47,8 @@ def integrity(known: Known) -> Part:
         blocks.append(
             text(
                 f"When this was written, {verified['entries']} entries of the ledger and {facts} in "
-                f"{verified['seals']} seals held: nothing was changed, dropped, reordered or cut off since they were "
-                "sealed."
+                f"{verified['seals']} seals held: each record has the hash that the next one names, no number is "
+                "missing, and each file has the digest it was sealed with."
             )
         )
     else:
