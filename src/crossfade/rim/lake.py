@@ -229,9 +229,9 @@ class Lake:
             return SCHEMAS[kind].empty_table()
         import pyarrow.parquet as pq
 
-        return pa.concat_tables([pq.ParquetFile(file).read() for file in files], promote_options="default").select(
-            SCHEMAS[kind].names
-        )
+        # First a table with every column: files of an earlier version lack those that came later.
+        found = [SCHEMAS[kind].empty_table(), *(pq.ParquetFile(file).read() for file in files)]
+        return pa.concat_tables(found, promote_options="default").select(SCHEMAS[kind].names)
 
     def close(self) -> None:
         """Let go of the journals and of the right to compact."""

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from crossfade.facts import Fact, Outcome
 from crossfade.judge.measure import Measured
@@ -17,6 +19,7 @@ from crossfade.rim.engine import Engine
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
+from crossfade.rim.lake_columns import columns
 from crossfade.spec.model import Better, Kind, Metric, Rollout, Source
 from crossfade.state import Phase, Position
 from rim.by_hand import ROLLOUT
@@ -72,6 +75,10 @@ class Told:
         for key, moments in kept.metrics.items():
             assert str(moments) == str(anew.metrics[key])
         return kept
+
+    def kept(self) -> pa.Table:
+        """The outcomes in the lake."""
+        return self._lake.table("outcome")
 
 
 def total(measured: Measured, metric: str = "money") -> tuple[float, float]:
@@ -189,6 +196,19 @@ def test_a_correction_that_leads_nowhere_counts_nothing_and_is_counted(tmp_path:
     measured = told.look(50.0, [*units(), *facts])
     assert total(measured) == (0.0, 1.0)
     assert measured.progress.received == Received(received=1, corrected=0, astray=5)
+
+
+def test_what_an_earlier_version_recorded_can_be_corrected(tmp_path: Path) -> None:
+    """Its files have no column that says what an outcome corrects."""
+    old = columns("outcome", [report("o", "u1", 5.0, 1.0)]).drop_columns(["corrects"])
+    write_deltalake(tmp_path / "lake" / "outcome", old)
+    told = Told(tmp_path, spec(MONEY))
+    assert total(told.look(50.0, units())) == (0.0, 5.0)
+    assert total(told.look(50.0, [report("p", "u1", 7.0, 1.0, 40.0, of="o"), report("q", "u0", 1.0, 1.0)])) == (
+        1.0,
+        7.0,
+    )
+    assert sorted(told.kept()["corrects"].to_pylist(), key=str) == ["", None, "o"]
 
 
 def test_a_long_chain_of_corrections_is_followed_to_its_end(tmp_path: Path) -> None:
