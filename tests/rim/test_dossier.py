@@ -1,0 +1,135 @@
+"""The dossier of a real record: every part is there, its numbers are the ledger's, and what is not known is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossfade.console.dossier_page import dossier_page
+from crossfade.console.dossier_text import dossier_text
+from crossfade.rim.dossier import gather
+from crossfade.rim.record import LiveRecord
+from crossfade.state import Phase
+from crossfade.view.dossier import Known, dossier
+
+from .facts_made import START
+from .recorded import NAME, make
+
+
+@pytest.fixture(scope="module", params=["good", "bad"])
+def known(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Known:
+    data = tmp_path_factory.mktemp(request.param)
+    wrong, end = {"good": (0.15, Phase.PROMOTED), "bad": (0.9, Phase.ROLLED_BACK)}[request.param]
+    assert make(data, wrong=wrong) is end
+    record = LiveRecord(data, NAME)
+    found = gather(record, now=START + 3600.0)
+    record.close()
+    return found
+
+
+def part(told: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one for one in told["parts"] if one["id"] == name)
+
+
+def test_each_decision_is_there_with_the_numbers_of_the_ledger(known: Known) -> None:
+    told = dossier(known)
+    blocks = part(told, "evidence")["blocks"]
+    headings = [block["text"] for block in blocks if block["kind"] == "heading"]
+    assert len(headings) == len(known.moves) == known.replayed["reproduced"]
+    drawn = [block["data"]["lines"] for block in blocks if block["kind"] == "picture"]
+    decided = [entry for entry in known.moves if entry.actor == "rule"]
+    assert [[line["estimate"] for line in lines] for lines in drawn] == [
+        [line["estimate"] for line in entry.evidence if line["segment"] is None] for entry in decided
+    ]
+    assert all(entry.sentence in {block.get("text") for block in blocks} for entry in known.moves)
+
+
+def test_counts_are_made_anew_from_the_facts(known: Known) -> None:
+    assert known.view["from"] == "facts"
+    seen = {arm: sum(span.get(arm, 0) for span in known.spans) for arm in ("v1", "v2")}
+    # Every unit of this world comes once.
+    assert seen == {arm: known.view["arms"][arm]["requests"] for arm in ("v1", "v2")}
+    assert seen["v1"] + seen["v2"] == known.rows["exposed"]
+    assert known.view["harm"]["units"] == seen["v2"]
+    slices = [sum(one["units"].values()) for one in known.timeline]
+    assert sum(slices) == known.rows["exposed"]
+
+
+def test_what_is_not_known_is_listed_as_missing(known: Known) -> None:
+    told = dossier(known)
+    states = {one["id"]: one["state"] for one in told["parts"]}
+    assert states["plan"] == states["exposure"] == states["evidence"] == states["integrity"] == "shown"
+    assert states["drift"] == states["segments"] == "missing"
+    assert states["models"] == "partly"
+    assert {one["part"] for one in told["missing"]} == {name for name, state in states.items() if state != "shown"}
+    rows = part(told, "articles")["blocks"][1]["rows"]
+    assert [row[0] for row in rows][:3] == ["Art. 9", "Art. 10", "Art. 12"]
+    assert all("(" in row[2] for row in rows)
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed, and collects what a page would fetch."""
+
+    VOID = frozenset({"meta", "link", "br", "hr", "img"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.fetched += [str(v) for k, v in attrs if k in ("src", "href") and not str(v).startswith("#")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_fetches_nothing(known: Known) -> None:
+    text = dossier_page(dossier(known))
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.fetched == []
+    assert "script" not in page.tags
+    assert {"svg", "table", "style"} <= page.tags
+    assert "url(http" not in text
+    assert "@import" not in text
+    assert "None" not in re.sub(r"<[^>]*>", " ", text)
+    assert "nan" not in re.findall(r"\b\w+\b", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL))
+
+
+def test_names_cannot_break_out_of_page_or_text(known: Known) -> None:
+    told = dossier(known)
+    told["sentence"] = "<script>alert(1)</script> | `x` *y*"
+    told["parts"][0]["blocks"].append({"kind": "items", "items": ["<img src=x onerror=alert(1)>"]})
+    page = Page()
+    page.feed(dossier_page(told))
+    assert not {"script", "img"} & page.tags
+    text = dossier_text(told)
+    assert "<script>" not in text.replace("\\<", "")
+    assert "\\| \\`x\\` \\*y\\*" in text
+
+
+def test_the_text_and_the_record_say_the_same(known: Known, tmp_path: Path) -> None:
+    told = dossier(known)
+    assert json.loads(json.dumps(told)) == told
+    text = dossier_text(told)
+    for one in told["parts"]:
+        assert f" {one['title']} ({one['state']})" in text
+    widths = [line.count(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert widths
+    for line, following in zip(text.splitlines(), text.splitlines()[1:], strict=False):
+        if line.startswith("| ") and following.startswith("| "):
+            assert len(re.findall(r"(?<!\\)\|", line)) == len(re.findall(r"(?<!\\)\|", following))
