@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from crossfade.spec.model import Ab, Canary, Interleave, Promote, Rollout, Shadow, stage_name
+from crossfade.spec.model import Ab, Canary, Comparison, Interleave, Promote, Rollout, Shadow, stage_name
 
 
 class Phase(StrEnum):
@@ -84,10 +84,12 @@ class Position:
     held_since: float | None = None
     paused: float = 0.0
     """Seconds a person has held this stage; its patience is extended by them."""
+    muted: tuple[tuple[str, str], ...] = ()
+    """(field of replies, why) pairs: what a person said does not count among differences, beside the spec's own."""
 
     def to_json(self) -> dict[str, Any]:
-        """The stored form: a flat object of JSON scalars."""
-        return {
+        """The stored form: an object of JSON scalars, and of mutes where there are any."""
+        told: dict[str, Any] = {
             "phase": str(self.phase),
             "stage": self.stage,
             "step": self.step,
@@ -97,6 +99,9 @@ class Position:
             "held_since": self.held_since,
             "paused": self.paused,
         }
+        if self.muted:
+            told["muted"] = dict(self.muted)
+        return told
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Position:
@@ -110,6 +115,7 @@ class Position:
             held_by=data["held_by"],
             held_since=data["held_since"],
             paused=float(data.get("paused", 0.0)),
+            muted=tuple(sorted((str(path), str(why)) for path, why in data.get("muted", {}).items())),
         )
 
 
@@ -129,7 +135,7 @@ def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor:
         raise IllegalMove(position.phase, move)
     match move:
         case Move.START:
-            return Position(phase=phase, stage_since=at, step_since=at)
+            return Position(phase=phase, stage_since=at, step_since=at, muted=position.muted)
         case Move.ADVANCE:
             return _advance(rollout, position, at)
         case Move.HOLD:
@@ -149,9 +155,41 @@ def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor:
             last = len(rollout.stages) - 1
             if not isinstance(rollout.stages[last], Promote):
                 last = position.stage
-            return Position(phase=phase, stage=last, stage_since=at, step_since=at)
+            return Position(phase=phase, stage=last, stage_since=at, step_since=at, muted=position.muted)
         case Move.ROLLBACK | Move.FINISH:
             return replace(position, phase=phase, held_by=None, held_since=None, step_since=at)
+
+
+class IllegalMute(ValueError):
+    """A field that cannot be muted, or be heard again."""
+
+
+def mute(rollout: Rollout, position: Position, path: str, reason: str) -> Position:
+    """The position in which differences of a field do not count. Raises IllegalMute."""
+    if any(one.path == path and one.mute for one in rollout.compare):
+        raise IllegalMute(f"{path} is muted by the spec already")
+    if dict(position.muted).get(path) == reason:
+        raise IllegalMute(f"{path} is muted already, for this reason")
+    return replace(position, muted=tuple(sorted({**dict(position.muted), path: reason}.items())))
+
+
+def unmute(rollout: Rollout, position: Position, path: str) -> Position:
+    """The position in which a field that a person muted counts again. Raises IllegalMute."""
+    left = tuple((other, why) for other, why in position.muted if other != path)
+    if len(left) == len(position.muted):
+        if any(one.path == path and one.mute for one in rollout.compare):
+            raise IllegalMute(f"{path} is muted by the spec; change `compare` there and record it as a new revision")
+        muted = ", ".join(other for other, _ in position.muted) or "nothing"
+        raise IllegalMute(f"{path} is not muted; muted by hand: {muted}")
+    return replace(position, muted=left)
+
+
+def as_muted(rollout: Rollout, position: Position) -> Rollout:
+    """The rollout with the mutes of a position beside those of its spec."""
+    if not position.muted:
+        return rollout
+    by_hand = tuple(Comparison(path=path, mute=why) for path, why in position.muted)
+    return replace(rollout, compare=(*rollout.compare, *by_hand))
 
 
 def _paused(position: Position, at: float) -> float:

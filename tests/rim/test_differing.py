@@ -17,6 +17,7 @@ from crossfade.rim.differing import Differing
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake, columns
 from crossfade.spec.model import Canary, Comparison, Rollout, Shadow
+from crossfade.state import Position
 from view.sample import ROLLOUT
 
 from .facts_made import compared
@@ -45,8 +46,8 @@ def pair(n: int, ours: tuple[str, ...], noise: tuple[str, ...] | None = None, **
     return compared(n, **(given | more))
 
 
-def arm(folder: Path, rollout: Rollout = SHADOWED) -> dict[str, Any]:
-    (found,) = Differing(folder).of(rollout)["arms"]
+def arm(folder: Path, rollout: Rollout = SHADOWED, position: Position | None = None) -> dict[str, Any]:
+    (found,) = Differing(folder).of(rollout, position or Position())["arms"]
     return found
 
 
@@ -126,15 +127,36 @@ def test_facts_of_an_earlier_version_are_counted_as_far_as_they_tell(tmp_path: P
 
 def test_new_facts_are_seen_and_each_challenger_has_its_own(tmp_path: Path) -> None:
     differing = Differing(tmp_path)
-    assert differing.of(SHADOWED)["reason"] == "no mirrored request has been compared yet"
+    assert differing.of(SHADOWED, Position())["reason"] == "no mirrored request has been compared yet"
     keep(tmp_path, [pair(0, ("$.a",))])
-    assert [one["pairs"] for one in differing.of(SHADOWED)["arms"]] == [1]
+    assert [one["pairs"] for one in differing.of(SHADOWED, Position())["arms"]] == [1]
     keep(tmp_path, [pair(1, (), arm="v3"), pair(2, ("$.a",))])
-    found = {one["arm"]: one["pairs"] for one in differing.of(SHADOWED)["arms"]}
+    found = {one["arm"]: one["pairs"] for one in differing.of(SHADOWED, Position())["arms"]}
     assert found == {"v2": 2, "v3": 1}
-    assert differing.of(replace(SHADOWED, name="other"))["available"] is False
+    assert differing.of(replace(SHADOWED, name="other"), Position())["available"] is False
 
 
 def test_a_rollout_without_a_shadow_says_so(tmp_path: Path) -> None:
-    said = Differing(tmp_path).of(replace(SHADOWED, stages=(Canary(steps=(0.1,)),)))
+    said = Differing(tmp_path).of(replace(SHADOWED, stages=(Canary(steps=(0.1,)),)), Position())
     assert (said["available"], "no shadow stage" in said["reason"]) == (False, True)
+
+
+def test_a_field_muted_by_hand_is_shown_and_does_not_count(tmp_path: Path) -> None:
+    """The mute came after the pairs: what they were recorded with says what is left."""
+    keep(
+        tmp_path,
+        [
+            *(pair(n, ("$.took", "$.took.a"), ("$.took",)) for n in range(50)),
+            *(pair(n, ("$.tooken",), ()) for n in range(50, 60)),
+            pair(60, ("$.took",), (), kinds=("nan",)),
+        ],
+    )
+    before = arm(tmp_path)
+    assert (before["disagreement"]["differing"], before["catastrophic"]["differing"]) == (61, 1)
+    found = arm(tmp_path, position=Position(muted=(("$.took", "a time"),)))
+    assert (found["disagreement"]["differing"], found["disagreement"]["noise"]) == (10, 0.0)
+    assert found["catastrophic"]["differing"] == 0
+    assert {one["path"]: one["muted"] for one in found["fields"]} == {
+        "$.took": "a time", "$.took.a": "a time", "$.tooken": None
+    }  # fmt: skip
+    assert line(found, "$.took")["differing"] == 51

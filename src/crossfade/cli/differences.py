@@ -20,7 +20,8 @@ def differences(name: Name, data: DataDir = DATA, json: AsJson = False) -> None:
     with opened(data, as_json=json) as store:
         from crossfade.rim.differing import Differing
 
-        record = Differing(data).of(store.get(name).rollout)
+        stored = store.get(name)
+        record = Differing(data).of(stored.rollout, stored.position)
     if json:
         print_json(record)
         return

@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "simulate": "simulate",
     "compare": "compare",
     "differences": "differences",
+    **dict.fromkeys(("mute", "unmute"), "mute"),
 }
 """Every command and the module that registers it, in the order help lists them."""
 

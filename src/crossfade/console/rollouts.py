@@ -111,7 +111,8 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
     def differences(name: Name) -> JSONResponse:
         """Fields in which mirrored replies differ, by challenger: how often, beyond the champion's own noise, or why
         that is not known."""
-        return JSONResponse(differing.of(store.get(name).rollout))
+        stored = store.get(name)
+        return JSONResponse(differing.of(stored.rollout, stored.position))
 
 
 def _add_absent(routes: APIRouter, store: Store) -> None:

@@ -18,7 +18,7 @@ from crossfade.spec.model import (
     Rollout,
     Shadow,
 )
-from crossfade.state import Phase, Position, mode, weight
+from crossfade.state import Phase, Position, as_muted, mode, weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def routes(rollout: Rollout, position: Position) -> Route:
         deadline=rollout.deadline,
         lease=rollout.lease,
         reveal=rollout.reveal,
-        compare=rollout.compare,
+        compare=as_muted(rollout, position).compare,
         prediction=rollout.prediction,
         dry_run_header=rollout.dry_run_header,
         model=rollout.model,

@@ -6,6 +6,7 @@ Asked for by people, not by the controller: the facts are read anew when they ha
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from crossfade.live.compare.kinds import UNUSABLE
 from crossfade.live.compare.sides import rules_of
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.spec.model import Rollout, Shadow
+from crossfade.state import Position, as_muted
 from crossfade.view.comparison import margin_of, told
 
 EXAMPLES = 3
@@ -37,6 +39,15 @@ CREATE TABLE pairs AS SELECT arm, decision_id, champion_failed, challenger_faile
          AND (NOT noise_differs OR len(coalesce(noise_fields, [])) > 0) THEN noise_differs END AS noisy,
     challenger_failed OR list_has_any(coalesce(kinds, []), ['nan', 'shape', 'invalid']) AS unusable
 FROM facts WHERE rollout = ? AND stage = (SELECT max(stage) FROM facts WHERE rollout = ?)
+"""
+
+# What was muted since a pair was recorded does not count in it; where names filled all the room there may be more.
+_MUTED = """
+UPDATE pairs SET
+    differs = differs AND (len(fields) IN (0, 8) OR len(list_filter(fields, lambda x: NOT {muted})) > 0),
+    noisy = CASE WHEN noisy IS NOT NULL THEN noisy AND len(list_filter(noise_fields, lambda x: NOT {muted})) > 0 END,
+    unusable = challenger_failed OR len(list_filter(list_zip(fields, kinds),
+        lambda y: y[2] IN ('nan', 'shape', 'invalid') AND NOT {muted_pair})) > 0
 """
 
 _TOTALS = """
@@ -75,14 +86,15 @@ class Differing:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
-    def of(self, rollout: Rollout) -> dict[str, Any]:
+    def of(self, rollout: Rollout, position: Position) -> dict[str, Any]:
         """The record of one rollout; where there is nothing to sum up it says why."""
+        rollout = as_muted(rollout, position)
         with self._lock:
             try:
                 files = self._files()
             except LakeError as error:
                 return _absent(rollout, f"the facts cannot be read: {error}")
-            asked = (rollout.revision, *files)
+            asked = (rollout.revision, position.muted, *files)
             known = self._known.get(rollout.name)
             if known is None or known[0] != asked:
                 known = self._known[rollout.name] = (asked, _summed(rollout, files))
@@ -101,7 +113,7 @@ def _absent(rollout: Rollout, reason: str) -> dict[str, Any]:
 def _summed(rollout: Rollout, files: list[str]) -> dict[str, Any]:
     if not any(isinstance(stage, Shadow) for stage in rollout.stages):
         return _absent(rollout, "the rollout has no shadow stage, so that no replies are compared")
-    tallies = _tallies(rollout.name, files) if files else {}
+    tallies = _tallies(rollout.name, files, [one.path for one in rollout.compare if one.mute]) if files else {}
     if not tallies:
         return _absent(rollout, "no mirrored request has been compared yet")
     rules = rules_of(rollout.compare)
@@ -115,7 +127,16 @@ def _summed(rollout: Rollout, files: list[str]) -> dict[str, Any]:
 _Counted = tuple[Tally, dict[str, list[dict[str, Any]]], dict[str, dict[str, int]]]
 
 
-def _tallies(name: str, files: list[str]) -> dict[str, _Counted]:
+def _any_of(path: str, muted: Sequence[str]) -> str:
+    """Whether a path is, or lies below, one of those."""
+    below = (
+        f"{path} = {_text(m)} OR starts_with({path}, {_text(m + '.')}) OR starts_with({path}, {_text(m + '[')})"
+        for m in muted
+    )
+    return f"({' OR '.join(below)})"
+
+
+def _tallies(name: str, files: list[str], muted: Sequence[str]) -> dict[str, _Counted]:
     """What the facts of one rollout's last shadow say, by challenger."""
     import duckdb
 
@@ -132,6 +153,8 @@ def _tallies(name: str, files: list[str]) -> dict[str, _Counted]:
         wanted = ", ".join(name for name in _COLUMNS if name in there)
         connection.execute(f"CREATE VIEW facts AS SELECT * FROM shape UNION ALL BY NAME SELECT {wanted} FROM {read}")
         connection.execute(_PAIRS, [name, name])
+        if muted:
+            connection.execute(_MUTED.format(muted=_any_of("x", muted), muted_pair=_any_of("y[1]", muted)))
         found = {row[0]: _counted(row) for row in connection.execute(_TOTALS).fetchall()}
         for arm, field, kind, count, decisions in connection.execute(_FIELDS).fetchall():
             _field(found[arm], field, kind, count, decisions)

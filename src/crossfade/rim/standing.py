@@ -73,7 +73,7 @@ def move_by_hand(store: Store, name: str, move: Move, *, actor: str, reason: str
     Raises IllegalMove, UnknownRollout, or ValueError for a missing reason or an actor that is the rules' own name.
     """
     # Both are shown on other people's terminals, whose colours and cursor they must not reach.
-    reason, actor = _plain(reason), _plain(actor)
+    reason, actor = plain(reason), plain(actor)
     if not reason:
         raise ValueError("a move by hand needs a reason: it is what others will read in the ledger")
     if actor in ("", RULE):
@@ -90,7 +90,7 @@ def move_by_hand(store: Store, name: str, move: Move, *, actor: str, reason: str
     )
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """One line of printable characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 

@@ -8,7 +8,7 @@ times a second do so through `glance`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,6 +216,44 @@ class Store:
                     evidence=evidence,
                     facts=facts,
                     sealed=sealed,
+                    software=software(),
+                ),
+                self._sign,
+            )
+            self._put(connection, entry, after, new=False)
+            return entry
+
+    def note(
+        self,
+        name: str,
+        *,
+        actor: str,
+        rule: str,
+        sentence: str,
+        at: float,
+        change: Callable[[Rollout, Position], Position],
+    ) -> Entry:
+        """Write to the ledger what is no move and changes the position all the same, all or nothing.
+
+        Raises UnknownRollout, and what `change` raises.
+        """
+        with self._writing() as connection:
+            row = self._row(connection, name)
+            after = change(self._rollout(connection, name, row.revision), self._position(row))
+            last = self._last(connection, name)
+            entry = ledger.append(
+                last,
+                ledger.Body(
+                    at=at,
+                    rollout=name,
+                    revision=row.revision,
+                    kind="decision",
+                    rule=rule,
+                    move=None,
+                    actor=actor,
+                    sentence=sentence,
+                    from_position=last.to_position if last else None,
+                    to_position=after.to_json(),
                     software=software(),
                 ),
                 self._sign,

@@ -141,6 +141,7 @@ def view(
         "outcomes": outcomes_record(rollout, outcomes),
         "counts": {k: v for k, v in asdict(progress).items() if k != "lease_held"},
         "held": _held(position),
+        "muted": dict(position.muted),
         "lease": {"held": progress.lease_held},
     }
 
@@ -156,8 +157,8 @@ def refreshed(
     fresh = view(rollout, position, (), None, entries, now=now)
     if saved is None:
         return fresh
-    keys = ("revision", "phase", "stage", "step", "decisions", "held")
-    if all(saved[key] == fresh[key] for key in keys):
+    keys = ("revision", "phase", "stage", "step", "decisions", "held", "muted")
+    if all(saved.get(key) == fresh[key] for key in keys):
         return dict(saved)
     kept = ["at", "arms", "harm", "votes", "counts", "lease"] + (["outcomes"] if "outcomes" in saved else [])
     if saved["stage"] == fresh["stage"]:

@@ -17,7 +17,7 @@ from crossfade.judge.measure.measured import Received, Windowed
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import MeanMoments, PairedMoments, RateMoments, RatioMoments
 from crossfade.spec.model import Interleave, Kind, Promote, Rollout, Source, stage_name
-from crossfade.state import Phase, Position
+from crossfade.state import Phase, Position, as_muted
 
 
 class Answers(Protocol):
@@ -47,6 +47,7 @@ def questions(rollout: Rollout, position: Position) -> dict[str, Question | Abse
 
 def take(source: Answers, rollout: Rollout, position: Position, now: float, versions: Mapping[str, int]) -> Measured:
     """Ask everything that a look at the present stage wants to know."""
+    rollout = as_muted(rollout, position)
     mode = look_mode(rollout, position)
     challengers = [arm.name for arm in rollout.challengers]
 
