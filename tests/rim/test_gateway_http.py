@@ -176,6 +176,16 @@ async def test_replies_without_a_body(status: bytes) -> None:
             assert answer.get(b"transfer-encoding") is None
 
 
+async def test_a_reply_that_must_not_have_a_length_gets_none() -> None:
+    told = b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello"
+    async with ToyServer(raw(told)) as model, gate(route(model.url, "")) as gw:
+        client = await Client.to(gw.port)
+        for _ in range(2):
+            client.send(b"GET /predict HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = await client.answer()
+            assert (answer.status, answer.body, answer.get(b"content-length")) == (204, b"", None)
+
+
 async def test_interim_replies_of_the_model_are_not_taken_for_the_answer() -> None:
     async with ToyServer(raw(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + sized(b"{}"))) as model:
         async with gate(route(model.url, "")) as gw:
@@ -307,11 +317,13 @@ async def test_limits_have_their_own_answers() -> None:
     limits = Limits(head_bytes=2000, body_bytes=1000, request_seconds=0.5, idle_seconds=0.5)
     async with ToyServer(echoes) as model, gate(route(model.url, ""), limits=limits) as gw:
         cases = {
-            431: b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 3000,
-            413: post(bytes(1001)),
-            501: b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 3000: 431,
+            b"GET /?" + b"x" * 1500 + b" HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 500 + b"\r\n\r\n": 414,
+            b"GET /" + b"x" * 3000: 414,
+            post(bytes(1001)): 413,
+            b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n": 501,
         }
-        for status, data in cases.items():
+        for data, status in cases.items():
             assert (await ask(gw.port, data)).status == status
         chunked = (
             b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1f4\r\n" + bytes(500) + b"\r\n"
@@ -376,6 +388,10 @@ async def test_a_model_that_closes_as_the_next_request_leaves_is_asked_again_onc
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "broken"),
         (b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "broken"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "broken"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "broken"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}", "broken"),
+        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}", "broken"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 10_000, "broken"),
     ],
 )
 async def test_a_model_that_does_not_speak_http(reply: bytes, reason: str) -> None:

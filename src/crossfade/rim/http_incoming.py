@@ -167,7 +167,7 @@ class Incoming(asyncio.Protocol):
             self._feed(data)
             if not self._head_done and not self._waiting:
                 if self._head_bytes > self._room.limits.head_bytes:
-                    raise too_large_head(self._room.limits)
+                    raise too_large_head(self._room.limits, self._target)
                 if not self._fragments:
                     self._fragments.append(data)
         except Malformed as refused:

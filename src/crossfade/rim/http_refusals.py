@@ -68,7 +68,7 @@ def check(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], mo
             case 14 | 17 if name.lower() in _MISSPELT:
                 raise Malformed(400, "an underscore in a framing header", "write it with a hyphen")
     if size + len(target) > limits.head_bytes:
-        raise too_large_head(limits)
+        raise too_large_head(limits, target)
     if hosts > 1 or (hosts == 0 and modern):
         raise Malformed(400, f"a request has exactly one Host header, this one has {hosts}", "send one")
     if method in ("CONNECT", "TRACE"):
@@ -93,8 +93,11 @@ def malformed(error: str) -> Refusal:
 NOT_HTTP: Final = malformed("the request line is not HTTP's")
 
 
-def too_large_head(limits: Limits) -> Malformed:
-    """Too many header bytes."""
+def too_large_head(limits: Limits, target: bytes = b"") -> Malformed:
+    """Too many header bytes, or most of them in the request target."""
+    if len(target) > limits.head_bytes // 2:
+        told = f"the request target and the headers are larger than {limits.head_bytes} bytes, most of it the target"
+        return Malformed(414, told, "send what is long in the body")
     return Malformed(431, f"the headers are larger than {limits.head_bytes} bytes", "send fewer or shorter headers")
 
 

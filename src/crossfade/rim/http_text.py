@@ -112,6 +112,8 @@ def reply_lines(head: Head, extra: Headers) -> tuple[list[bytes], bool]:
     for name, value in head.headers:
         if _names.returned(name):
             if len(name) == 14 and name.lower() == b"content-length":
+                if head.status == 204:
+                    continue  # It must not have one (RFC 9110 §8.6): a client that believed it would wait for a body.
                 sized = True
             lines.append(name)
             lines.append(b": ")

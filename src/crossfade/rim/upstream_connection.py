@@ -324,8 +324,13 @@ class Connection(asyncio.Protocol):
             self._parser = httptools.HttpResponseParser(self)
             return
         self._until_eof = status not in (204, 304)
-        for name, _ in headers:
-            if len(name) in (14, 17) and name.lower() in (b"content-length", b"transfer-encoding"):
+        for name, value in headers:
+            if len(name) == 14 and name.lower() == b"content-length":
+                self._until_eof = False
+            elif len(name) == 17 and name.lower() == b"transfer-encoding":
+                if value.lower() != b"chunked":
+                    # Passed on without this word, which speaks of our connection alone, it would be another body.
+                    raise ValueError("a transfer coding that nobody asked for")
                 self._until_eof = False
 
     def on_body(self, body: bytes) -> None:
