@@ -17,7 +17,7 @@ from crossfade.judge.evidence import Evidence
 from crossfade.judge.seen import seen_of
 from crossfade.ledger import Entry
 from crossfade.rim.record import AnyRecord
-from crossfade.rim.replaying import Facts, chains, measured, spec_of
+from crossfade.rim.replaying import Facts, chains, looking, spec_of
 from crossfade.spec.model import Canary, Rollout, stage_name
 from crossfade.state import ENDED, RULE, Phase, Position, planned_weight
 
@@ -89,16 +89,15 @@ def otherwise(record: AnyRecord, other: Rollout, *, looks: int = LOOKS, threads:
             facts.last()
         else:
             facts.at(entry)
-        for at in _times(last.at, entry.at, looks, span):
-            count += 1
-            found = measured(facts, other, position, at, threads)
-            evidence = assess(other, found)
-            decision = decide(other, position, evidence, at, seen_of(found))
-            now = at == entry.at
-            expected = entry.move if now and entry.actor == RULE else None
-            if decision.move is not None and now and entry.actor != RULE:
-                break
-            if decision.move != expected:
+        times = list(_times(last.at, entry.at, looks, span))
+        with looking(facts, threads, looks=len(times)) as look:
+            for at in times:
+                count += 1
+                found = look(other, position, at)
+                evidence = assess(other, found)
+                decision = decide(other, position, evidence, at, seen_of(found))
+                if _agrees(entry, decision, at):
+                    continue
                 return Otherwise(
                     revision=other.revision,
                     agreed=agreed,
@@ -110,6 +109,16 @@ def otherwise(record: AnyRecord, other: Rollout, *, looks: int = LOOKS, threads:
                 )
         agreed.append(entry.n)
     return Otherwise(revision=other.revision, agreed=agreed, looks=count)
+
+
+def _agrees(entry: Entry, decision: Decision, at: float) -> bool:
+    """Whether the other policy did what was done: nothing before the next entry, and then its move.
+
+    Where a person moved, it does not matter what a rule would have done at that very moment.
+    """
+    if at < entry.at:
+        return decision.move is None
+    return entry.actor != RULE or decision.move == entry.move
 
 
 def _recorded(entry: Entry) -> str:

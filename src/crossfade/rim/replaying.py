@@ -7,7 +7,8 @@ revision of the spec; a person's is only carried out again. Whether to trust the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,11 +176,22 @@ def spec_of(record: AnyRecord, entry: Entry) -> Rollout:
 
 def measured(facts: Facts, rollout: Rollout, position: Position, now: float, threads: int) -> Measured:
     """One look over the facts as they are set, at a time."""
+    with looking(facts, threads) as look:
+        return look(rollout, position, now)
+
+
+@contextmanager
+def looking(facts: Facts, threads: int, *, looks: int = 1) -> Iterator[Callable[[Rollout, Position, float], Measured]]:
+    """Looks at the facts as they are set, at different times."""
     versions = facts.versions()
-    full = Full(facts, versions, threads)
-    try:
+    full = Full(facts, versions, threads, looks=looks)
+
+    def look(rollout: Rollout, position: Position, now: float) -> Measured:
         full.look(rollout.name, position.stage, look_mode(rollout, position), position.stage_since, now)
         return take(full, rollout, position, now, versions)
+
+    try:
+        yield look
     finally:
         full.close()
 

@@ -54,7 +54,8 @@ class Files(Protocol):
 class Full:
     """One look over named versions of the fact tables."""
 
-    def __init__(self, lake: Files, versions: Mapping[str, int], threads: int) -> None:
+    def __init__(self, lake: Files, versions: Mapping[str, int], threads: int, *, looks: int = 1) -> None:
+        """`looks`: how many there will be; for many, files are read once and kept in memory."""
         self._session = Session(threads)
         self._judged: Judged | None = None
         self._made: set[str] = set()
