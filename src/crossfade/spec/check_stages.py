@@ -106,7 +106,7 @@ def _time_for_steps(stage: CanaryDocument) -> None:
         return
     needed = len(stage.steps) * stage.hold_for
     if isinstance(stage.steps, Automatic):
-        needed = (1.0 + HASTE * (len(stage.steps) - 1)) * stage.hold_for
+        needed *= HASTE
     if needed <= stage.until.at_most:
         return
     written = stage.wrote("until") and stage.until.wrote("at_most")

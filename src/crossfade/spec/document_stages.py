@@ -110,8 +110,7 @@ class CanaryDocument(Written):
     ]
     """Shares of units that get the challenger, each larger than the one before; or auto, sized by the budget."""
     hold_for: Annotated[float, measures.duration(zero=True)] = 600.0
-    """How long each step is held at least; of automatic steps the last, the others a tenth of it. 10m unless
-    written."""
+    """How long each step is held at least; automatic ones a quarter of it. 10m unless written."""
     budget: Annotated[
         dict[str, Annotated[float, measures.AMOUNT]],
         words.table("a mapping from metrics to numbers, such as {errors: 50}"),

@@ -279,8 +279,8 @@ class Shadow:
 AUTO_STEPS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 """The weights that `steps: auto` climbs, up to that of the stage after it."""
 
-HASTE = 0.1
-"""Of `hold_for`, how long each automatic step lasts at least; the last one lasts all of it."""
+HASTE = 0.25
+"""Of `hold_for`, how long each automatic step lasts at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,24 +82,24 @@ def climbing(seconds: float, units: dict[str, int], verdict: Verdict, *, step: i
 
 
 def test_automatic_steps_are_climbed_while_even_the_worst_fits_under_the_budget():
-    """1,000 units in 10 s are 60 a minute at 1 %, which 50 cannot cover; 500 are 30, which it can."""
-    few, many = {"v1": 500}, {"v1": 1000}
-    assert climbing(10, few, Verdict.UNMEASURED).move is Move.ADVANCE
-    assert climbing(10, many, Verdict.UNMEASURED).move is None
-    assert climbing(5, few, Verdict.UNMEASURED).move is None, "each step lasts a tenth of its time"
+    """8,000 units in 15 s make 80 at 1 % in the next, which 50 cannot cover; 4,000 make 40, which it can."""
+    few, many = {"v1": 4000}, {"v1": 8000}
+    assert climbing(15, few, Verdict.UNMEASURED).move is Move.ADVANCE
+    assert climbing(15, many, Verdict.UNMEASURED).move is None
+    assert climbing(5, few, Verdict.UNMEASURED).move is None, "each step lasts a quarter of its time"
 
 
 def test_automatic_steps_are_not_climbed_in_silence():
-    assert climbing(10, {}, Verdict.UNMEASURED).move is None
+    assert climbing(15, {}, Verdict.UNMEASURED).move is None
     assert climbing(61, {}, Verdict.UNMEASURED).move is Move.HOLD
 
 
 def test_automatic_steps_follow_the_upper_bound_on_harm_per_unit():
-    """100 units a second are 600 a minute at 10 %; with 200 before, at most 0.05 each cost 40, at most 0.1 cost 80."""
-    units = {"v1": 800, "v2": 200}
-    fits = climbing(10, units, Verdict.UNDECIDED, step=1, estimate=0.0, lower=-0.05, upper=0.05)
+    """6,000 units make 600 at 10 %; with 200 before, at most 0.05 each cost 40, at most 0.1 cost 80."""
+    units = {"v1": 5800, "v2": 200}
+    fits = climbing(15, units, Verdict.UNDECIDED, step=1, estimate=0.0, lower=-0.05, upper=0.05)
     assert (fits.move, fits.rule) == (Move.ADVANCE, "cleared")
-    over = climbing(10, units, Verdict.UNDECIDED, step=1, estimate=0.0, lower=-0.1, upper=0.1)
+    over = climbing(15, units, Verdict.UNDECIDED, step=1, estimate=0.0, lower=-0.1, upper=0.1)
     assert (over.move, over.rule) == (None, "wait")
-    spent = climbing(10, units, Verdict.UNDECIDED, step=1, estimate=0.0, lower=-0.3, upper=0.3)
+    spent = climbing(15, units, Verdict.UNDECIDED, step=1, estimate=0.0, lower=-0.3, upper=0.3)
     assert (spent.move, spent.rule) == (Move.ROLLBACK, "overdue")

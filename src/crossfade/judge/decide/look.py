@@ -116,8 +116,7 @@ class Look:
         """The earliest time at which the stage could move on by the clock alone."""
         if not isinstance(self.stage, Canary):
             return self.position.step_since
-        passing = self.stage.auto and self.position.step + 1 < len(self.stage.steps)
-        return self.position.step_since + (HASTE if passing else 1.0) * self.stage.hold_for
+        return self.position.step_since + (HASTE if self.stage.auto else 1.0) * self.stage.hold_for
 
     @property
     def enough(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from crossfade.judge.decide.look import Look
 from crossfade.judge.evidence import Evidence, Verdict
-from crossfade.spec.model import Better, Canary, Kind, Metric
+from crossfade.spec.model import HASTE, Better, Canary, Kind, Metric
 
 ERRORS_OFF = 4.0
 """Standard errors above the champion's rate that no unit of a challenger can lose more than, where more is better."""
@@ -108,7 +108,7 @@ def coming(look: Look, weight: float) -> float | None:
     units, lasted = sum(seen.values()), look.now - since
     if units == 0 or lasted <= 0.0:
         return None
-    return units / lasted * look.stage.hold_for * weight
+    return units / lasted * (HASTE if look.stage.auto else 1.0) * look.stage.hold_for * weight
 
 
 def refused(look: Look) -> tuple[Room, float] | None:

@@ -1,0 +1,300 @@
+"""Synthetic traffic for a whole rollout: what one look would have measured, drawn from what is assumed of the metrics.
+
+Units come as a Poisson stream and each comes once; nothing else of the judge is imitated. Moments are drawn per slice
+of time, as the engine would sum them, so that a simulated rollout costs seconds and not days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from crossfade.judge.infer.quantiles import EDGES
+from crossfade.judge.measure.assemble import PREFERENCE, pair_share
+from crossfade.judge.measure.measured import Absent, Measured, Progress
+from crossfade.judge.moments import (
+    Floats,
+    Ints,
+    MeanMoments,
+    Moments,
+    PairedMoments,
+    QuantileMoments,
+    RateMoments,
+    RatioMoments,
+)
+from crossfade.judge.plan import questions
+from crossfade.spec.model import Interleave, Kind, Metric, Rollout, Shadow, Source
+from crossfade.state import Position, weight
+
+VOTING = 0.3
+"""Share of interleaved units that click on one model's item more than on the other's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumed:
+    """What is assumed of one metric."""
+
+    value: float
+    """The champion's: a share for rates, ms for latencies, else in the metric's own units."""
+    change: float = 0.0
+    """The challenger's, less the champion's."""
+    spread: float = 1.0
+    """Standard deviation over units, as a share of the value; of latencies that of their logarithm."""
+
+    @property
+    def values(self) -> tuple[float, float]:
+        """The champion's and the challenger's."""
+        return self.value, self.value + self.change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything assumed."""
+
+    rate: float
+    """New units per second, one request each."""
+    metrics: Mapping[str, Assumed]
+    disagreement: float = 0.0
+    """Share of mirrored requests on which the models differ."""
+    preference: float = 0.0
+    """Of units that prefer one ranking, how many more prefer the challenger's (−1 to 1)."""
+
+
+@dataclass(slots=True)
+class _Slice:
+    """One slice of time: units by arm, and what each metric drew for them."""
+
+    step: int
+    share: float
+    ends: float
+    units: Sequence[int]
+    drawn: dict[str, list[Any]] = field(default_factory=dict)
+
+
+class Stage:
+    """The traffic of one stage, as it comes in."""
+
+    def __init__(self, rollout: Rollout, position: Position, world: World, rng: np.random.Generator) -> None:
+        self._rollout = rollout
+        self._stage = position.stage
+        self._world = world
+        self._rng = rng
+        self._since = position.stage_since
+        self._slices: list[_Slice] = []
+        self._spec = rollout.stages[position.stage]
+        self._shadow = isinstance(self._spec, Shadow)
+        self._arms = [rollout.champion.name, *(arm.name for arm in rollout.challengers)]
+        wanted = {metric.name for metric, _, _ in questions(rollout, position.stage)}
+        self._metrics = [metric for metric in rollout.metrics if metric.name in wanted]
+
+    def pass_time(self, position: Position, now: float) -> None:
+        """Draw what comes until `now`, at the weight that is in force."""
+        since = self._slices[-1].ends if self._slices else self._since
+        share = weight(self._rollout, position)
+        mirrored = self._spec.mirror if isinstance(self._spec, Shadow) else 1.0
+        came = int(self._rng.poisson(self._world.rate * mirrored * (now - since)))
+        many = len(self._arms) - 1
+        if self._shadow:
+            units = [came] * (many + 1)
+        else:
+            rest = max(1.0 - many * share, 0.0)
+            units = self._rng.multinomial(came, [rest, *([min(share, 1.0 / many)] * many)]).tolist()
+        one = _Slice(step=position.step, share=float(share), ends=now, units=units)
+        for metric in self._metrics:
+            assumed = self._world.metrics[metric.name]
+            one.drawn[metric.name] = [
+                _draw(self._rng, metric, assumed.values[place > 0], assumed.spread, n) for place, n in enumerate(units)
+            ]
+        self._slices.append(one)
+
+    def measured(self, position: Position, now: float) -> Measured:
+        """The look at `now`."""
+        here = [one for one in self._slices if one.step == position.step]
+        total = [sum(one.units[place] for one in self._slices) for place in range(len(self._arms))]
+        present = [sum(one.units[place] for one in here) for place in range(len(self._arms))]
+        units = {} if self._shadow else dict(zip(self._arms, total, strict=True))
+        metrics: dict[tuple[str, str], Moments | Absent] = {}
+        for metric in self._metrics:
+            for place, arm in enumerate(self._arms[1:], 1):
+                metrics[metric.name, arm] = self._moments(metric, place, now)
+        gates: dict[tuple[str, str], PairedMoments | Absent] = {}
+        for name, chance in self._gates().items():
+            for place, arm in enumerate(self._arms[1:], 1):
+                gates[name, arm] = self._paired(name, chance, place)
+        assignment: dict[str, Moments | Absent] = {}
+        if not self._shadow and not isinstance(self._spec, Interleave):
+            assignment = {arm: self._arrivals(place) for place, arm in enumerate(self._arms[1:], 1)}
+        return Measured(
+            rollout=self._rollout.name,
+            stage=self._stage,
+            step=position.step,
+            mode="",
+            since=self._since,
+            now=now,
+            metrics=metrics,
+            gates=gates,
+            assignment=assignment if any(total) else {},
+            progress=Progress(
+                requests=sum(total),
+                mirrored=total[0] if self._shadow else 0,
+                units={arm: n for arm, n in units.items() if n},
+                step_units={} if self._shadow else {a: n for a, n in zip(self._arms, present, strict=True) if n},
+            ),
+        )
+
+    # -- moments -------------------------------------------------------------------------------------------------------
+
+    def _gates(self) -> dict[str, float]:
+        if isinstance(self._spec, Interleave):
+            return {PREFERENCE: self._world.preference}
+        if not self._shadow:
+            return {}
+        asked = [metric.name for metric, role, _ in questions(self._rollout, self._stage) if role == "gate"]
+        return {name: self._world.disagreement if name == "disagreement" else 0.0 for name in asked}
+
+    def _paired(self, name: str, chance: float, place: int) -> PairedMoments | Absent:
+        """Drawn when first asked for, and kept."""
+        for one in self._slices:
+            drawn = one.drawn.setdefault(f"{name}/{place}", [])
+            if drawn:
+                continue
+            n = one.units[place]
+            if name == PREFERENCE:
+                votes = int(self._rng.binomial(n, VOTING))
+                minus = int(self._rng.binomial(votes, 0.5 + 0.5 * chance))
+                drawn.append((votes - minus, minus, n - votes))
+            else:
+                plus = int(self._rng.binomial(n, chance))
+                drawn.append((plus, 0, n - plus))
+        return _pairs([one.drawn[f"{name}/{place}"][0] for one in self._slices])
+
+    def _arrivals(self, place: int) -> RateMoments:
+        rows = self._rows(self._slices, place)
+        none = np.zeros(len(rows["n_a"]), dtype=np.int64)
+        return RateMoments(**rows, k_a=none, k_b=none)
+
+    def _rows(self, slices: Sequence[_Slice], place: int) -> dict[str, Any]:
+        many = len(self._arms) - 1
+        return {
+            "step": np.array([one.step for one in slices], dtype=np.int64),
+            "bucket": np.arange(len(slices)),
+            "share": pair_share(np.array([one.share for one in slices], dtype=np.float64), many),
+            "n_a": np.array([one.units[0] for one in slices], dtype=np.int64),
+            "n_b": np.array([one.units[place] for one in slices], dtype=np.int64),
+        }
+
+    def _moments(self, metric: Metric, place: int, now: float) -> Moments | Absent:
+        if self._shadow:
+            return self._in_shadow(metric, place)
+        window = metric.window or 0.0 if metric.source is Source.OUTCOME else 0.0
+        closed = [one for one in self._slices if one.ends + window <= now]
+        immature = sum(one.units[0] + one.units[place] for one in self._slices[len(closed) :])
+        if not any(one.units[0] or one.units[place] for one in closed) and metric.kind is not Kind.RATE:
+            return Absent(reason=f"no unit's window has closed for {metric.name} yet")
+        rows = self._rows(closed, place)
+        drawn = [(one.drawn[metric.name][0], one.drawn[metric.name][place]) for one in closed]
+        match metric.kind:
+            case Kind.RATE:
+                settled = metric.source is Source.OUTCOME
+                return RateMoments(
+                    **rows,
+                    k_a=np.array([a for a, _ in drawn], dtype=np.int64),
+                    k_b=np.array([b for _, b in drawn], dtype=np.int64),
+                    settled=settled,
+                    immature=immature,
+                    seen_a=None if settled else rows["n_a"],
+                    seen_b=None if settled else rows["n_b"],
+                )
+            case Kind.QUANTILE:
+                a, b = (np.array([pair[side] for pair in drawn], dtype=np.int64) for side in (0, 1))
+                return QuantileMoments(
+                    step=rows["step"], bucket=rows["bucket"], share=rows["share"], counts_a=a, counts_b=b
+                )
+            case Kind.RATIO:
+                return _ratio(rows, np.array(drawn, dtype=np.float64), immature)
+        return _mean(rows, np.array(drawn, dtype=np.float64), immature)
+
+    def _in_shadow(self, metric: Metric, place: int) -> Moments | Absent:
+        drawn = [(one.drawn[metric.name][0], one.drawn[metric.name][place]) for one in self._slices]
+        if metric.kind is Kind.QUANTILE:
+            counts = [np.array([pair[side] for pair in drawn], dtype=np.int64) for side in (0, 1)]
+            many = len(drawn)
+            return QuantileMoments(
+                step=np.zeros(many, dtype=np.int64),
+                bucket=np.arange(many),
+                share=np.full(many, 0.5),
+                counts_a=counts[0],
+                counts_b=counts[1],
+            )
+        if metric.kind is Kind.RATE and metric.source is Source.RESPONSE:
+            # Both fail at once as seldom as two that know nothing of each other; what is left is signed.
+            return _pairs([(b, a, one.units[0] - a - b) for (a, b), one in zip(drawn, self._slices, strict=True)])
+        return Absent(reason=f"{metric.name} cannot differ in shadow: nobody sees the challenger's answers")
+
+
+def _pairs(rows: Sequence[Any]) -> PairedMoments | Absent:
+    counts = np.array(rows, dtype=np.int64).reshape(-1, 3)
+    if not counts.sum():
+        return Absent(reason="nothing has been compared yet")
+    return PairedMoments(
+        bucket=np.arange(len(counts)), plus=counts[:, 0], minus=counts[:, 1], zero=np.maximum(counts[:, 2], 0)
+    )
+
+
+def _draw(rng: np.random.Generator, metric: Metric, value: float, spread: float, n: int) -> Any:
+    match metric.kind:
+        case Kind.RATE:
+            return int(rng.binomial(n, min(max(value, 0.0), 1.0)))
+        case Kind.QUANTILE:
+            return rng.multinomial(n, _latencies(value, spread, metric.q or 0.5))
+        case Kind.RATIO:
+            x = rng.poisson(1.0, n).astype(np.float64) + 1.0
+            y = value * x + rng.normal(0.0, spread * abs(value), n)
+            return y.sum(), x.sum(), (y * y).sum(), (x * x).sum(), (x * y).sum()
+    sd = abs(value) ** 0.5 if metric.kind is Kind.COUNT else spread * abs(value)
+    total = rng.normal(n * value, sd * n**0.5) if n else 0.0
+    return total, sd * sd * float(rng.chisquare(n - 1) if n > 1 else 0.0) + (total * total / n if n else 0.0)
+
+
+@lru_cache(maxsize=64)
+def _latencies(value: float, spread: float, q: float) -> Floats:
+    """Chances of the bins, for log-normal latencies whose q-quantile is `value`."""
+    up_to = norm.cdf((np.log(EDGES) - np.log(value)) / spread + norm.ppf(q))
+    chances = np.diff(np.r_[0.0, up_to[:-1], 1.0])
+    return np.asarray(chances / chances.sum())
+
+
+def _by_step(rows: Mapping[str, Any], values: Floats) -> Floats:
+    """Sums of the columns of `values` over the slices of each step."""
+    steps = int(rows["step"].max()) + 1
+    return np.stack([np.bincount(rows["step"], weights=column, minlength=steps) for column in values.T], axis=0)
+
+
+def _counts(rows: Mapping[str, Any]) -> tuple[Ints, Ints, Ints]:
+    steps = int(rows["step"].max()) + 1
+    n = [np.bincount(rows["step"], weights=rows[name], minlength=steps).astype(np.int64) for name in ("n_a", "n_b")]
+    return np.arange(steps), n[0], n[1]
+
+
+def _mean(rows: Mapping[str, Any], drawn: Floats, immature: int) -> MeanMoments:
+    step, n_a, n_b = _counts(rows)
+    a, b = _by_step(rows, drawn[:, 0]), _by_step(rows, drawn[:, 1])
+    return MeanMoments(
+        step=step, n_a=n_a, sum_a=a[0], squares_a=a[1], n_b=n_b, sum_b=b[0], squares_b=b[1], immature=immature
+    )
+
+
+def _ratio(rows: Mapping[str, Any], drawn: Floats, immature: int) -> RatioMoments:
+    step, n_a, n_b = _counts(rows)
+    names = ("sum_y", "sum_x", "squares_y", "squares_x", "products_xy")
+    sums = {
+        f"{name}_{side}": column
+        for place, side in enumerate("ab")
+        for name, column in zip(names, _by_step(rows, drawn[:, place]), strict=True)
+    }
+    return RatioMoments(step=step, n_a=n_a, n_b=n_b, immature=immature, **sums)

@@ -1,0 +1,72 @@
+"""Rollouts of one canary with a budget, for the guarantee that its harm stays under it."""
+
+from __future__ import annotations
+
+from crossfade.sim.rehearsal import Run, rehearsals
+from crossfade.sim.synthetic import Assumed, World
+from crossfade.spec.model import (
+    AUTO_STEPS,
+    Ab,
+    Arm,
+    Better,
+    Canary,
+    Field,
+    From,
+    Kind,
+    Margin,
+    Metric,
+    Protocol,
+    Rollout,
+    Source,
+    Until,
+)
+
+BUDGET = 50.0
+RATE = 100.0
+"""Units per second."""
+SEVERITIES = {"none": 0.0, "slight": 0.0025, "medium": 0.01, "severe": 0.05, "catastrophic": 0.6}
+"""How many more of the challenger's units fail, where 1 % of the champion's do."""
+
+FIXED = (0.01, 0.05, 0.2, 0.5)
+
+
+def rollout(*, automatic: bool) -> Rollout:
+    """A canary up to half of the units, then an A/B stage that has nothing to do with the budget."""
+    return Rollout(
+        name="ranker",
+        route="/r",
+        protocol=Protocol.JSON,
+        unit=Field(source=From.HEADER, name="x-user-id"),
+        champion=Arm(name="v1", url="http://127.0.0.1:1"),
+        challengers=(Arm(name="v2", url="http://127.0.0.1:2"),),
+        metrics=(
+            Metric(
+                name="errors",
+                source=Source.RESPONSE,
+                kind=Kind.RATE,
+                better=Better.LOWER,
+                guardrail=Margin(value=0.005, relative=False),
+            ),
+        ),
+        stages=(
+            Canary(
+                steps=AUTO_STEPS if automatic else FIXED,
+                hold_for=60.0,
+                budget=(("errors", BUDGET),),
+                auto=automatic,
+                until=Until(at_most=7200.0),
+            ),
+            Ab(until=Until(decided=True, at_most=60.0)),
+        ),
+    )
+
+
+def runs(severity: str, *, automatic: bool, count: int, seed: int = 1, growth: float = 0.05) -> list[Run]:
+    """Rehearsals of a challenger so much worse."""
+    world = World(rate=RATE, metrics={"errors": Assumed(value=0.01, change=SEVERITIES[severity])})
+    return list(rehearsals(rollout(automatic=automatic), world, runs=count, seed=seed, growth=growth))
+
+
+def overspent(found: list[Run]) -> int:
+    """Runs whose units, each worse off by what was assumed, cost more than the budget in the canary."""
+    return sum(run.canary_harm["errors"] > BUDGET for run in found)

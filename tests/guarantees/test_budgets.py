@@ -1,0 +1,45 @@
+"""A canary's budget is a bound: its harm stays under it in all but 5 % of runs, and the harmless still get on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from .budgets import FIXED, SEVERITIES, overspent, rollout, runs
+from .worlds import holds
+
+FAST, FULL = 4, 300
+
+
+def in_time(automatic: bool, count: int) -> None:
+    """The harmless reach half of the units within 1.5 × the time that fixed steps take by the clock alone."""
+    reached = [run.reached for run in runs("none", automatic=automatic, count=count)]
+    times = np.array([np.inf if at is None else at for at in reached])
+    by_the_clock = (len(FIXED) - 1) * rollout(automatic=False).stages[0].hold_for
+    assert np.median(times) <= 1.5 * by_the_clock
+
+
+@pytest.mark.parametrize("severity", ["slight", "severe"])
+def test_automatic_steps_keep_the_budget(severity):
+    assert holds(overspent(runs(severity, automatic=True, count=FAST)), FAST, 0.05)
+
+
+def test_fixed_steps_keep_the_budget():
+    assert holds(overspent(runs("medium", automatic=False, count=FAST)), FAST, 0.05)
+
+
+def test_the_harmless_reach_half_of_the_units_in_time():
+    in_time(True, FAST)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("automatic", [True, False])
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_every_severity_keeps_the_budget(severity, automatic):
+    assert holds(overspent(runs(severity, automatic=automatic, count=FULL)), FULL, 0.05)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("automatic", [True, False])
+def test_the_harmless_reach_half_of_the_units_in_time_by_either(automatic):
+    in_time(automatic, FULL)
