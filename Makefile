@@ -15,6 +15,10 @@ test: lint
 	$(BIN)/pytest tests/e2e
 
 test-full: lint test-native
+	@$(BIN)/python -c "import pyspark" 2>/dev/null || $(BIN)/python -m pip install --quiet --group spark \
+	  || uv pip install --quiet --python $(BIN)/python --group spark \
+	  || echo "PYSPARK COULD NOT BE INSTALLED: nothing will be compared with Spark"
+	@command -v java >/dev/null || echo "JAVA IS NOT INSTALLED: nothing will be compared with Spark"
 	$(BIN)/pytest -m "full or not full" --timeout 3600
 
 lint: $(STAMP)

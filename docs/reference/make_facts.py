@@ -29,6 +29,10 @@ that begins with its tag and goes on with its fields in the order below. The **l
 `lake/KIND` below the data folder (or below the URL given with `--lake`), with one column a field under the types given
 here; any engine that reads Delta Lake reads them, with `exposed.decision_id = outcome.decision_id` as the join. Fields
 that a later version adds are at the end, and null in files that an earlier one wrote.
+
+What is asked of facts (`judge/measure`) is written once as Ibis expressions over these columns, none of which unpacks
+JSON. The tests run all of them on DuckDB, a real PostgreSQL and Spark in local-cluster mode, and compare the numbers;
+for ClickHouse they are only written down and parsed, not run.
 """
 
 

@@ -212,7 +212,7 @@ def counted(flag: Expr) -> Expr:
     return ibis.cases((flag, ibis.literal(1, "int64")), else_=ibis.literal(0, "int64"))
 
 
-def element(array: Expr, place: int) -> Expr:
+def element(array: Expr, place: int | Expr) -> Expr:
     """What an array has at a place, null where it is shorter; some engines take asking beyond its end for a mistake."""
     return ibis.cases((array.length() > place, array[place]))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import ibis
 
-from crossfade.judge.measure.tables import FACTS, LOOK, Expr, bucket_of, counted, during, first
+from crossfade.judge.measure.tables import FACTS, LOOK, Expr, bucket_of, counted, during, element, first
 from crossfade.judge.moments import GRAIN
 from crossfade.spec.model import Credit
 
@@ -109,7 +109,8 @@ def _engaged(credit: Sequence[Credit], champion: str, settle: float, lists: Expr
     clicks = clicks.filter(
         clicks["received_at"] - clicks["since"] <= clicks["elapsed"] + settle, clicks["items"].contains(clicks["item"])
     )
-    slot = clicks["items"].index(clicks["item"])
-    owner = clicks["owners"][slot]
+    # Spark wants places to be small numbers, and takes one beyond the end for a mistake.
+    slot = clicks["items"].index(clicks["item"]).cast("int32")
+    owner = element(clicks["owners"], slot)
     owned = ibis.cases((owner == champion, -MILLIONTHS), (owner == clicks["arm"], MILLIONTHS), else_=0).cast("int64")
-    return clicks.mutate(worth=ibis.ifelse(clicks["graded"], clicks["credits"][slot], owned))
+    return clicks.mutate(worth=ibis.ifelse(clicks["graded"], element(clicks["credits"], slot), owned))
