@@ -81,7 +81,9 @@ def _again(line: bytes, rng: random.Random) -> bytes:
     return canonical(record)
 
 
-CHAINS: list[Callable[[Lines, random.Random], Lines]] = [flip, drop, swap, repeat, cut, shorten, rehash]
+Way = Callable[[Lines, random.Random], Lines]
+
+CHAINS: list[Way] = [flip, drop, swap, repeat, cut, shorten, rehash]
 """What may be done to a chain of records."""
 
 

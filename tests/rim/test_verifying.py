@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,18 +75,24 @@ def elsewhere(folder: Path, key: str | None = None) -> Checked | str:
         return str(error)
 
 
-def tamper_export(folder: Path, rng: random.Random) -> tuple[str, Path]:
+def tamper_export(folder: Path, rng: random.Random, ways: Sequence[tampering.Way]) -> tuple[str, Path]:
     """One random change to an export; what was done, and to which file."""
     chains = [folder / "ledger.jsonl", folder / "seals.jsonl"]
     facts = sorted(folder.glob("facts/*/*.parquet"))
     if rng.random() < 0.4:
         file = rng.choice(facts)
         return "", file
-    return rng.choice([*tampering.CHAINS, tampering.rehash_all]).__name__, rng.choice(chains)
+    return rng.choice(ways).__name__, rng.choice(chains)
 
 
-def once(folder: Path, key: str, rng: random.Random) -> None:
-    how, file = tamper_export(folder, rng)
+def once(
+    folder: Path,
+    key: str | None,
+    rng: random.Random,
+    ways: Sequence[tampering.Way] = (*tampering.CHAINS, tampering.rehash_all),
+) -> None:
+    """Change an export in one random way, see that it is found, and put it back."""
+    how, file = tamper_export(folder, rng, ways)
     with tampering.restored(file):
         if how:
             lines = file.read_bytes().removesuffix(b"\n").split(b"\n")

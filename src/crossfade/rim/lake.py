@@ -34,7 +34,7 @@ from crossfade.facts import Fact, by_kind
 from crossfade.ledger import SealedFile
 from crossfade.rim import batches, lake_sealed, lake_upkeep
 from crossfade.rim.batches import JournalError
-from crossfade.rim.lake_columns import SCHEMAS, columns
+from crossfade.rim.lake_columns import SCHEMAS, columns, fitted
 from crossfade.rim.lake_place import LakeError, Place
 
 __all__ = ["SCHEMAS", "Lake", "LakeError", "columns"]
@@ -215,8 +215,12 @@ class Lake:
             return self._names(kind, version)
 
     def described(self, kind: str, name: str) -> SealedFile:
-        """What a seal says of a file. Raises LakeError."""
-        return lake_sealed.describe(self._place.read(kind, name), f"{kind}/{name}")
+        """What a seal says of a file: of the copy on this disk, which is what is measured. Raises LakeError."""
+        try:
+            content = self._place.local(kind, name).read_bytes()
+        except OSError as error:
+            raise LakeError(f"cannot read {kind}/{name}: {error.strerror or error}") from error
+        return lake_sealed.describe(content, f"{kind}/{name}")
 
     def log_digest(self, kind: str, version: int) -> str:
         """One digest of what of its log a version of a table is read from. Raises LakeError."""
@@ -229,9 +233,7 @@ class Lake:
             return SCHEMAS[kind].empty_table()
         import pyarrow.parquet as pq
 
-        # First a table with every column: files of an earlier version lack those that came later.
-        found = [SCHEMAS[kind].empty_table(), *(pq.ParquetFile(file).read() for file in files)]
-        return pa.concat_tables(found, promote_options="default").select(SCHEMAS[kind].names)
+        return pa.concat_tables([fitted(kind, pq.ParquetFile(file).read()) for file in files])
 
     def close(self) -> None:
         """Let go of the journals and of the right to compact."""

@@ -41,3 +41,15 @@ def columns(kind: str, facts: Iterable[Fact]) -> pa.Table:
     return pa.table(
         [pa.array(column, f.type) for column, f in zip(zip(*rows, strict=True), schema, strict=True)], schema=schema
     )
+
+
+def fitted(kind: str, found: pa.Table) -> pa.Table:
+    """What a file holds as a table with its kind's schema.
+
+    Files of an earlier version lack columns that came later, and rewritten ones may hold texts in another layout.
+    """
+    schema, there = SCHEMAS[kind], set(found.column_names)
+    return pa.table(
+        [found.column(f.name).cast(f.type) if f.name in there else pa.nulls(len(found), f.type) for f in schema],
+        schema=schema,
+    )
