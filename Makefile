@@ -15,9 +15,9 @@ test: lint
 	$(BIN)/pytest tests/e2e
 
 test-full: lint test-native
-	@$(BIN)/python -c "import pyspark" 2>/dev/null || $(BIN)/python -m pip install --quiet --group spark \
-	  || uv pip install --quiet --python $(BIN)/python --group spark \
-	  || echo "PYSPARK COULD NOT BE INSTALLED: nothing will be compared with Spark"
+	@$(BIN)/python -c "import pyspark, chdb" 2>/dev/null || $(BIN)/python -m pip install --quiet --group engines \
+	  || uv pip install --quiet --python $(BIN)/python --group engines \
+	  || echo "PYSPARK OR CHDB COULD NOT BE INSTALLED: nothing will be compared with Spark or ClickHouse"
 	@command -v java >/dev/null || echo "JAVA IS NOT INSTALLED: nothing will be compared with Spark"
 	$(BIN)/pytest -m "full or not full" --timeout 3600
 

@@ -31,8 +31,8 @@ here; any engine that reads Delta Lake reads them, with `exposed.decision_id = o
 that a later version adds are at the end, and null in files that an earlier one wrote.
 
 What is asked of facts (`judge/measure`) is written once as Ibis expressions over these columns, none of which unpacks
-JSON. The tests run all of them on DuckDB, a real PostgreSQL and Spark in local-cluster mode, and compare the numbers;
-for ClickHouse they are only written down and parsed, not run.
+JSON. The tests run all of them on DuckDB, a real PostgreSQL, Spark in local-cluster mode and ClickHouse (as the library
+chdb), and compare the numbers. ClickHouse needs its setting `join_use_nulls = 1`.
 """
 
 
