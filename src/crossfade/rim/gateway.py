@@ -241,6 +241,11 @@ class Gateway:
             return None
         return CROWDED
 
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._connections)
+
     def parted(self, connection: ClientConnection) -> None:
         """A client's connection is gone."""
         self._connections.discard(connection)

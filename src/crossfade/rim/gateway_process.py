@@ -17,6 +17,7 @@ from crossfade.rim.build_kind import request_path
 from crossfade.rim.certificates import Certificates
 from crossfade.rim.gateway import Gateway, Recorder
 from crossfade.rim.http_server import ClientConnection
+from crossfade.rim.listening import Listener, Shares
 from crossfade.rim.options import PLAIN, Options
 from crossfade.rim.routes_feed import Feed, RoutesFeed, Update
 from crossfade.rim.upstream import trust
@@ -37,7 +38,7 @@ class Running:
     def __init__(
         self,
         gateway: Gateway,
-        server: asyncio.Server,
+        server: asyncio.Server | Listener,
         feed: Feed,
         data: Path | None,
         certificates: Certificates,
@@ -74,6 +75,8 @@ class Running:
             await asyncio.sleep(1.0)
             self.gateway.tidy()
             self.reread()
+            if isinstance(self._server, Listener):
+                self._server.look()
             if self._data is not None:
                 where = figures.path(self._data, self.gateway.worker)
                 await loop.run_in_executor(None, figures.write, where, self.gateway.telemetry.encoded())
@@ -96,8 +99,10 @@ async def serve(
     worker: str = "gateway-0",
     data: Path | None = None,
     options: Options = PLAIN,
+    shares: Shares | None = None,
 ) -> Running:
-    """Serve clients on a bound socket until `stop`. Figures and logs are written below `data` when it is given."""
+    """Serve clients on a bound socket until `stop`; with other workers, where `shares` says what each has. Figures and
+    logs are written below `data` when it is given."""
     loop = asyncio.get_running_loop()
     tls = options.tls()
     if options.upstream_ca:
@@ -115,13 +120,26 @@ async def serve(
         loop.call_soon_threadsafe(gateway.adopt, update)
 
     feed.start(adopt)
-    server = await loop.create_server(
-        lambda: ClientConnection(gateway),
-        sock=sock,
-        backlog=BACKLOG,
-        ssl=tls,
-        ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
-    )
+    server: asyncio.Server | Listener
+    if shares is not None:
+        sock.listen(BACKLOG)
+        server = Listener(
+            loop,
+            sock,
+            shares,
+            protocol=lambda: ClientConnection(gateway),
+            clients=lambda: gateway.clients,
+            tls=tls,
+            handshake_seconds=HANDSHAKE_SECONDS,
+        )
+    else:
+        server = await loop.create_server(
+            lambda: ClientConnection(gateway),
+            sock=sock,
+            backlog=BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
+        )
     return Running(gateway, server, feed, data, Certificates(options, tls))
 
 
@@ -140,6 +158,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
     sock = socket.socket(fileno=sock_fd)
     sock.setblocking(False)
     recorder = JournalRecorder(Journal(data, worker))
+    shares = Shares(data, int(worker.rpartition("-")[2]), workers_hint) if workers_hint > 1 else None
     feed = RoutesFeed(Glance(data / FILE), lambda: recorder.healthy)
     # What was imported lives as long as the process: walking over it again and again would only make users wait.
     gc.collect()
@@ -151,7 +170,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        running = await serve(sock, feed, recorder, worker=worker, data=data, options=options)
+        running = await serve(sock, feed, recorder, worker=worker, data=data, options=options, shares=shares)
         loop.add_signal_handler(signal.SIGHUP, running.reread)
         how = request_path()
         log.info(
