@@ -92,6 +92,9 @@ class Compared(_Fact, frozen=True, tag="c"):
     champion_names: tuple[str, ...] = ()
     """The class it predicted, the names of the classes with a probability, or the ids of a ranked list."""
     challenger_names: tuple[str, ...] = ()
+    sizes: tuple[float, ...] = ()
+    """How far apart the two are in each of `fields`, at the first place: numbers as a share of the larger one (0 to 2);
+    −1 where there is no size."""
 
 
 class Shown(_Fact, frozen=True, tag="s"):

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from crossfade.spec.comparisons import comparison
+from crossfade.spec.model import Kind
 from crossfade.spec.parse import parse
 from spec.examples import DESIGN
 
@@ -65,7 +66,13 @@ def test_another_model_s_disagreement_is_inside_the_interval(
 def test_the_page_shows_comparisons_that_are_understood() -> None:
     page = PAGE.read_text()
     blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    rollout = parse(DESIGN + "\n" + "".join(blocks))
+    # One of them has metrics of its own: its lines go among those of the design.
+    (labels,) = (block for block in blocks if "metrics:" in block)
+    prediction, _, metrics = labels.partition("metrics:\n")
+    blocks[blocks.index(labels)] = prediction
+    rollout = parse(DESIGN.replace("metrics:\n", f"metrics:\n{metrics}") + "\n" + "".join(blocks))
+    assert rollout.metric("quality").kind is Kind.LOG_LOSS
+    assert rollout.redact == ("$.user.email", "$.rows[*].name")
     assert len(rollout.compare) == 8
     assert rollout.dry_run_header == "x-dry-run"
     for path, text in re.findall(r"^  (\$\S+): +(\{.*?\})  ", page, re.MULTILINE):

@@ -67,7 +67,7 @@ def compare(
         margin=_share("--margin", margin, json) if margin is not None else margin_of(rollout),
         alpha=_share("--alpha", alpha, json, most=0.5) if alpha is not None else rollout.alpha if rollout else 0.05,
         examples=examples,
-        redact=redact or (),
+        redact=(*(rollout.redact if rollout else ()), *(redact or ())),
     )
     joined = Joined([file for file in (champion, challenger, noise) if file is not None])
     try:

@@ -5,12 +5,14 @@ It draws what the record says and computes nothing. Fields that never differed a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -158,3 +160,19 @@ def _lost(file: Record) -> RenderableType | None:
         for one in file["bad_lines"][:3]
     ]
     return Group(*lines)
+
+
+def beside(pair: Record) -> RenderableType:
+    """Both replies of a pair that was kept, side by side."""
+    ways = ", ".join(f"{one['path']} ({one['kind']})" for one in pair["fields"])
+    table = Table("champion", pair["arm"], title=f"{ways}  decision {pair['id']}", title_justify="left", expand=True)
+    table.add_row(*(Text(_reply(pair[side])) for side in ("champion", "challenger")))
+    return table
+
+
+def _reply(side: Record) -> str:
+    if "fields" in side:
+        body = json.dumps(side["fields"], indent=1, ensure_ascii=False)
+    else:
+        body = f"{side['cut']}…" if "cut" in side else ""
+    return "\n".join(part for part in (f"failed: {side['failed']}" if "failed" in side else "", body) if part)

@@ -16,7 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossfade import __version__
-from crossfade.console import health, pages, problems, receiving, rollouts
+from crossfade.console import differences, health, pages, problems, receiving, rollouts
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.store import Store
 
@@ -62,6 +62,7 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     app.include_router(receiving.router(store, inbox, tally))
     app.include_router(rollouts.router(store, token))
     app.include_router(health.router(store, data, pulse, tally))
+    app.include_router(differences.router(store))
     app.include_router(pages.router(store))
     app.add_middleware(_SecurityHeaders)
     return app

@@ -195,6 +195,13 @@ class DifferencesOf(Open):
     """The record of `crossfade compare` for each challenger: pairs, disagreement, catastrophic, fields, examples."""
 
 
+class ExamplesOf(Open):
+    """Mirrored pairs that differ, with their replies as they were kept."""
+
+    name: str
+    examples: list[dict[str, Any]]
+
+
 class MoveIn(BaseModel):
     """A person's move."""
 

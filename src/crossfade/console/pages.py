@@ -69,7 +69,7 @@ def list_page(records: Sequence[Record], now: float) -> str:
     if not records:
         begin = el("p", "Begin with ", el("code", "crossfade serve SPEC"), ".")
         body = el("section", el("h1", "No rollouts yet"), begin)
-        return _page("Rollouts", body, now, refresh=5)
+        return page("Rollouts", body, now, refresh=5)
     cards = [
         el(
             "a",
@@ -80,7 +80,7 @@ def list_page(records: Sequence[Record], now: float) -> str:
         )
         for record in records
     ]
-    return _page("Rollouts", el("section", el("h1", "Rollouts"), cards, class_="cards"), now, refresh=5)
+    return page("Rollouts", el("section", el("h1", "Rollouts"), cards, class_="cards"), now, refresh=5)
 
 
 def missing_page(name: str, close: Sequence[str], now: float) -> str:
@@ -92,17 +92,18 @@ def missing_page(name: str, close: Sequence[str], now: float) -> str:
         el("p", "Did you mean ", hints, "?") if hints else None,
         el("p", el("a", "All rollouts", href="/")),
     )
-    return _page(name, body, now)
+    return page(name, body, now)
 
 
 def rollout_page(record: Record, now: float) -> str:
     """One rollout: sentence, exposure, evidence, ledger."""
     told = [_sentence(record, now), _exposure(record), _evidence(record)]
     body = [*told, _harm(record["harm"]), _outcomes(record.get("outcomes")), _arms(record), _ledger(record)]
-    return _page(record["name"], body, now, refresh=30 if record["phase"] in ENDED else 3)
+    return page(record["name"], body, now, refresh=30 if record["phase"] in ENDED else 3)
 
 
-def _page(title: str, body: Any, now: float, refresh: int | None = None) -> str:
+def page(title: str, body: Any, now: float, refresh: int | None = None) -> str:
+    """A whole document with the bar at its top."""
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -315,10 +316,11 @@ def _ledger(record: Record) -> Markup:
     if not rows:
         return el("section", el("h2", "Ledger"), el("p", "No moves yet.", class_="quiet"))
     head = _head(("n", "at (UTC)", "move", "why", "by"), {0})
+    differences = el("a", "where replies differ", href=f"{_link(record['name'])}/differences")
     source = el("a", "the whole chain as JSON", href=f"/api/v1/rollouts/{quote(record['name'], safe='')}/ledger")
     return el(
         "section",
         el("h2", "Ledger"),
         el("div", el("table", head, el("tbody", rows), class_="ledger"), class_="panel"),
-        el("p", join(["Revision ", el("code", record["revision"]), " · ", source]), class_="quiet"),
+        el("p", join(["Revision ", el("code", record["revision"]), " · ", source, " · ", differences]), class_="quiet"),
     )

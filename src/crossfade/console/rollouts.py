@@ -6,13 +6,14 @@ import secrets
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from crossfade import ledger
 from crossfade.console import models
 from crossfade.console.problems import Refused
+from crossfade.rim import examples
 from crossfade.rim.differing import Differing
 from crossfade.rim.standing import all_standing, move_by_hand, standing
 from crossfade.rim.store import Store
@@ -50,6 +51,7 @@ def router(store: Store, token: str | None) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/rollouts", tags=["rollouts"])
     _add_reads(routes, store)
     _add_absent(routes, store)
+    _add_examples(routes, store)
 
     def allowed(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
         if token is None:
@@ -113,6 +115,26 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
         that is not known."""
         stored = store.get(name)
         return JSONResponse(differing.of(stored.rollout, stored.position))
+
+
+def _add_examples(routes: APIRouter, store: Store) -> None:
+    data = store.path.parent
+
+    @routes.get(
+        "/{name}/examples",
+        response_model=models.ExamplesOf,
+        responses=OF_ONE,
+        summary="Replies that differ, side by side",
+    )
+    def kept(
+        name: Name,
+        field: Annotated[str, Query(max_length=500, description="Only pairs that differ there or below.")] = "",
+        arm: Annotated[str, Query(max_length=100, description="Only this challenger.")] = "",
+        most: Annotated[int, Query(ge=1, le=100)] = 20,
+    ) -> JSONResponse:
+        """Pairs kept by `examples:` in the spec, the latest first, without the fields that `redact:` names."""
+        store.get(name)
+        return JSONResponse({"name": name, "examples": examples.kept(data, name, field=field, arm=arm, most=most)})
 
 
 def _add_absent(routes: APIRouter, store: Store) -> None:

@@ -10,6 +10,7 @@ from crossfade.live.model_paths import listed, model_of
 from crossfade.spec.model import (
     Arm,
     Comparison,
+    Examples,
     Field,
     Interleave,
     Predicted,
@@ -52,6 +53,10 @@ class Route:
     """Fields of replies that a shadow compares in a way of their own."""
     prediction: Predicted | None = None
     """What is recorded of mirrored replies, to be set against labels."""
+    examples: Examples | None = None
+    """Which mirrored pairs are kept with their replies; None for none."""
+    redact: tuple[str, ...] = ()
+    """Fields of replies that are taken out before."""
     dry_run_header: str = ""
     """Header that marks mirrored copies; empty for none."""
 
@@ -92,6 +97,8 @@ def routes(rollout: Rollout, position: Position) -> Route:
         reveal=rollout.reveal,
         compare=as_muted(rollout, position).compare,
         prediction=rollout.prediction,
+        examples=rollout.examples,
+        redact=rollout.redact,
         dry_run_header=rollout.dry_run_header,
         model=rollout.model,
     )

@@ -6,6 +6,7 @@ Asked for by people, not by the controller: the facts are read anew when they ha
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from crossfade.spec.model import Rollout, Shadow
 from crossfade.state import Position, as_muted
 from crossfade.view.comparison import margin_of, told
 
+MOST_VALUES = 50
+"""Values of one segment field that are told, those that differ most often."""
+
 EXAMPLES = 3
 """Decisions named for each field."""
 
@@ -25,7 +29,8 @@ _COLUMNS = {
     **dict.fromkeys(("rollout", "arm", "decision_id", "reason"), "VARCHAR"),
     **dict.fromkeys(("stage", "among"), "BIGINT"),
     **dict.fromkeys(("champion_failed", "challenger_failed", "differs", "noise_differs"), "BOOLEAN"),
-    **dict.fromkeys(("fields", "kinds", "noise_fields"), "VARCHAR[]"),
+    **dict.fromkeys(("fields", "kinds", "noise_fields", "segments"), "VARCHAR[]"),
+    "sizes": "DOUBLE[]",
 }
 
 # Facts of before there were kinds and noise fields do not say where the champion differed from itself: such pairs are
@@ -33,7 +38,7 @@ _COLUMNS = {
 _PAIRS = f"""
 CREATE TABLE pairs AS SELECT arm, decision_id, champion_failed, challenger_failed, reason, differs,
     coalesce(fields, []) AS fields, coalesce(kinds, []) AS kinds, coalesce(noise_fields, []) AS noise_fields,
-    coalesce(among, 0) AS among,
+    coalesce(among, 0) AS among, coalesce(segments, []) AS segments, coalesce(sizes, []) AS sizes,
     NOT champion_failed AND (NOT challenger_failed OR reason IN {UNUSABLE}) AS counts,
     CASE WHEN NOT champion_failed AND (NOT challenger_failed OR reason IN {UNUSABLE})
          AND (NOT noise_differs OR len(coalesce(noise_fields, [])) > 0) THEN noise_differs END AS noisy,
@@ -70,6 +75,19 @@ SELECT arm, field, count(*) FROM (SELECT arm, unnest({}) AS field FROM pairs WHE
 _NOISY = _BESIDE.format("noise_fields")
 _PLUS = _BESIDE.format("list_filter(fields, lambda x: NOT list_contains(noise_fields, x))")
 _MINUS = _BESIDE.format("list_filter(noise_fields, lambda x: NOT list_contains(fields, x))")
+
+_SIZES = """
+SELECT arm, field, median(size), max(size), count(*) FILTER (size < 0.01),
+    count(*) FILTER (size >= 0.01 AND size < 0.1), count(*) FILTER (size >= 0.1)
+FROM (SELECT arm, unnest(fields) AS field, unnest(sizes) AS size FROM pairs WHERE counts AND len(fields) = len(sizes))
+WHERE size >= 0 GROUP BY ALL
+"""
+
+_SEGMENTS = """
+SELECT arm, coalesce(segments[?], ''), count(*), count(*) FILTER (differs), count(*) FILTER (unusable),
+    mode(fields[1]) FILTER (differs)
+FROM pairs WHERE counts GROUP BY ALL ORDER BY count(*) FILTER (differs) / count(*) DESC, count(*) DESC, 2
+"""
 
 _FAILED = """
 SELECT arm, champion_failed, CASE WHEN champion_failed THEN 'failed' ELSE reason END, count(*) FROM pairs
@@ -113,18 +131,23 @@ def _absent(rollout: Rollout, reason: str) -> dict[str, Any]:
 def _summed(rollout: Rollout, files: list[str]) -> dict[str, Any]:
     if not any(isinstance(stage, Shadow) for stage in rollout.stages):
         return _absent(rollout, "the rollout has no shadow stage, so that no replies are compared")
-    tallies = _tallies(rollout.name, files, [one.path for one in rollout.compare if one.mute]) if files else {}
+    muted = [one.path for one in rollout.compare if one.mute]
+    names = [str(field) for field in rollout.segments]
+    tallies = _tallies(rollout.name, files, muted, names) if files else {}
     if not tallies:
         return _absent(rollout, "no mirrored request has been compared yet")
     rules = rules_of(rollout.compare)
-    arms = [
-        {"arm": arm, **told(tally, rules, margin_of(rollout), rollout.alpha, examples, failed)}
-        for arm, (tally, examples, failed) in tallies.items()
-    ]
+    arms = []
+    for arm, (tally, examples, failed, sizes, segments) in tallies.items():
+        record = told(tally, rules, margin_of(rollout), rollout.alpha, examples, failed)
+        fields = [{**line, "size": sizes.get(line["path"])} for line in record["fields"]]
+        arms.append({"arm": arm, **record, "fields": fields, "segments": segments})
     return {"name": rollout.name, "available": True, "reason": "", "arms": arms}
 
 
-_Counted = tuple[Tally, dict[str, list[dict[str, Any]]], dict[str, dict[str, int]]]
+_Counted = tuple[
+    Tally, dict[str, list[dict[str, Any]]], dict[str, dict[str, int]], dict[str, dict[str, Any]], list[dict[str, Any]]
+]
 
 
 def _any_of(path: str, muted: Sequence[str]) -> str:
@@ -136,7 +159,7 @@ def _any_of(path: str, muted: Sequence[str]) -> str:
     return f"({' OR '.join(below)})"
 
 
-def _tallies(name: str, files: list[str], muted: Sequence[str]) -> dict[str, _Counted]:
+def _tallies(name: str, files: list[str], muted: Sequence[str], segments: Sequence[str]) -> dict[str, _Counted]:
     """What the facts of one rollout's last shadow say, by challenger."""
     import duckdb
 
@@ -165,7 +188,26 @@ def _tallies(name: str, files: list[str], muted: Sequence[str]) -> dict[str, _Co
                     setattr(counts, column, count)
         for arm, ours, reason, count in connection.execute(_FAILED).fetchall():
             found[arm][2]["champion" if ours else "challenger"][reason] = count
-    for tally, _, _ in found.values():
+        for arm, field, median, largest, *bands in connection.execute(_SIZES).fetchall():
+            shares = dict(zip(("below_1%", "1%_to_10%", "10%_and_more"), bands, strict=True))
+            found[arm][3][field] = {"median": median, "largest": largest, "pairs": shares}
+        for place, segment in enumerate(segments, 1):
+            told_of: Counter[str] = Counter()
+            for arm, value, pairs, differing, unusable, field in connection.execute(_SEGMENTS, [place]).fetchall():
+                told_of[arm] += 1
+                if told_of[arm] <= MOST_VALUES:
+                    found[arm][4].append(
+                        {
+                            "segment": segment,
+                            "value": value,
+                            "pairs": pairs,
+                            "differing": differing,
+                            "rate": differing / pairs,
+                            "unusable": unusable,
+                            "field": field,
+                        }
+                    )
+    for tally, *_ in found.values():
         tally.quiet = max(tally.quiet - len(tally.fields), 0)
     return found
 
@@ -178,11 +220,11 @@ def _counted(row: tuple[Any, ...]) -> _Counted:
     # The champion's second answer is not recorded as unusable or not; a champion that is differs, and is left out.
     tally.catastrophic = Counts(differing=unusable, plus=unusable_twice)
     tally.catastrophic.kinds.update({"unusable": unusable} if unusable else {})
-    return tally, {}, {"champion": {}, "challenger": {}}
+    return tally, {}, {"champion": {}, "challenger": {}}, {}, []
 
 
 def _field(counted: _Counted, field: str, kind: str, count: int, decisions: list[str]) -> None:
-    tally, examples, _ = counted
+    tally, examples, *_ = counted
     counts = _of(tally, field)
     if counts is None:
         tally.left_out += count

@@ -75,6 +75,14 @@ class Recorder(Protocol):
         ...
 
 
+class Keeping(Protocol):
+    """Where examples of replies that differ go. Never blocks."""
+
+    def offer(self, pair: Compare, fact: Compared) -> None:
+        """Keep a pair if it is to be an example."""
+        ...
+
+
 class Gateway:
     """One worker. Everything here runs on its event loop unless it says otherwise."""
 
@@ -105,6 +113,8 @@ class Gateway:
         """Where each request is noted, if anywhere."""
         self.tracing: Tracing | None = None
         """Who makes spans of requests, if anybody."""
+        self.examples: Keeping | None = None
+        """Who keeps examples of replies that differ, if anybody."""
         self._refusals: dict[tuple[int, str], int] = {}
         self._failures: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._comparing = 0
@@ -205,22 +215,27 @@ class Gateway:
     def compare(self, pair: Compare) -> None:
         """Set answers side by side; large ones off the loop, so that nobody waits for it."""
         if pair.size <= INLINE_COMPARE:
-            self.note(compared(pair))
+            self._keep(pair, compared(pair))
         elif self._comparing >= MOST_COMPARES:
             self.count_drop(pair.rollout, "compare-busy", 1)
         else:
             self._comparing += 1
             asyncio.wrap_future(self._large.submit(pair), loop=self._loop).add_done_callback(
-                lambda done: self._compared(pair.rollout, done)
+                lambda done: self._compared(pair, done)
             )
 
-    def _compared(self, rollout: str, done: asyncio.Future[Compared]) -> None:
+    def _keep(self, pair: Compare, fact: Compared) -> None:
+        self.note(fact)
+        if pair.examples is not None and self.examples is not None:
+            self.examples.offer(pair, fact)
+
+    def _compared(self, pair: Compare, done: asyncio.Future[Compared]) -> None:
         self._comparing -= 1
         error = done.exception()
         if error is None:
-            self.note(done.result())
+            self._keep(pair, done.result())
         else:
-            self.fault(rollout, "compare", f"{type(error).__name__}: {error}"[:200])
+            self.fault(pair.rollout, "compare", f"{type(error).__name__}: {error}"[:200])
 
     def count_drop(self, rollout: str, reason: str, count: int) -> None:
         """Copies that will not be compared; told as facts once a second."""

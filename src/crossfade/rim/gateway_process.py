@@ -15,6 +15,7 @@ from crossfade import __version__
 from crossfade.rim import figures, logs
 from crossfade.rim.build_kind import request_path
 from crossfade.rim.certificates import Certificates
+from crossfade.rim.examples import Examples
 from crossfade.rim.gateway import Gateway, Recorder
 from crossfade.rim.http_server import ClientConnection
 from crossfade.rim.listening import Listener, Shares
@@ -66,6 +67,8 @@ class Running:
         await self.gateway.drain(seconds)
         if self.gateway.tracing is not None:
             await asyncio.get_running_loop().run_in_executor(None, self.gateway.tracing.close)
+        if isinstance(self.gateway.examples, Examples):
+            await asyncio.get_running_loop().run_in_executor(None, self.gateway.examples.close)
         self._tidying.cancel()
         self._write()
 
@@ -115,6 +118,9 @@ async def serve(
         gateway.tracing = Tracing(worker)
     if options.access_log and data is not None:
         gateway.access = logs.Access(data / "logs" / f"access-{worker}.jsonl")
+
+    if data is not None:
+        gateway.examples = Examples(data, worker)
 
     def adopt(update: Update) -> None:
         loop.call_soon_threadsafe(gateway.adopt, update)

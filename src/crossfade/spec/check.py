@@ -10,7 +10,7 @@ import re
 
 from crossfade.spec import words
 from crossfade.spec.check_compare import check_compare, check_dry_run
-from crossfade.spec.check_prediction import check_prediction
+from crossfade.spec.check_prediction import check_prediction, check_redact
 from crossfade.spec.check_stages import check_stages
 from crossfade.spec.document import Document, MetricDocument, PagesDocument, RankingDocument
 from crossfade.spec.document_stages import InterleaveDocument
@@ -29,6 +29,7 @@ def check(document: Document) -> None:
     check_compare(document)
     check_dry_run(document)
     check_prediction(document)
+    check_redact(document)
     _protection(document)
     _ranking(document)
 

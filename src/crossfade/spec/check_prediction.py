@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from crossfade.spec.document import Document, MetricDocument, PredictionDocument
 from crossfade.spec.document_stages import ShadowDocument
-from crossfade.spec.model import HIGHER_SCORES, SCORES, Better, Kind, Source
+from crossfade.spec.model import HIGHER_SCORES, SCORES, Better, From, Kind, Source
+from crossfade.spec.model import Field as Place
 from crossfade.spec.partial import known, metrics, said, stages
 from crossfade.spec.problems import listed
 from crossfade.spec.source import shown
@@ -96,4 +97,26 @@ def _time(document: Document, name: str, metric: MetricDocument) -> None:
                 f"the stage is given up after {said(stage.until.at_most)}, before the first window of {shown(name)} "
                 f"({said(metric.window)}) has closed, so it could never be measured; allow more time",
                 allowed=f"more than {said(metric.window)}",
+            )
+
+
+def check_redact(document: Document) -> None:
+    """What must never be written cannot be what is recorded of every request."""
+    if not known(document.redact):
+        return
+    places = [document.unit, *(document.segments if known(document.segments) else ())]
+    for index, path in enumerate(document.redact):
+        for place in places:
+            if known(path) and isinstance(place, Place) and place.source is From.JSON and place.name == path:
+                document.at("redact").value[index].report(
+                    f"{shown(path)} is recorded with every request as {place}; take another one there, or remove it"
+                )
+    recorded = []
+    if document.prediction is not None and known(document.prediction):
+        read = document.prediction
+        recorded = [path for path in (read.probability, read.label, read.value, read.items) if isinstance(path, str)]
+    for index, path in enumerate(document.redact):
+        if known(path) and any(other == path or other.startswith((f"{path}.", f"{path}[")) for other in recorded):
+            document.at("redact").value[index].report(
+                f"{shown(path)} is recorded as the prediction that labels are set against; remove one of the two"
             )

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from crossfade.spec import measures, words
-from crossfade.spec.document_compare import ComparisonDocument
+from crossfade.spec.document_compare import ComparisonDocument, ExamplesDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
 from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, Protocol, Source
@@ -210,6 +210,10 @@ class Document(Written):
     """How single fields of the replies are compared in a shadow, by their paths; see `crossfade compare`."""
     prediction: PredictionDocument | None = None
     """Where replies carry what labels are set against later, for metrics `from: prediction`. It is recorded."""
+    examples: ExamplesDocument | None = None
+    """Which mirrored pairs that differ are kept with their replies, such as {share: 1%}. None unless written."""
+    redact: Annotated[list[words.AnyField], words.items("a list such as [$.user.email]")] = Field(default_factory=list)
+    """Fields of replies, such as $.user.email, that are taken out before anything of a reply is kept or shown."""
     dry_run_header: Annotated[str, words.HEADER] | None = None
     """A header that marks every mirrored copy with the value true, such as x-dry-run, for models that write."""
     model: ModelName | None = None

@@ -23,6 +23,17 @@ _COMPARATOR = words.choice(Comparator)
 _MEASURE = words.choice([word for some in MEASURES.values() for word in some])
 
 
+class ExamplesDocument(Written):
+    """Which mirrored pairs that differ are kept with their replies, to look at side by side."""
+
+    what: ClassVar[str] = "examples such as {share: 1%} or {}"
+
+    share: Share = 0.01
+    """Of pairs that differ; five of each field are kept in any case. 1% unless written."""
+    most: Annotated[int, measures.COUNT] = 200
+    """How many pairs each worker keeps, the latest. 200 unless written."""
+
+
 class ComparisonDocument(Written):
     """How one field of the replies is compared."""
 

@@ -216,6 +216,16 @@ class Predicted:
     """JSON path inside one item of a ranked list; `$` where the items are the ids themselves."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Which mirrored pairs that differ are kept with their replies."""
+
+    share: float = 0.01
+    """Of pairs that differ; a few of each field are kept in any case."""
+    most: int = 200
+    """Pairs that one worker keeps of a rollout, the latest."""
+
+
 class Comparator(StrEnum):
     """How one field of two replies is compared."""
 
@@ -380,6 +390,10 @@ class Rollout:
     """Fields of replies that a shadow compares in a way of their own."""
     prediction: Predicted | None = None
     """What is recorded of mirrored replies, to be set against labels."""
+    examples: Examples | None = None
+    """None: no reply is kept."""
+    redact: tuple[str, ...] = ()
+    """Fields of replies that are never written or shown."""
     dry_run_header: str = ""
     """Header that marks mirrored copies, in lower case; empty for none."""
     model: str = ""

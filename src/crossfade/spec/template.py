@@ -116,6 +116,10 @@ alpha: 5%
 #   probability (of 1, or one for each class), class, value (a number), items (a ranked list, with id: $.id)
 # prediction: {probability: $.probability}
 
+# Pairs of mirrored replies that differ are kept to look at (none by default), without the fields named here:
+# examples: {share: 1%, most: 200}
+# redact: [$.user.email]
+
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later;
 #              prediction: what the reply predicted, set against the outcome that came true (both models, in shadow)

@@ -275,3 +275,10 @@ FieldPath = Annotated[
         rf"\${_STEPS}*|[^$\x00-\x20\x7f][^\x00-\x1f\x7f]{{0,199}}",
     ),
 ]
+AnyField = Annotated[
+    str,
+    text(
+        "a path such as $.user.email or $.rows[*].name, or the name of an output",
+        rf"\$(?:{_STEPS}|\[\*\])*|[^$\x00-\x20\x7f][^\x00-\x1f\x7f]{{0,199}}",
+    ),
+]

@@ -25,6 +25,8 @@ class Sides:
     fields: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     """How each of `fields` differs."""
+    sizes: tuple[float, ...] = ()
+    """How far apart the values are in each of `fields`; −1 where that has no size."""
     noise_fields: tuple[str, ...] = ()
     among: int = 0
     """How many fields there were to differ; 0 where none did, so that nobody counted."""
@@ -51,6 +53,7 @@ def sides(
         noise_differs=None if again is None else rules.counting(noise),
         fields=named,
         kinds=tuple(str(theirs[path].kind) for path in named),
+        sizes=tuple(size(theirs[path].a, theirs[path].b) for path in named),
         noise_fields=_named(noise, rules),
         among=among,
     )
@@ -60,6 +63,17 @@ def sides(
 def rules_of(comparisons: tuple[Comparison, ...]) -> Rules:
     """The rules that a spec's comparisons make."""
     return Rules(comparisons) if comparisons else NO_RULES
+
+
+def size(a: object, b: object) -> float:
+    """How far two numbers are apart, as a share of the larger; −1 for anything else."""
+    if (type(a) is not float and type(a) is not int) or (type(b) is not float and type(b) is not int):
+        return -1.0
+    try:
+        found = abs(a - b) / max(abs(a), abs(b))
+    except (OverflowError, ZeroDivisionError):
+        return -1.0
+    return float(found) if found == found else -1.0
 
 
 def _found(a: Prediction, b: Prediction, rules: Rules) -> dict[str, Found]:

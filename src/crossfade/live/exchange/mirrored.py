@@ -194,6 +194,8 @@ class Mirrored:
                     noise=noise.answer() if noise is not None else None,
                     rules=route.compare,
                     prediction=route.prediction,
+                    examples=route.examples,
+                    redact=route.redact,
                 )
             )
         return out
@@ -233,6 +235,7 @@ def compared(pair: Compare) -> Compared:
         challenger_numbers=theirs.numbers,
         champion_names=ours.names,
         challenger_names=theirs.names,
+        sizes=found.sizes,
     )
 
 

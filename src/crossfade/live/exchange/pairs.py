@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from crossfade.live.exchange.heads import Head
-from crossfade.spec.model import Comparison, Predicted
+from crossfade.spec.model import Comparison, Examples, Predicted
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -38,6 +38,10 @@ class Compare(msgspec.Struct, frozen=True, gc=False):
     """How single fields are compared."""
     prediction: Predicted | None = None
     """What is recorded of both replies, to be set against labels."""
+    examples: Examples | None = None
+    """Whether the pair may be kept with its replies."""
+    redact: tuple[str, ...] = ()
+    """What is taken out of them first."""
 
     @property
     def size(self) -> int:
