@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from crossfade.rim import signing
+from crossfade.rim import sealing, signing, upkeep
 from crossfade.rim.exporting import export
 from crossfade.rim.lake import Lake
 from crossfade.rim.record import ExportedRecord, LiveRecord
 from crossfade.rim.sealing import Sealer
-from crossfade.rim.store import Store, StoreError
+from crossfade.rim.standing import NoData
+from crossfade.rim.store import Store, StoreError, UnknownRollout
 from crossfade.rim.verifying import Checked, check
 from crossfade.state import Phase
 
@@ -282,3 +284,28 @@ def test_what_is_no_export_is_said_plainly(signed: Signed, tmp_path: Path) -> No
     (tmp_path / "export.json").write_text(json.dumps({**said, "schema": "crossfade.export/9"}))
     with pytest.raises(StoreError, match="export/9"):
         ExportedRecord(tmp_path)
+
+
+def test_a_record_that_is_being_written_holds_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With files put together, removed and sealed all the while."""
+    monkeypatch.setattr(upkeep, "OPTIMIZE_EVERY", 10.0)
+    monkeypatch.setattr(upkeep, "VACUUM_EVERY", 15.0)
+    monkeypatch.setattr(upkeep, "KEEP_HOURS", 0.0)
+    monkeypatch.setattr(sealing, "SOONEST", 5.0)
+    tidy = Lake.optimize
+    monkeypatch.setattr(Lake, "optimize", lambda lake: tidy(lake, small_files=3))
+    # A challenger that is like the champion stays undecided to the last tick.
+    writer = threading.Thread(target=make, args=(tmp_path,), kwargs={"wrong": 0.4, "ticks": 25, "a_tick": 60})
+    writer.start()
+    looked = []
+    while writer.is_alive():
+        try:
+            looked.append(here(tmp_path))
+        except (NoData, UnknownRollout):
+            continue
+    writer.join()
+    looked.append(here(tmp_path))
+    assert [found.reason for found in looked if not found.intact] == []
+    assert len(looked) > 3
+    assert looked[-1].rewritten + looked[-1].removed > 0
+    assert looked[-1].uncovered == 0

@@ -28,15 +28,24 @@ class LiveRecord:
 
     def __init__(self, data: Path, name: str) -> None:
         """Raises StoreError."""
-        store = open_store(data)
-        try:
-            self.told = store.told(name)
-            self.view = store.view(name)
-        finally:
-            store.close()
+        self._data, self._name = data, name
+        self.grown()
         self._place = Place(data)
         self._lake = Lake(data)
         self.where = f"{data / FOLDER}"
+
+    def grown(self) -> bool:
+        """Read ledger and seals once more; whether there is more of them than before. Raises StoreError."""
+        before = getattr(self, "told", None)
+        store = open_store(self._data)
+        try:
+            self.told = store.told(self._name)
+            self.view = store.view(self._name)
+        finally:
+            store.close()
+        return before is not None and len(self.told.entries) + len(self.told.seals) > (
+            len(before.entries) + len(before.seals)
+        )
 
     def read(self, kind: str, name: str) -> bytes:
         """A data file. Raises LakeError."""
@@ -97,6 +106,10 @@ class ExportedRecord:
             self.view = json.loads(shown.read_bytes()) if shown.exists() else None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"the export in {folder} cannot be read: {error}") from error
+
+    def grown(self) -> bool:
+        """Nobody adds to an export."""
+        return False
 
     def read(self, kind: str, name: str) -> bytes:
         """A data file. Raises LakeError."""

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import duckdb
+
 from crossfade.ledger import Entry, Sealed, SealedFile, Sets, verify_seals, verify_texts
 from crossfade.ledger.seals import RETENTION
 from crossfade.rim import signing
@@ -70,6 +72,10 @@ class Checked:
 NO_SEALS = "no facts have been sealed yet, so only the ledger was checked"
 
 
+AGAIN = 20
+"""How often a record that grows while it is read is read at most."""
+
+
 class _Breaks(Exception):
     def __init__(self, where: int | str, reason: str) -> None:
         super().__init__(reason)
@@ -81,6 +87,15 @@ def check(record: AnyRecord, *, key: str | None = None, expect: str | None = Non
 
     Raises StoreError only where it cannot be checked, never because something does not hold.
     """
+    for _ in range(AGAIN):
+        found = _check(record, key, expect)
+        # Files may go, as a seal says, while they are being read: what was added to the record meanwhile tells.
+        if found.intact or not record.grown():
+            break
+    return found
+
+
+def _check(record: AnyRecord, key: str | None, expect: str | None) -> Checked:
     found = Checked()
     try:
         _chain(record, found, expect)
@@ -276,8 +291,12 @@ def _rewritten(record: AnyRecord, found: Checked, there: Collection[tuple[str, s
             old, new = [name for name in before.get(kind, {}) if name in table.left], list(table.added)
             if not old or not all((kind, name) in there for name in (*old, *new, *kept)):
                 continue
-            if not pardoned and _lost(record, kind, old, new):
-                where = f"{record.where}/{kind}/{old[0]}"
+            where = f"{record.where}/{kind}/{old[0]}"
+            try:
+                lost = 0 if pardoned else _lost(record, kind, old, new)
+            except (duckdb.Error, LakeError) as problem:
+                raise _Breaks(where, f"facts of {kind} cannot be read: {problem}") from problem
+            if lost:
                 raise _Breaks(where, f"what replaced {kind}/{old[0]} by seal {seal.n} does not hold all its facts")
             count += not pardoned
         if any(table.left for table in seal.tables.values()):
@@ -288,7 +307,6 @@ def _rewritten(record: AnyRecord, found: Checked, there: Collection[tuple[str, s
 
 def _lost(record: AnyRecord, kind: str, old: Sequence[str], new: Sequence[str]) -> int:
     """Facts of some files that others do not hold."""
-    import duckdb
 
     def rows(names: Sequence[str]) -> str:
         told = ", ".join("'" + str(record.path(kind, name)).replace("'", "''") + "'" for name in names)
