@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from crossfade.rim import sealing, signing, upkeep
 from crossfade.rim.exporting import export
@@ -22,10 +24,11 @@ from crossfade.rim.sealing import Sealer
 from crossfade.rim.standing import NoData
 from crossfade.rim.store import Store, StoreError, UnknownRollout
 from crossfade.rim.verifying import Checked, check
-from crossfade.state import Phase
+from crossfade.spec.parse import parse
+from crossfade.state import Move, Phase
 
 from . import tampering
-from .recorded import NAME, make
+from .recorded import NAME, SPEC, make
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,48 @@ def test_a_key_that_is_none_is_said_plainly(tmp_path: Path, monkeypatch: pytest.
         signing.public(tmp_path / "key.pem")
 
 
+SIGNER = """
+import sys
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+key = load_pem_private_key(open(sys.argv[1], "rb").read(), None)
+print(key.sign(bytes.fromhex(sys.stdin.read())).hex())
+"""
+
+
+def test_a_command_may_sign_and_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other").mkdir()
+    mine, other = new_key(tmp_path), new_key(tmp_path / "other")
+    (tmp_path / "signer.py").write_text(SIGNER)
+    for key in (mine, other):
+        public = load_pem_private_key(key.read_bytes(), None).public_key()
+        key.with_suffix(".pub").write_bytes(
+            public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        )
+
+    def use(command: str, key: Path) -> Store:
+        monkeypatch.setenv(signing.COMMAND, command)
+        monkeypatch.setenv(signing.VARIABLE, str(key.with_suffix(".pub")))
+        return Store(tmp_path)
+
+    command = f"{sys.executable} {tmp_path / 'signer.py'} {mine}"
+    store = use(command, mine)
+    store.add(SPEC, parse(SPEC), 0.0)
+    assert here(tmp_path, signing.public(mine)).signers == [signing.public(mine)]
+    for wrong, key, why in (
+        (command, other, "no signature of the key"),
+        ("false", mine, "ended with 1"),
+        ("/no/such/signer", mine, "cannot be used"),
+        ("echo hello", mine, "no signature"),
+    ):
+        with pytest.raises(StoreError, match=why):
+            use(wrong, key).act(NAME, Move.START, actor="ana", rule="manual", sentence="Go.", at=1.0)
+    # What could not be signed was not done.
+    assert store.get(NAME).position.phase is Phase.PENDING
+    monkeypatch.delenv(signing.VARIABLE)
+    with pytest.raises(StoreError, match="name its public key"):
+        Store(tmp_path)
+
+
 def test_files_put_together_are_lawful_and_must_hold_every_fact(signed: Signed, tmp_path: Path) -> None:
     shutil.copytree(signed.data, tmp_path / "data")
     data = tmp_path / "data"
@@ -295,7 +340,7 @@ def test_a_record_that_is_being_written_holds_at_every_moment(tmp_path: Path, mo
     tidy = Lake.optimize
     monkeypatch.setattr(Lake, "optimize", lambda lake: tidy(lake, small_files=3))
     # A challenger that is like the champion stays undecided to the last tick.
-    writer = threading.Thread(target=make, args=(tmp_path,), kwargs={"wrong": 0.4, "ticks": 25, "a_tick": 60})
+    writer = threading.Thread(target=make, args=(tmp_path,), kwargs={"wrong": 0.4, "ticks": 14, "a_tick": 30})
     writer.start()
     looked = []
     while writer.is_alive():

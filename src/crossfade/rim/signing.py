@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from crossfade.ledger import Sign
@@ -11,13 +15,41 @@ from crossfade.rim.revisions import StoreError
 VARIABLE = "CROSSFADE_SIGNING_KEY"
 """Names the file with the private key. Every process that writes to the ledger needs it: `serve` and moves by hand."""
 
+COMMAND = "CROSSFADE_SIGNER"
+"""In place of a key: a command that is given a hash in hexadecimal on its standard input, and prints its signature. The
+variable above then names the public key. For keys that nobody can read: in a vault, a module, another machine."""
+
+PATIENCE = 10.0
+"""Seconds that such a command may take. While nothing can be signed nothing is decided, and users get the champion."""
+
 INSTALL = "signatures need the package `cryptography`; install crossfade[sign]"
 
 
 def from_environment() -> Sign | None:
-    """The key that the environment names, or None. Raises StoreError where it cannot be used."""
-    named = os.environ.get(VARIABLE)
+    """Who signs, as the environment says, or None. Raises StoreError where that cannot be used."""
+    named, command = os.environ.get(VARIABLE), os.environ.get(COMMAND)
+    if command:
+        if not named:
+            raise StoreError(f"{COMMAND} names a command that signs; name its public key by {VARIABLE}, too")
+        return Sign(signer=public(Path(named)), sign=partial(_ask, shlex.split(command), public(Path(named))))
     return load(Path(named)) if named else None
+
+
+def _ask(command: Sequence[str], signer: str, hashed: bytes) -> bytes:
+    """The signature that a command gives. Raises StoreError, also for one that is not of the key it should be of."""
+    said = f"the signer {command[0]!r} (named by {COMMAND})"
+    try:
+        ran = subprocess.run(
+            command, input=hashed.hex() + "\n", capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StoreError(f"{said} cannot be used: {error}") from error
+    signature = ran.stdout.strip().lower()
+    if ran.returncode != 0:
+        raise StoreError(f"{said} ended with {ran.returncode}: {ran.stderr.strip()[:300] or 'it says nothing'}")
+    if not holds(signer, signature, hashed.hex()):
+        raise StoreError(f"{said} gave what is no signature of the key in {os.environ.get(VARIABLE)}")
+    return bytes.fromhex(signature)
 
 
 def load(path: Path) -> Sign:
