@@ -38,6 +38,10 @@ SEVERAL = ("team-draft-multileave", "probabilistic-multileave", "pairwise-prefer
 METHODS = PAIRS + SEVERAL
 CREDITS = ("standard", "unshared", "debiased")
 
+GRADED = ("probabilistic", "optimized", "probabilistic-multileave")
+"""Methods whose credit is fair on average but not by its sign: a large one shown seldom stands against a small one
+shown often. Their votes are numbers."""
+
 Engaged = Iterable[str] | Mapping[str, float]
 """The items that somebody clicked, bought or dwelt on: names, or names with a weight each."""
 
@@ -92,6 +96,19 @@ class Page:
         """The credit of one ranking less another's: above 0 the second ranking given (`over[0]`) is preferred."""
         credit = self.credit(engaged, function=function)
         return credit[over[0]] - credit[over[1]]
+
+    def vote(self, engaged: Engaged) -> float:
+        """What a session that sees this page says of the second ranking given, from −1 to 1, as a rollout counts it.
+
+        Where credits are graded it is the credit over the most that it could have been; elsewhere its sign.
+        """
+        weights = dict(engaged) if isinstance(engaged, Mapping) else dict.fromkeys(engaged, 1.0)
+        whole = sum(weight for item, weight in weights.items() if item in self.items)
+        credit = self.preference(weights) if whole else 0.0
+        # Credits are sums of fractions: what should cancel may leave a trace of rounding.
+        if abs(credit) < 1e-9:
+            return 0.0
+        return credit / whole if self.method in GRADED else 1.0 if credit > 0.0 else -1.0
 
     def _owned(
         self, weights: Mapping[str, float], owners: Sequence[int | None], inverse: Mapping[tuple[int, int], float]

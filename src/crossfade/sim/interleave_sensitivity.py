@@ -21,10 +21,11 @@ from scipy.special import betaln
 from crossfade.judge.evidence import Verdict
 from crossfade.judge.infer.boundary import radius
 from crossfade.judge.infer.contrast import MINIMUM_UNITS
+from crossfade.judge.infer.graded import graded_log_e, graded_log_es
 from crossfade.judge.infer.preference import CONCENTRATION, MINIMUM_VOTES, two_sided_log_e
 from crossfade.judge.infer.verdict import bisect
 from crossfade.sim.clicks import ClickModel
-from crossfade.sim.interleave import interleave
+from crossfade.sim.interleave import GRADED, interleave
 from crossfade.sim.trec import Qrels, Run
 
 Floats = npt.NDArray[np.float64]
@@ -59,11 +60,45 @@ class Votes:
     wins: int = 0
     losses: int = 0
     ties: int = 0
+    values: Mapping[float, int] | None = None
+    """How often each graded vote came, where votes are numbers from −1 to 1 and not signs; ties are 0."""
 
     @property
     def sessions(self) -> int:
         """All of them."""
         return self.wins + self.losses + self.ties
+
+    @property
+    def sums(self) -> tuple[float, float]:
+        """Sum and sum of squares of graded votes."""
+        values = self.values or {}
+        return sum(value * n for value, n in values.items()), sum(value * value * n for value, n in values.items())
+
+    @property
+    def preference(self) -> float | None:
+        """(wins − losses) / (wins + losses), or the mean of graded votes: above 0 for B; None without a vote."""
+        cast = self.wins + self.losses
+        if not cast:
+            return None
+        return (self.wins - self.losses if self.values is None else self.sums[0]) / cast
+
+    @property
+    def log_e(self) -> float:
+        """Log e-value against "no ranker is preferred", on both sides."""
+        return log_e(self.wins, self.losses, *(self.sums if self.values is not None else (None, None)))
+
+
+def log_e(wins: int, losses: int, total: float | None, squares: float | None) -> float:
+    """The same from counts, and where votes are graded from their sums."""
+    if total is None or squares is None:
+        return two_sided_log_e(wins, losses)
+    return _graded(wins + losses, total, squares)
+
+
+def _graded(cast: int, total: float, squares: float, mean: float = 0.0) -> float:
+    """The average of both one-sided e-values, which together may err as often as one test on both sides."""
+    over, under = (graded_log_e(cast, total, squares, mean, sign) for sign in (1, -1))
+    return float(np.logaddexp(over, under)) - math.log(2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +108,7 @@ class Found:
     method: str
     votes: Votes
     preference: float | None
-    """(wins − losses) / (wins + losses): above 0 for B; None without a vote."""
+    """As `Votes` has it: above 0 for B; None without a vote."""
     lower: float | None
     upper: float | None
     e_value: float
@@ -102,115 +137,158 @@ def topics(qrels: Qrels, a: Run, b: Run, depth: int) -> list[Topic]:
 
 def compare(queries: Sequence[Topic], clicks: ClickModel, *, method: str, alpha: float, seed: int, most: int) -> Found:
     """One run of at most `most` sessions, ended by its decision, and what both kinds of test need."""
-    vote = _voter(queries, clicks, method, f"{seed}:one")
-    votes = _one_run(vote, alpha, most)
-    pool = _pooled(_voter(queries, clicks, method, f"{seed}:pool"))
+    vote = voter(queries, clicks, method, f"{seed}:one")
+    votes = one_run(vote, method, alpha, most)
+    pool = pooled(voter(queries, clicks, method, f"{seed}:pool"), method)
     rng = np.random.default_rng(seed)
     low, high = _interval(votes, alpha)
-    log_e = two_sided_log_e(votes.wins, votes.losses)
-    cast = votes.wins + votes.losses
     return Found(
         method=method,
         votes=votes,
-        preference=(votes.wins - votes.losses) / cast if cast else None,
+        preference=votes.preference,
         lower=low,
         upper=high,
-        e_value=math.exp(min(log_e, 700.0)),
-        verdict=_verdict(votes, log_e, alpha),
+        e_value=math.exp(min(votes.log_e, 700.0)),
+        verdict=verdict(votes, alpha),
         needed=interleaved_sessions(pool, alpha, rng),
         ab_needed={
-            name: split_sessions(_values(queries, clicks, "a", worth), _values(queries, clicks, "b", worth), alpha, rng)
+            name: split_sessions(values(queries, clicks, "a", worth), values(queries, clicks, "b", worth), alpha, rng)
             for name, worth in AB_METRICS.items()
         },
     )
 
 
-def _voter(queries: Sequence[Topic], clicks: ClickModel, method: str, seed: str) -> Callable[[], int]:
-    """Draws a session and says its vote: +1 for B, −1 for A, 0 for neither."""
+Vote = Callable[[], float]
+
+
+def voter(queries: Sequence[Topic], clicks: ClickModel, method: str, seed: str) -> Vote:
+    """Draws a session and says its vote: from −1 for A to +1 for B, 0 for neither."""
     rng = Random(seed)
     numbers = count()
 
-    def vote() -> int:
+    def vote() -> float:
         topic = queries[rng.randrange(len(queries))]
         page = interleave(topic.a, topic.b, method=method, seed=f"{seed}:{next(numbers)}")
         if page.same:
-            return 0
+            return 0.0
         clicked = clicks.clicks(topic.seen(page.items), rng)
-        if not clicked:
-            return 0
-        credit = page.preference([page.items[slot] for slot in clicked])
-        # Credits are sums of fractions: what should cancel may leave a trace of rounding.
-        return 0 if abs(credit) < 1e-9 else 1 if credit > 0.0 else -1
+        return page.vote([page.items[slot] for slot in clicked])
 
     return vote
 
 
-def _one_run(vote: Callable[[], int], alpha: float, most: int) -> Votes:
-    tally = {1: 0, -1: 0, 0: 0}
+class Tally:
+    """Votes as they come."""
+
+    def __init__(self, method: str) -> None:
+        self._signs = {1: 0, -1: 0, 0: 0}
+        self._values: dict[float, int] | None = {} if method in GRADED else None
+        self._total = self._squares = 0.0
+
+    def add(self, vote: float) -> None:
+        """One more."""
+        self._signs[(vote > 0.0) - (vote < 0.0)] += 1
+        if self._values is not None:
+            value = round(vote, 4)
+            self._values[value] = self._values.get(value, 0) + 1
+            self._total += value
+            self._squares += value * value
+
+    def decided(self, alpha: float) -> bool:
+        """Whether a ranker is preferred by now."""
+        wins, losses = self._signs[1], self._signs[-1]
+        if wins + losses < MINIMUM_VOTES:
+            return False
+        sums = (None, None) if self._values is None else (self._total, self._squares)
+        return log_e(wins, losses, *sums) >= -math.log(alpha)
+
+    def votes(self) -> Votes:
+        """All of them."""
+        return Votes(wins=self._signs[1], losses=self._signs[-1], ties=self._signs[0], values=self._values)
+
+
+def one_run(vote: Vote, method: str, alpha: float, most: int) -> Votes:
+    """Sessions until a ranker is preferred, looked at after each vote, at most so many."""
+    tally = Tally(method)
     for _ in range(most):
         cast = vote()
-        tally[cast] += 1
-        if cast and _decided(tally[1], tally[-1], alpha):
+        tally.add(cast)
+        if cast and tally.decided(alpha):
             break
-    return Votes(wins=tally[1], losses=tally[-1], ties=tally[0])
+    return tally.votes()
 
 
-def _decided(wins: int, losses: int, alpha: float) -> bool:
-    return wins + losses >= MINIMUM_VOTES and two_sided_log_e(wins, losses) >= -math.log(alpha)
-
-
-def _verdict(votes: Votes, log_e: float, alpha: float) -> Verdict:
+def verdict(votes: Votes, alpha: float) -> Verdict:
+    """What these votes say: `safe` where B is preferred, `harmful` where A is."""
     if votes.wins + votes.losses < MINIMUM_VOTES:
         return Verdict.UNMEASURED
-    if log_e < -math.log(alpha):
+    if votes.log_e < -math.log(alpha):
         return Verdict.UNDECIDED
-    return Verdict.SAFE if votes.wins > votes.losses else Verdict.HARMFUL
+    return Verdict.SAFE if (votes.preference or 0.0) > 0.0 else Verdict.HARMFUL
 
 
 def _interval(votes: Votes, alpha: float) -> tuple[float | None, float | None]:
     """The preferences that the same test does not reject."""
-    wins, cast = votes.wins, votes.wins + votes.losses
-    if cast < MINIMUM_VOTES:
+    cast, preference = votes.wins + votes.losses, votes.preference
+    if cast < MINIMUM_VOTES or preference is None:
         return None, None
-    near = min(max(wins / cast, 1e-6), 1.0 - 1e-6)
+    near = min(max(preference, -_EDGE), _EDGE)
 
-    def rejected(share: float) -> bool:
-        return two_sided_log_e(wins, cast - wins, share) >= -math.log(alpha)
+    def rejected(mean: float) -> bool:
+        if votes.values is not None:
+            return _graded(cast, *votes.sums, mean) >= -math.log(alpha)
+        return two_sided_log_e(votes.wins, votes.losses, (1.0 + mean) / 2.0) >= -math.log(alpha)
 
-    low, high = (bisect(rejected, near, end) for end in (1e-6, 1.0 - 1e-6))
-    return (-1.0 if low is None else 2.0 * low - 1.0), (1.0 if high is None else 2.0 * high - 1.0)
+    low, high = (bisect(rejected, near, end) for end in (-_EDGE, _EDGE))
+    return (-1.0 if low is None else low), (1.0 if high is None else high)
 
 
-def _pooled(vote: Callable[[], int]) -> Votes:
-    tally = {1: 0, -1: 0, 0: 0}
-    for _ in range(POOL):
-        tally[vote()] += 1
-    return Votes(wins=tally[1], losses=tally[-1], ties=tally[0])
+_EDGE = 1.0 - 2e-6
+
+
+def pooled(vote: Vote, method: str, sessions: int = POOL) -> Votes:
+    """Many sessions, to learn how often each vote is cast."""
+    tally = Tally(method)
+    for _ in range(sessions):
+        tally.add(vote())
+    return tally.votes()
 
 
 def interleaved_sessions(pool: Votes, alpha: float, rng: np.random.Generator) -> int | None:
     """Sessions by which 95 % of runs with such votes have called the right ranker preferred."""
-    cast = pool.wins + pool.losses
+    told = pool.values if pool.values is not None else {1.0: pool.wins, -1.0: pool.losses, 0.0: pool.ties}
+    if pool.values is not None:
+        coarse: dict[float, int] = {}
+        for value, n in told.items():
+            near = round(value, 2) or math.copysign(0.01, value) * (value != 0.0)
+            coarse[near] = coarse.get(near, 0) + n
+        told = coarse
+    values, often = np.array(list(told)), np.array(list(told.values()), dtype=np.float64)
+    total, squares = float(values @ often), float(values**2 @ often)
     # A pool that may as well be of two equal rankers has nothing to be decided.
-    if not cast or abs(pool.wins - pool.losses) < 4.0 * math.sqrt(cast):
+    if not squares or abs(total) < 4.0 * math.sqrt(squares):
         return None
-    shares = np.array([pool.wins, pool.losses, pool.ties]) / pool.sessions
-    right = 0 if pool.wins > pool.losses else 1
-    counts = np.zeros((RUNS, 3), dtype=np.int64)
+    right = 1.0 if total > 0.0 else -1.0
+    counts = np.zeros((RUNS, len(values)), dtype=np.int64)
 
     def more(sessions: int) -> npt.NDArray[np.bool_]:
         nonlocal counts
-        counts = counts + rng.multinomial(sessions, shares, size=RUNS)
-        ours, others = counts[:, right].astype(np.float64), counts[:, 1 - right].astype(np.float64)
-        half = CONCENTRATION / 2.0
-        log_e = betaln(half + ours, half + others) - betaln(half, half) + (ours + others) * math.log(2.0)
-        found: npt.NDArray[np.bool_] = (log_e >= -math.log(alpha)) & (ours > others) & (ours + others >= MINIMUM_VOTES)
-        return found
+        counts = counts + rng.multinomial(sessions, often / often.sum(), size=RUNS)
+        cast = (counts @ (values != 0.0)).astype(np.float64)
+        sums = counts @ values
+        if pool.values is None:
+            wins = (cast + sums) / 2.0
+            half = CONCENTRATION / 2.0
+            found = betaln(half + wins, half + cast - wins) - betaln(half, half) + cast * math.log(2.0)
+        else:
+            found = graded_log_es(sums, counts @ values**2) - math.log(2.0)
+        decided: npt.NDArray[np.bool_] = (found >= -math.log(alpha)) & (right * sums > 0.0) & (cast >= MINIMUM_VOTES)
+        return decided
 
     return _when(more)
 
 
-def _values(queries: Sequence[Topic], clicks: ClickModel, arm: str, worth: Callable[[int], float]) -> Floats:
+def values(queries: Sequence[Topic], clicks: ClickModel, arm: str, worth: Callable[[int], float]) -> Floats:
     """The distribution of a session's value for one ranking: rows of (value, probability), without a click first."""
     rows: dict[float, float] = {0.0: 0.0}
     for topic in queries:

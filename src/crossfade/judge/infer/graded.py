@@ -12,10 +12,11 @@ import numpy as np
 from crossfade.judge.infer.labels import mixture
 from crossfade.judge.moments import Floats
 
-BETS: Floats = np.geomspace(0.004, 0.96, 24)
+BETS: Floats = np.geomspace(0.01, 0.9, 16)
 """Bets tried: the best one is about mean / mean square, so the small ones are for slight preferences."""
 
-_STAKES: Floats = np.full(len(BETS), 1.0 / len(BETS))
+_STAKES: Floats = np.exp(-0.5 * (np.log(BETS / 0.12) / 0.9) ** 2)
+_STAKES /= _STAKES.sum()
 _COSTS: Floats = -np.log1p(-BETS) - BETS
 
 
@@ -27,3 +28,11 @@ def graded_log_e(count: int, total: float, squares: float, mean: float, sign: in
     shifted = sign * (total - count * mean) / reach
     spread = max(squares - 2.0 * mean * total + count * mean * mean, 0.0) / (reach * reach)
     return float(mixture(BETS * shifted - _COSTS * spread, _STAKES))
+
+
+def graded_log_es(totals: Floats, squares: Floats) -> Floats:
+    """Log of the sum of both one-sided e-values against "the mean is 0", of many samples at once."""
+    sides = [
+        np.asarray(mixture(sign * totals[:, None] * BETS - squares[:, None] * _COSTS, _STAKES)) for sign in (1.0, -1.0)
+    ]
+    return np.asarray(np.logaddexp(sides[0], sides[1]), dtype=np.float64)
