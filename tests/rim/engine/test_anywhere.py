@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ import pytest
 import sqlglot
 
 from crossfade.facts import Fact, by_kind
-from crossfade.judge.measure import Question, ask, corrections, counts, gates
+from crossfade.judge.measure import Question, ask, corrections, counts, gates, received
 from crossfade.judge.measure.tables import FACTS, LOOK, arrivals, exposures, fallen, greetings, homes, units, visits
 from crossfade.judge.measure.votes import votes
 from crossfade.rim.lake_columns import SCHEMAS, columns
@@ -196,6 +197,8 @@ def answers(place: Asked, stage: int, mode: str) -> dict[str, list[dict[str, Any
     found["graded"] = place.rows(lambda: votes(CREDIT, "v1", ("v2", "v3"), whole=False))
     for build in COUNTS:
         found[build.__name__] = place.rows(build)
+    for build in (received.received, received.corrected, received.astray):
+        found[build.__name__] = place.rows(partial(build, ("click", "money", "purchase")))
     place.keep("told", lambda: counts.told("purchase"))
     place.keep("loose", lambda: counts.loose("purchase"))
     found["outcome_reach"] = place.rows(lambda: counts.outcome_reach("v1"))
