@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,53 @@ def test_single_precision_passes(crossfade: Crossfade, tmp_path: Path, answers: 
     record = json.loads(ran.out)
     assert ran.code == 0
     assert (record["disagreement"]["differing"], record["disagreement"]["verdict"]) == (0, "safe")
+
+
+def test_the_same_model_as_onnx_passes(crossfade: Crossfade, tmp_path: Path) -> None:
+    """scikit-learn computes in double precision, ONNX Runtime in single."""
+    runtime = pytest.importorskip("onnxruntime", reason="ONNXRUNTIME IS NOT INSTALLED: no other runtime is compared")
+    convert = pytest.importorskip("skl2onnx", reason="SKL2ONNX IS NOT INSTALLED: no other runtime is compared")
+    x, y = load_digits(return_X_y=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200)).fit(x[:800], y[:800])
+    rows = x[800:].astype(np.float32)
+    onnx = convert.to_onnx(model, rows[:1], options={"zipmap": False}).SerializeToString()
+    _, there = runtime.InferenceSession(onnx, providers=["CPUExecutionProvider"]).run(None, {"X": rows})
+    here = model.predict_proba(rows)
+    furthest = float(np.abs(here - there).max())
+    assert 0.0 < furthest <= 1e-6
+    ran = crossfade("compare", write(tmp_path / "a", here), write(tmp_path / "b", there), "--json")
+    record = json.loads(ran.out)
+    assert (ran.code, record["pairs"]) == (0, len(rows))
+    assert (record["disagreement"]["differing"], record["disagreement"]["verdict"]) == (0, "safe")
+
+
+@pytest.mark.full
+def test_a_hundred_thousand_pairs_take_no_more_than_fifteen_seconds_of_one_core(tmp_path: Path) -> None:
+    """Replies of 1 kB, of which one in ten differs; user and system time of the whole command."""
+    rows = [{"name": f"item {n}", "score": n / 7, "tags": ["a", "b"], "ok": True} for n in range(16)]
+    for name in ("a", "b"):
+        with (tmp_path / name).open("w") as file:
+            for n in range(100_000):
+                reply = {"request": n, "items": rows, "total": n % 97 + (name == "b" and n % 10 == 0)}
+                file.write(json.dumps({"id": str(n), "response": reply}) + "\n")
+    size = (tmp_path / "a").stat().st_size / 100_000
+    assert 950 <= size <= 1300
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [
+        sys.executable,
+        "-m",
+        "crossfade.cli.main",
+        "compare",
+        str(tmp_path / "a"),
+        str(tmp_path / "b"),
+        "--json",
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"100,000 pairs of {size:.0f} bytes: {took:.1f} s of one core")
+    assert json.loads(ran.stdout)["pairs"] == 100_000
+    assert took <= 15.0
 
 
 def test_another_model_s_disagreement_is_inside_the_interval(

@@ -3,16 +3,18 @@
 # ruff: noqa: SIM117 — one line for each party of the conversation
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from crossfade.facts import Compared
-from crossfade.spec.model import Arm, Comparator, Comparison
+from crossfade.spec.model import Arm, Comparator, Comparison, Protocol
 
-from .gateway_kit import ask, gate, post, route
+from .gateway_kit import Client, ask, gate, post, route
 from .toy_server import ToyServer, says
 
 
@@ -74,3 +76,46 @@ async def test_without_the_key_nothing_is_marked() -> None:
             await ask(gw.port, post())
             await gw.kept.wait(Compared)
             assert [name for name, _ in two.requests[0].headers if b"dry" in name.lower()] == []
+
+
+async def test_a_mirrored_chat_stream_is_compared_without_delaying_its_first_token() -> None:
+    """The challenger is slow; the user's first token comes at once, and the texts are compared when both are whole."""
+
+    def token(text: str, finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": finish}
+        event = (
+            b"data: %b\n\n" % json.dumps({"id": "c", "object": "chat.completion.chunk", "choices": [choice]}).encode()
+        )
+        return b"%x\r\n%b\r\n" % (len(event), event)
+
+    def streams(words: list[str], before: float, between: float) -> Any:
+        async def behave(_: Any, writer: Any) -> None:
+            await asyncio.sleep(before)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for word in words:
+                writer.write(token(word))
+                await asyncio.sleep(between)
+            end = b"data: [DONE]\n\n"
+            writer.write(token("", "stop") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(end), end))
+
+        return behave
+
+    ours, theirs = ["Hello", " world"], ["Hello", " there"]
+    async with ToyServer(streams(ours, 0.0, 0.4)) as one, ToyServer(streams(theirs, 1.0, 0.1)) as two:
+        async with gate(shadow(one.url, two.url, protocol=Protocol.OPENAI_CHAT)) as gw:
+            client, began = await Client.to(gw.port), time.monotonic()
+            client.send(post(b'{"model": "m", "stream": true, "messages": []}'))
+            first = b""
+            async with asyncio.timeout(5):
+                while b"Hello" not in first:
+                    first += await client.reader.read(65536)
+            took = time.monotonic() - began
+            assert took < 0.4, "the champion's second token comes after 0.4 s, the challenger's first after 1 s"
+            rest = (
+                await client.closed() if b"Connection: close" in first else await client.reader.readuntil(b"0\r\n\r\n")
+            )
+            assert b" world" in rest
+            assert time.monotonic() - began < 1.4
+            (fact,) = await gw.kept.wait(Compared)
+            assert (fact.differs, fact.fields, fact.challenger_failed) == (True, ("$.choices[0].content",), False)
+            client.close()
