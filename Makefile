@@ -22,8 +22,8 @@ test-full: lint test-native
 	$(BIN)/pytest -m "full or not full" --timeout 3600
 
 lint: $(STAMP)
-	$(BIN)/ruff check src tests benchmarks native.py
-	$(BIN)/ruff format --check src tests benchmarks native.py
+	$(BIN)/ruff check src tests benchmarks native.py hatch_build.py
+	$(BIN)/ruff format --check src tests benchmarks native.py hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -25,8 +25,8 @@ def test_a_place_is_free_before_anybody_hears_that_it_is() -> None:
     workers.close()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_job_that_ends_its_thread_keeps_no_place() -> None:
+def test_a_job_that_ends_its_thread_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
     workers, ended = Workers("x", threads=1, waiting=0), threading.Event()
     assert workers.submit(lambda: sys.exit(1))
     while not workers.submit(ended.set):
