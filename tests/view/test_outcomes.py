@@ -22,6 +22,14 @@ def test_what_is_there_is_said_and_what_is_not_is_left_out() -> None:
     assert (revenue["immature"], revenue["text"]) == (None, "no unit yet")
 
 
+def test_where_no_window_is_open_all_units_count() -> None:
+    done = replace(COUNTS, windows={"purchase": Windowed(open=0, settled=60, late=0)})
+    record = outcomes_record(ROLLOUT, done)
+    assert record is not None
+    assert record["windows"]["purchase"]["text"] == "all 60 units count: their window of 1 d is over"
+    assert record["windows"]["purchase"]["immature"] == 0.0
+
+
 def test_what_was_not_counted_is_no_zero() -> None:
     record = outcomes_record(ROLLOUT, None)
     assert record is not None

@@ -92,6 +92,8 @@ def _window(metric: Metric, seen: Windowed | None) -> dict[str, Any]:
         text = "not measured in this stage"
     elif share is None:
         text = "no unit yet"
+    elif not seen.open:
+        text = f"all {whole(units)} units count: their window of {duration(metric.window)}{wait} is over"
     else:
         text = (
             f"{percent(share)} of units do not count yet ({whole(seen.open)} of {whole(units)}): "
