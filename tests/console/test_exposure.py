@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from crossfade.console.exposure import APART, BASE, HEIGHT, LEFT, TOP, WIDTH, timeline
+from crossfade.console.exposure import APART, BASE, HEIGHT, LEFT, LETTER, TOP, WIDTH, timeline
 
 
 def drawn(times: list[float], weights: list[float], end: float) -> str:
@@ -37,7 +37,7 @@ def test_everything_is_inside_and_no_label_covers_another() -> None:
     labels = [(float(x), float(y)) for x, y in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="what', svg)]
     for row in {y for _, y in labels}:
         places = sorted(x for x, y in labels if y == row)
-        assert all(later - earlier >= APART for earlier, later in pairwise(places))
+        assert all(later - earlier >= APART + LETTER * len("move0") for earlier, later in pairwise(places))
     # Where there is no room for a word there is still the line.
     assert svg.count('class="move"') == 8
 

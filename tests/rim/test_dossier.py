@@ -110,6 +110,16 @@ def test_the_page_is_whole_and_fetches_nothing(known: Known) -> None:
     assert "nan" not in re.findall(r"\b\w+\b", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL))
 
 
+def test_on_paper_each_picture_has_its_own_colours(known: Known) -> None:
+    text = dossier_page(dossier(known), paper=True)
+    assert text.count("<svg ") == text.count("<style>.forest")
+    assert "var(--" not in text
+    weasyprint = pytest.importorskip("weasyprint", reason="WeasyPrint or Pango is missing: the PDF was not tried")
+    printed = weasyprint.HTML(string=text).render()
+    assert 4 <= len(printed.pages) <= 20
+    assert printed.write_pdf().startswith(b"%PDF")
+
+
 def test_names_cannot_break_out_of_page_or_text(known: Known) -> None:
     told = dossier(known)
     told["sentence"] = "<script>alert(1)</script> | `x` *y*"

@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -344,6 +345,7 @@ def test_a_record_that_is_being_written_holds_at_every_moment(tmp_path: Path, mo
     writer.start()
     looked = []
     while writer.is_alive():
+        time.sleep(0.1)
         try:
             looked.append(here(tmp_path))
         except (NoData, UnknownRollout):

@@ -13,7 +13,7 @@ import typer
 from crossfade.cli.common import DATA, FINE, PROBLEM, AsJson, DataDir, Name, fail, opened_record, print_json
 from crossfade.cli.verify import Folder
 
-FORMATS = ".html, .md or .json"
+FORMATS = ".html, .pdf, .md or .json"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,14 +33,14 @@ def report(
     from crossfade.rim.dossier import gather
     from crossfade.view.dossier import dossier
 
-    write = _format(to)
+    write = _format(to, as_json=json)
     if write is None:
         fail(f"{to} does not say how to write it", f"name a file that ends in {FORMATS}", as_json=json)
     with opened_record(data, name, folder, as_json=json) as record:
         known = gather(record, now=time.time())
     told = dossier(known)
     try:
-        to.write_text(write(told), encoding="utf-8")
+        to.write_bytes(write(told))
     except OSError as error:
         fail(f"cannot write {to}: {error.strerror or error}", as_json=json)
     holds = known.verified["intact"] and not known.replayed.get("differing", ["nothing was recomputed"])
@@ -53,17 +53,31 @@ def report(
     raise typer.Exit(FINE if holds else PROBLEM)
 
 
-def _format(to: Path) -> Callable[[Mapping[str, Any]], str] | None:
+def _format(to: Path, *, as_json: bool) -> Callable[[Mapping[str, Any]], bytes] | None:
     match to.suffix.lower():
         case ".html" | ".htm":
             from crossfade.console.dossier_page import dossier_page
 
-            return dossier_page
+            return lambda told: dossier_page(told).encode()
+        case ".pdf":
+            return _pdf(as_json=as_json)
         case ".md":
             from crossfade.console.dossier_text import dossier_text
 
-            return dossier_text
+            return lambda told: dossier_text(told).encode()
         case ".json":
-            return lambda told: jsons.dumps(told, ensure_ascii=False, indent=1) + "\n"
+            return lambda told: jsons.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
         case _:
             return None
+
+
+def _pdf(*, as_json: bool) -> Callable[[Mapping[str, Any]], bytes]:
+    from crossfade.console.dossier_page import dossier_page
+
+    try:
+        import weasyprint
+    except (ImportError, OSError):
+        # It is there without the system's text library, or not there.
+        todo = "install crossfade[pdf] and Pango (Debian: libpango-1.0-0, libpangoft2-1.0-0), or print the .html"
+        fail("PDF needs WeasyPrint, which is not here", todo, as_json=as_json)
+    return lambda told: bytes(weasyprint.HTML(string=dossier_page(told, paper=True)).write_pdf())

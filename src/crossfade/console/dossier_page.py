@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -16,8 +17,8 @@ Record = Mapping[str, Any]
 MARKS = {"shown": "◆ shown", "partly": "● partly shown", "missing": "? missing"}
 
 
-def dossier_page(dossier: Record) -> str:
-    """The whole page."""
+def dossier_page(dossier: Record, *, paper: bool = False) -> str:
+    """The whole page. For `paper` each picture carries its own style, since not every printer shares the page's."""
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -27,13 +28,20 @@ def dossier_page(dossier: Record) -> str:
         el("style", Markup(_style())),
     )
     body = [_cover(dossier), _missing(dossier), *(_part(n, part) for n, part in enumerate(dossier["parts"], start=1))]
-    return "<!doctype html>\n" + el("html", head, el("body", el("main", body)), lang="en") + "\n"
+    page = "<!doctype html>\n" + el("html", head, el("body", el("main", body)), lang="en") + "\n"
+    return re.sub(r"(<svg [^>]*>)", rf"\1<style>{_style('svg')}</style>", page) if paper else page
 
 
 @cache
-def _style() -> str:
+def _style(which: str = "page") -> str:
+    """The style sheets with their colours written out; for `svg` the rules that pictures need."""
     static = files("crossfade.console") / "static"
-    return "".join((static / name).read_text(encoding="utf-8") for name in ("console.css", "dossier.css"))
+    text = "".join((static / name).read_text(encoding="utf-8") for name in ("console.css", "dossier.css"))
+    colours = dict(re.findall(r"--([\w-]+): (#\w+);", (static / "dossier.css").read_text(encoding="utf-8")))
+    told = re.sub(r"var\(--([\w-]+)\)", lambda found: colours[found[1]], text)
+    if which == "page":
+        return told
+    return "".join(re.findall(r"^\.(?:forest|timeline|hatch)[^{]*\{[^}]*\}", told, flags=re.MULTILINE))
 
 
 def _cover(dossier: Record) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -15,8 +15,8 @@ WIDTH, HEIGHT, LEFT, TOP, BASE = 960.0, 260.0, 52.0, 30.0, 214.0
 
 SHARES = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 
-APART = 72.0
-"""Least distance between two labels of moves."""
+APART, LETTER = 8.0, 7.0
+"""Least distance between two labels of moves, and the room that a letter takes."""
 
 
 def timeline(steps: Sequence[Record], seen: Sequence[Record], end: float) -> Markup:
@@ -40,7 +40,7 @@ def timeline(steps: Sequence[Record], seen: Sequence[Record], end: float) -> Mar
     return el("svg", el("title", told), parts, viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", class_="timeline", role="img")
 
 
-def _path(steps: Sequence[Record], x: Any, end: float) -> str:
+def _path(steps: Sequence[Record], x: Callable[[float], float], end: float) -> str:
     told = f"M{x(steps[0]['at']):.1f},{_y(0.0):.1f}"
     for step, following in zip(steps, [*steps[1:], {"at": end}], strict=True):
         y = _y(step["weight"])
@@ -48,26 +48,19 @@ def _path(steps: Sequence[Record], x: Any, end: float) -> str:
     return told
 
 
-def _moves(steps: Sequence[Record], x: Any) -> list[Markup]:
-    """What was done and when, in two rows where there is little room."""
+def _moves(steps: Sequence[Record], x: Callable[[float], float]) -> list[Markup]:
+    """What was done and when: above, else below where there is no room; where there is none either, a line alone."""
     parts: list[Markup] = []
-    last = [-APART, -APART]
+    taken = [-APART, -APART]
     for step in steps:
-        at = x(step["at"])
-        row = 0 if at - last[0] >= APART else 1
+        at, wide = x(step["at"]), LETTER * len(step["move"])
         parts.append(el("line", x1=at, y1=TOP - 8, x2=at, y2=BASE, class_="move"))
-        if at - last[row] >= APART:
-            last[row] = at
-            edge = at > WIDTH - 80
-            parts.append(
-                el(
-                    "text",
-                    step["move"],
-                    x=at,
-                    y=TOP - 12 if row == 0 else BASE + 18,
-                    class_="what late" if edge else "what",
-                )
-            )
+        left = min(at, WIDTH - 10 - wide)
+        row = next((row for row in (0, 1) if left - taken[row] >= APART), None)
+        if row is not None:
+            taken[row] = left + wide
+            y = (TOP - 12, BASE + 18)[row]
+            parts.append(el("text", step["move"], x=left, y=y, class_="what"))
     return parts
 
 

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from crossfade.view.dossier.blocks import Part, table, text
 
 ACT: Sequence[tuple[str, str, Sequence[str], str]] = (
-    ("Art. 9", "risk management, testing against metrics and thresholds set before", ("plan", "evidence", "harm"), ""),
+    (
+        "Art. 9",
+        "risk management, tests against thresholds set before",
+        ("plan", "evidence", "harm"),
+        "the risks themselves",
+    ),
     ("Art. 10", "data and its governance", ("data", "segments"), "training data, and whether data represents people"),
-    ("Art. 12", "record-keeping", ("integrity", "evidence"), ""),
+    ("Art. 12", "record-keeping", ("integrity", "evidence"), "events inside of models"),
     ("Art. 13", "information for deployers", ("method", "models"), "instructions for use"),
     ("Art. 14", "human oversight", ("people", "incidents"), "that those who oversee are able to"),
     ("Art. 15", "accuracy, robustness, cybersecurity", ("evidence", "incidents", "drift"), "cybersecurity"),
-    ("Art. 19, 26(6)", "logs kept for at least six months", ("retention", "integrity"), ""),
+    ("Art. 19, 26(6)", "logs kept for at least six months", ("retention", "integrity"), "logs of the models"),
     (
         "Art. 60",
         "testing in real-world conditions",
