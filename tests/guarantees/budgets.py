@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from crossfade.judge.assumed import Assumed, World
 from crossfade.sim.rehearsal import Run, rehearsals
-from crossfade.sim.synthetic import Assumed, World
 from crossfade.spec.model import (
     AUTO_STEPS,
     Ab,
@@ -68,5 +68,5 @@ def runs(severity: str, *, automatic: bool, count: int, seed: int = 1, growth: f
 
 
 def overspent(found: list[Run]) -> int:
-    """Runs whose units, each worse off by what was assumed, cost more than the budget in the canary."""
-    return sum(run.canary_harm["errors"] > BUDGET for run in found)
+    """Runs whose canary cost more than the budget: failed units beyond those that the champion would have failed."""
+    return sum(run.canary_excess["errors"] > BUDGET for run in found)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from crossfade.judge.assumed import Assumed, World
 from crossfade.judge.infer.quantiles import running_quantile
 from crossfade.judge.moments import QuantileMoments
-from crossfade.sim.rehearsal import BEGAN, changed, rehearsals
-from crossfade.sim.synthetic import Assumed, Stage, World
+from crossfade.sim.rehearsal import BEGAN, rehearsals
+from crossfade.sim.synthetic import Stage
 from crossfade.spec.model import Better, Kind, Margin, Metric, Source
 from crossfade.state import Phase, Position
 from judge.decide.rollouts import AB, CANARY, ERRORS, PROMOTE, PURCHASE, SHADOW, rollout
@@ -50,7 +51,7 @@ WHOLE = rollout(
 
 
 def only(change: dict[str, float], seed: int = 3):
-    (run,) = rehearsals(WHOLE, changed(BASE, change), runs=1, seed=seed, growth=0.3)
+    (run,) = rehearsals(WHOLE, BASE.changed(change), runs=1, seed=seed, growth=0.3)
     return run
 
 
@@ -88,7 +89,7 @@ def test_the_same_seed_gives_the_same_run():
 def test_traffic_is_what_was_assumed():
     rng = np.random.default_rng(1)
     position = Position(phase=Phase.RUNNING, stage=2, stage_since=BEGAN, step_since=BEGAN)
-    stage = Stage(WHOLE, position, changed(BASE, {"latency": 100.0, "revenue": 1.0}), rng)
+    stage = Stage(WHOLE, position, BASE.changed({"latency": 100.0, "revenue": 1.0}), rng)
     for second in range(100, 4001, 100):
         stage.pass_time(position, BEGAN + second)
     seen = stage.measured(position, BEGAN + 4000)

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "report": "report",
     "outcomes": "outcomes",
     "analyze": "analyze",
+    "plan": "plan",
     "simulate": "simulate",
     "compare": "compare",
     "differences": "differences",

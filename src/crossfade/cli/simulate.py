@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossfade.cli.common import AsJson, fail, print_json
+from crossfade.cli.assume import Baselines, Changes, Rate, Recorded, Spreads
+from crossfade.cli.common import DATA, AsJson, DataDir, fail, print_json
 
 if TYPE_CHECKING:
     from crossfade.sim.interleave_sensitivity import Found
@@ -34,6 +35,9 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
+    spec: Annotated[
+        Path | None, typer.Argument(metavar="[SPEC]", help="A spec, to rehearse its rollout on synthetic traffic.")
+    ] = None,
     interleave: Annotated[
         bool, typer.Option("--interleave", help="How soon interleaving tells two runs apart, beside an A/B test.")
     ] = False,
@@ -49,14 +53,49 @@ def simulate(
         float, typer.Option(min=1e-6, max=0.5, help="How often a test may find what is not there.")
     ] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same simulation.")] = 1,
+    rate: Rate = None,
+    baseline: Baselines = None,
+    change: Changes = None,
+    spread: Spreads = None,
+    disagreement: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of mirrored requests on which the models differ.")
+    ] = 0.0,
+    recorded: Recorded = None,
+    runs: Annotated[int, typer.Option(min=1, help="Rollouts rehearsed for each challenger.")] = 100,
+    data: DataDir = DATA,
     json: AsJson = False,
 ) -> None:
-    """Say how many sessions interleaving needs to tell two rankers apart, and how many an A/B test would.
+    """Rehearse a spec's rollout on synthetic traffic; or say how many sessions interleaving needs.
 
-    Exit code 0: simulated; 2: wrong use, such as a file that cannot be read.
+    With SPEC: the real rules, look after look, for a challenger that is the same, one at a margin, a better one and a
+    broken one. With --interleave: how many sessions tell two rankers apart, and how many an A/B test would need. Exit
+    code 0: simulated; 1: the spec has problems; 2: wrong use, such as a file that cannot be read.
     """
+    if interleave and spec is not None:
+        fail("a spec is rehearsed without --interleave", "leave one of the two out", as_json=json)
+    if spec is not None:
+        from crossfade.cli.rehearse import rehearse
+
+        rehearse(
+            spec,
+            rate=rate,
+            baselines=baseline,
+            changes=change,
+            spreads=spread,
+            disagreement=disagreement,
+            recorded=recorded,
+            data=data,
+            runs=runs,
+            seed=seed,
+            json=json,
+        )
+        return
     if not interleave:
-        fail("simulating a whole rollout is not supported in this version", "add --interleave", as_json=json)
+        fail(
+            "there is nothing to simulate",
+            "name a spec, such as `crossfade simulate spec.yaml --rate 50 --baseline errors=1%`; or add --interleave",
+            as_json=json,
+        )
     if qrels is None or run is None or len(run) != 2:
         fail(
             f"--interleave needs one --qrels and two --run; found {'no' if qrels is None else 'one'} --qrels and "

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from crossfade.judge.assess import assess
+from crossfade.judge.assumed import World
 from crossfade.judge.decide import Progress, decide
 from crossfade.judge.decision import Decision
 from crossfade.judge.measure.measured import Measured
-from crossfade.sim.synthetic import Stage, World
+from crossfade.sim.synthetic import Stage
 from crossfade.spec.model import HASTE, Canary, Rollout, stage_name
 from crossfade.state import ENDED, Move, Phase, Position, apply, weight
 
@@ -50,6 +51,8 @@ class Run:
     """Per metric the units exposed to challengers times what each is worse off by; negative where they gain."""
     canary_harm: Mapping[str, float]
     """The same of canary stages alone, which budgets are about."""
+    canary_excess: Mapping[str, float]
+    """Per rate what the canaries really cost: events beyond those that the champion's true rate would have brought."""
     reached: float | None
     """Seconds until a challenger had half of the units; None where it never had."""
 
@@ -62,6 +65,7 @@ def rehearse(rollout: Rollout, world: World, rng: np.random.Generator, growth: f
     passed: list[Passed] = []
     exposed_before, reached = 0, None
     canary_units = 0
+    excess: dict[str, float] = {}
     while True:
         if traffic is None:
             traffic, entered = Stage(rollout, position, world, rng), now
@@ -81,7 +85,9 @@ def rehearse(rollout: Rollout, world: World, rng: np.random.Generator, growth: f
             units = measured.progress.units
             exposed = sum(units.get(arm.name, 0) for arm in rollout.challengers)
             exposed_before += exposed
-            canary_units += exposed * isinstance(rollout.stages[before.stage], Canary)
+            if isinstance(rollout.stages[before.stage], Canary):
+                canary_units += exposed
+                excess = {name: excess.get(name, 0.0) + much for name, much in traffic.excess().items()}
             passed.append(
                 Passed(
                     stage=before.stage,
@@ -101,6 +107,7 @@ def rehearse(rollout: Rollout, world: World, rng: np.random.Generator, growth: f
         stages=tuple(passed),
         harm=_harm(rollout, world, exposed_before),
         canary_harm=_harm(rollout, world, canary_units),
+        canary_excess=excess,
         reached=reached,
     )
 
@@ -133,12 +140,6 @@ def _seen(measured: Measured) -> Progress:
 def _harm(rollout: Rollout, world: World, units: int) -> dict[str, float]:
     worse = {m.name: world.metrics[m.name].change * (1 if m.better == "lower" else -1) for m in rollout.metrics}
     return {name: units * change for name, change in worse.items()}
-
-
-def changed(world: World, changes: Mapping[str, float]) -> World:
-    """The same world with other changes by the challenger; what is not named does not change."""
-    metrics = {name: replace(one, change=changes.get(name, 0.0)) for name, one in world.metrics.items()}
-    return replace(world, metrics=metrics)
 
 
 def share(runs: Sequence[Run], phase: Phase) -> float:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from crossfade.judge.assumed import World
+from crossfade.judge.forecast import VOTING
 from crossfade.judge.infer.quantiles import EDGES
 from crossfade.judge.measure.assemble import PREFERENCE, pair_share
 from crossfade.judge.measure.measured import Absent, Measured, Progress
@@ -30,39 +32,6 @@ from crossfade.judge.moments import (
 from crossfade.judge.plan import questions
 from crossfade.spec.model import Interleave, Kind, Metric, Rollout, Shadow, Source
 from crossfade.state import Position, weight
-
-VOTING = 0.3
-"""Share of interleaved units that click on one model's item more than on the other's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assumed:
-    """What is assumed of one metric."""
-
-    value: float
-    """The champion's: a share for rates, ms for latencies, else in the metric's own units."""
-    change: float = 0.0
-    """The challenger's, less the champion's."""
-    spread: float = 1.0
-    """Standard deviation over units, as a share of the value; of latencies that of their logarithm."""
-
-    @property
-    def values(self) -> tuple[float, float]:
-        """The champion's and the challenger's."""
-        return self.value, self.value + self.change
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """Everything assumed."""
-
-    rate: float
-    """New units per second, one request each."""
-    metrics: Mapping[str, Assumed]
-    disagreement: float = 0.0
-    """Share of mirrored requests on which the models differ."""
-    preference: float = 0.0
-    """Of units that prefer one ranking, how many more prefer the challenger's (−1 to 1)."""
 
 
 @dataclass(slots=True)
@@ -146,6 +115,21 @@ class Stage:
                 step_units={} if self._shadow else {a: n for a, n in zip(self._arms, present, strict=True) if n},
             ),
         )
+
+    def excess(self) -> dict[str, float]:
+        """Per rate, the challengers' events beyond those that their units had at the champion's true rate, as harm."""
+        found = {}
+        for metric in self._metrics:
+            if metric.kind is not Kind.RATE or self._shadow:
+                continue
+            expected = self._world.metrics[metric.name].value
+            more = sum(
+                drawn - expected * n
+                for one in self._slices
+                for drawn, n in zip(one.drawn[metric.name][1:], one.units[1:], strict=True)
+            )
+            found[metric.name] = float(more if metric.better == "lower" else -more)
+        return found
 
     # -- moments -------------------------------------------------------------------------------------------------------
 

@@ -56,9 +56,7 @@ def test_a_budget_of_money_is_counted_from_means():
 def test_a_budget_that_may_have_been_spent_ends_the_canary_without_a_word_of_harm():
     _, found = money(-0.9, -0.2, 0.1)
     assert (found.move, found.rule) == (Move.ROLLBACK, "overdue")
-    assert (
-        "revenue of v2 may have cost its whole budget of 100 (300 units, each at most 0.9 worse off)" in found.sentence
-    )
+    assert "revenue of v2 may have cost 270 by now (300 units), and its budget is 100" in found.sentence
     assert "No harm was proven" in found.sentence
 
 

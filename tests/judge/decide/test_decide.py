@@ -213,9 +213,9 @@ def test_a_budget_ends_the_canary_when_spent_and_when_it_may_have_been():
     spent = decide(WHOLE, at(1), budgeted(0.006, 0.001, 0.011), NOON + 5, SEEN)
     assert (spent.move, spent.rule) == (Move.ROLLBACK, "harm")
     assert "has cost about 60 units, budget 50" in spent.sentence
-    perhaps = decide(WHOLE, at(1), budgeted(0.001, -0.001, 0.006), NOON + 700, SEEN)
+    perhaps = decide(WHOLE, at(1), budgeted(0.004, -0.001, 0.006), NOON + 700, SEEN)
     assert (perhaps.move, perhaps.rule) == (Move.ROLLBACK, "overdue")
-    assert "may have cost its whole budget of 50 (10,000 units, each at most 0.6 pp worse off)" in perhaps.sentence
+    assert "complaint of v2 may have cost 55.9 by now (10,000 units), and its budget is 50" in perhaps.sentence
     assert decide(WHOLE, at(1), budgeted(0.001, -0.001, 0.004), NOON + 700, SEEN).move is Move.ADVANCE
 
 

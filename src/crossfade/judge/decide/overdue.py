@@ -20,7 +20,7 @@ def overdue(look: Look) -> Decision | None:
         return Decision(
             move=Move.ROLLBACK,
             rule="overdue",
-            sentence=f"Rolled back: {say.most(room)}, and it was not decided before. No harm was proven; "
+            sentence=f"Rolled back: {say.most(room)}. No harm was proven; "
             f"{look.rollout.champion.name} keeps its place.",
         )
     if look.deadline is None or look.now < look.deadline:

@@ -1,9 +1,9 @@
-"""How far the harm budget lets exposure grow: from the upper confidence bound on harm per unit, not from its estimate.
+"""How far the harm budget lets exposure grow: by bounds on harm, not by its estimate.
 
-Of N units exposed, each worse off by at most u on average, at most N·u harm has been done; u is the end of the
-metric's always-valid interval on the harmful side, so that this holds at every look at once with probability
-1 − alpha. Before there is an interval, u is the worst that can happen to a unit. A weight may be taken when the units
-it is going to bring still fit under the budget; once they no longer do, nothing more can be learnt within it.
+What was spent is counted: the challenger's events beyond those that its units would have had at the champion's rate,
+of which only that rate is uncertain. What is still to come may cost u a unit, the end of the metric's always-valid
+interval on the harmful side; before there is an interval, u is the worst that can happen to a unit. A weight may be
+taken while spent and coming together fit under the budget; once what was spent may be all of it, the canary ends.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from crossfade.judge.decide.budget import excess
 from crossfade.judge.decide.look import Look
 from crossfade.judge.evidence import Evidence, Verdict
+from crossfade.judge.infer.boundary import radius
 from crossfade.spec.model import HASTE, Better, Canary, Kind, Metric
 
 ERRORS_OFF = 4.0
@@ -30,17 +32,19 @@ class Room:
     """Upper bound on the harm of one unit, in the metric's own counts; None where nothing bounds it."""
     measured: bool
     """The bound comes from an interval, not from the worst that can happen."""
-    exposed: int
-    """Units exposed in the stage."""
+    spent: float
+    """Upper bound on what the units that were counted have cost; for means, their number times `worst`."""
     settled: int
-    """Those of them that the metric has counted."""
-    counts_units: bool
+    """Units that the metric has counted."""
+    exposed: int
+    """Units exposed in the stage, those included whose outcome is still open."""
 
-    def cost(self, units: float) -> float:
-        """The most that so many units can cost; infinite where nothing bounds it."""
-        if units <= 0.0:
-            return 0.0
-        return math.inf if self.worst is None else units * self.worst
+    def cost(self, more: float = 0.0) -> float:
+        """The most that the stage can have cost once so many more units came; infinite where nothing bounds it."""
+        coming = self.exposed - self.settled + more
+        if coming <= 0.0:
+            return self.spent
+        return math.inf if self.worst is None else self.spent + coming * self.worst
 
 
 def rooms(look: Look) -> tuple[Room, ...]:
@@ -55,17 +59,20 @@ def rooms(look: Look) -> tuple[Room, ...]:
         for arm in look.rollout.challengers:
             line = lines.get((name, arm.name))
             measured = None if line is None else _bound(line)
-            settled = 0 if line is None else line.units.get(arm.name, 0)
+            settled = 0 if line is None or measured is None else line.units.get(arm.name, 0)
+            worst = measured if measured is not None else _worst(metric, line)
+            # Nothing is known of units before there is an interval: all of them may still cost the worst.
+            known = 0.0 if line is None or measured is None else _spent(line)
             found.append(
                 Room(
                     metric=name,
                     arm=arm.name,
                     budget=budget,
-                    worst=measured if measured is not None else _worst(metric, line),
+                    worst=worst,
                     measured=measured is not None,
-                    exposed=max(look.progress.units.get(arm.name, 0), settled),
+                    spent=known if known is not None else settled * (math.inf if worst is None else worst),
                     settled=settled,
-                    counts_units=metric.kind is Kind.RATE,
+                    exposed=max(look.progress.units.get(arm.name, 0), settled),
                 )
             )
     return tuple(found)
@@ -79,6 +86,21 @@ def _bound(line: Evidence) -> float | None:
     if end is None:
         return None
     return max(end if line.better == "lower" else -end, 0.0)
+
+
+def _spent(line: Evidence) -> float | None:
+    """Upper bound on what a rate's counted units have cost; None where no events are counted."""
+    much = excess(line)
+    if much is None or line.events is None:
+        return None
+    n, k = line.units.get(line.baseline, 0), line.events.get(line.baseline, 0)
+    if n == 0:
+        return None
+    alpha = 1.0 - (line.confidence if line.confidence_safe is None else line.confidence_safe)
+    rate = (k + 2.0) / (n + 4.0)
+    off = math.sqrt(rate * (1.0 - rate)) * radius(n, alpha, two_sided=False)
+    # What units gained is not there to be lost again.
+    return max(much + line.units.get(line.arm, 0) * off, 0.0)
 
 
 def _worst(metric: Metric, line: Evidence | None) -> float | None:
@@ -119,7 +141,7 @@ def refused(look: Look) -> tuple[Room, float] | None:
         return None
     more = coming(look, weight)
     for room in every:
-        cost = math.inf if more is None else room.cost(room.exposed + more)
+        cost = math.inf if more is None else room.cost(more)
         if cost > room.budget:
             return room, cost
     return None
@@ -133,9 +155,7 @@ def used_up(look: Look) -> Room | None:
     """
     for room in rooms(look):
         automatic = isinstance(look.stage, Canary) and look.stage.auto
-        if not automatic and not room.measured:
-            continue
-        if room.worst is not None and room.cost(room.exposed if automatic else room.settled) >= room.budget:
+        if (automatic or room.measured) and (room.cost() if automatic else room.spent) >= room.budget:
             return room
     return None
 

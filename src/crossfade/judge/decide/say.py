@@ -65,13 +65,15 @@ def several(parts: Iterable[str], most: int = 3) -> str:
 
 
 def most(room: Room) -> str:
-    """What a budget may have come to: "errors of v2 may have cost all of its budget of 50 (1,200 units, ...)"."""
-    counted = room.exposed if not room.measured else max(room.settled, 1)
-    each = "" if room.worst is None else f", each at most {_digits(100.0 * room.worst)} pp worse off"
-    if room.worst is not None and not room.counts_units:
-        each = f", each at most {_digits(room.worst)} worse off"
+    """What a budget may have come to: "errors of v2 may have cost 51 by now, which is its budget of 50"."""
+    cost = room.spent if room.measured else room.cost()
+    of = (
+        f"{room.exposed:,} units"
+        if room.settled == room.exposed
+        else f"{room.settled:,} of {room.exposed:,} units known"
+    )
     budget = _digits(room.budget)
-    return f"{room.metric} of {room.arm} may have cost its whole budget of {budget} ({counted:,} units{each})"
+    return f"{room.metric} of {room.arm} may have cost {_digits(cost)} by now ({of}), and its budget is {budget}"
 
 
 def why_unmeasured(want: Want) -> str:

@@ -1,0 +1,157 @@
+"""`crossfade plan`: before a rollout starts, what each stage will take, can see, may get wrong and may cost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crossfade.cli.assume import Baselines, Changes, Rate, Recorded, Spreads, recorded_values, world
+from crossfade.cli.common import DATA, AsJson, DataDir, console, print_json
+from crossfade.cli.specs import one_rollout
+
+if TYPE_CHECKING:
+    from crossfade.judge.assumed import World
+    from crossfade.judge.forecast import Effect, StageForecast
+    from crossfade.spec.model import Rollout
+
+RECORD = "crossfade.plan/1"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("plan")(plan)
+
+
+def plan(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The spec file.")],
+    rate: Rate = None,
+    baseline: Baselines = None,
+    change: Changes = None,
+    spread: Spreads = None,
+    disagreement: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of mirrored requests on which the models differ.")
+    ] = 0.0,
+    recorded: Recorded = None,
+    data: DataDir = DATA,
+    json: AsJson = False,
+) -> None:
+    """Say for each stage how long it takes, what it can detect, how often it may be wrong, and what it may cost.
+
+    By the judge's own boundaries and normal approximations, at once; `crossfade simulate SPEC` measures the same with
+    the real rules. Exit code 0: planned; 1: the spec has problems; 2: wrong use.
+    """
+    from crossfade.judge.forecast import forecast
+
+    rollout = one_rollout(spec, as_json=json)
+    values = recorded_values(recorded, data, json=json)
+    assumed, _ = world(
+        rollout,
+        rate=rate,
+        baselines=baseline,
+        spreads=spread,
+        changes=change,
+        recorded=values,
+        disagreement=disagreement,
+        json=json,
+    )
+    stages = forecast(rollout, assumed)
+    if json:
+        print_json(record(rollout, assumed, stages))
+    else:
+        _print(rollout, assumed, stages)
+
+
+def record(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) -> dict[str, Any]:
+    """What `--json` prints; times are seconds, differences in the metrics' own units, absent numbers null."""
+    from crossfade.judge.plan import alpha_plan
+
+    return {
+        "schema": RECORD,
+        "name": rollout.name,
+        "alpha": rollout.alpha,
+        "assumed": asdict(assumed),
+        "stages": [asdict(stage) for stage in stages],
+        "tests": list(alpha_plan(rollout).rows()),
+    }
+
+
+def _print(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) -> None:
+    from rich.table import Table
+
+    from crossfade.judge.plan import alpha_plan
+    from crossfade.view.words import duration, percent
+
+    out = console()
+    out.print(f"{rollout.name} at {assumed.rate:g} units a second, if the challenger {_as_assumed(rollout, assumed)}:")
+    times = Table(box=None, pad_edge=False)
+    for heading in ("stage", "expected", "90 %", "given up", "units", "false rollback", "promotion"):
+        times.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage in stages:
+        times.add_row(
+            _named(stage),
+            duration(stage.expected) if stage.expected is not None else "not decided",
+            duration(stage.sure) if stage.sure is not None else "not decided",
+            duration(stage.gives_up),
+            f"{stage.exposed:,.0f}",
+            f"≤ {percent(stage.false_rollback)}",
+            f"≤ {percent(stage.false_promotion)}" if stage.false_promotion else "–",
+        )
+    out.print(times)
+    out.print()
+    effects = Table(box=None, pad_edge=False)
+    for heading in ("stage", "metric", "harm seen", "worst cost", "at"):
+        effects.add_column(heading, justify="left" if heading in ("stage", "metric") else "right")
+    for stage in stages:
+        for effect in stage.effects:
+            effects.add_row(_named(stage), effect.metric, *_effect(effect))
+    out.print(effects)
+    out.print(
+        "units: of challengers; harm seen: the difference found in 80 % of rollouts by the end; worst cost: the "
+        "most that any difference is expected to cost before it is found; at: that difference."
+    )
+    for stage in stages:
+        for note in stage.notes:
+            out.print(f"{stage.stage}: {note}.")
+    every = alpha_plan(rollout).tests
+    out.print(
+        f"alpha {percent(rollout.alpha)} is split evenly over {len(every)} tests of harm "
+        f"({percent(every[0].alpha_harm)} each); promotion needs every guardrail and goal at once."
+        if every
+        else "no test is planned."
+    )
+
+
+def _named(stage: StageForecast) -> str:
+    from crossfade.view.words import percent
+
+    if stage.stage == "shadow":
+        return stage.stage
+    return f"{stage.stage} {percent(stage.weights[0])}" + (
+        f" to {percent(stage.weights[-1])}" if len(stage.weights) > 1 else ""
+    )
+
+
+def _as_assumed(rollout: Rollout, assumed: World) -> str:
+    parts = [
+        f"changes {metric.name} by {_difference(str(metric.kind), one.change, signed=True)}"
+        for metric in rollout.metrics
+        if (one := assumed.metrics.get(metric.name)) is not None and one.change
+    ]
+    return " and ".join(parts) if parts else "is no different"
+
+
+def _effect(effect: Effect) -> tuple[str, str, str]:
+    found = "not seen" if effect.detectable is None else _difference(effect.kind, effect.detectable)
+    harm = "–" if effect.worst_harm is None else f"{effect.worst_harm:,.0f}"
+    at = "" if not effect.worst_at else _difference(effect.kind, effect.worst_at)
+    return found, harm, at
+
+
+def _difference(kind: str, value: float, *, signed: bool = False) -> str:
+    text = f"{value:+.3g}" if signed else f"{value:.3g}"
+    if kind == "rate":
+        text = f"{100.0 * value:+.3g} pp" if signed else f"{100.0 * value:.3g} pp"
+    return f"{text} ms" if kind == "quantile" else text

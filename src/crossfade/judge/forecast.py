@@ -1,0 +1,329 @@
+"""What a rollout will take and can see, before it starts: by the judge's own boundary and normal approximations.
+
+`crossfade simulate` measures the same figures with the real rules; this answers at once, and roughly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossfade.judge.assumed import Assumed, World
+from crossfade.judge.infer.boundary import radius
+from crossfade.judge.plan import PlannedTest, alpha_plan
+from crossfade.spec.model import (
+    HASTE,
+    Ab,
+    Canary,
+    Interleave,
+    Kind,
+    Metric,
+    Promote,
+    Rollout,
+    Shadow,
+    Source,
+    stage_name,
+)
+from crossfade.state import planned_weight
+
+SURE = 1.2816
+"""Standard errors beyond the boundary at which nine of ten runs have crossed it."""
+
+POWER = 0.8416
+"""The same for eight of ten, at which an effect is called detectable."""
+
+VOTING = 0.3
+"""Share of interleaved units that are taken to prefer one of the two rankings."""
+
+_FURTHEST = 1e13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One metric in one stage."""
+
+    metric: str
+    kind: str
+    detectable: float | None
+    """The smallest harmful difference that is found in 80 % of runs by the end of the stage, in the metric's own units;
+    None where the stage does not see the metric in time."""
+    worst_harm: float | None
+    """The most that any difference is expected to cost in this stage: units times difference, until it is found."""
+    worst_at: float | None
+    """The difference that costs it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageForecast:
+    """One stage."""
+
+    stage: str
+    weights: tuple[float, ...]
+    expected: float | None
+    """Seconds until it has seen enough, if the challenger is as assumed; None where it is given up undecided first."""
+    sure: float | None
+    """Seconds within which nine of ten have."""
+    gives_up: float | None
+    """Seconds after which it is given up."""
+    exposed: float
+    """Challenger units by the expected end (or until it is given up)."""
+    false_rollback: float
+    """Bound on the probability of rolling back a challenger that is no worse than its margins."""
+    false_promotion: float
+    """Bound on the probability of promoting one that is worse than a margin, from this stage."""
+    effects: tuple[Effect, ...]
+    notes: tuple[str, ...] = ()
+
+
+def forecast(rollout: Rollout, world: World) -> tuple[StageForecast, ...]:
+    """Every stage that a rule can leave; promotion's own watch is as long as the spec says."""
+    plan = alpha_plan(rollout)
+    return tuple(
+        _Stage(rollout, world, index, plan.stage(index)).told()
+        for index, stage in enumerate(rollout.stages)
+        if not isinstance(stage, Promote)
+    )
+
+
+class _Stage:
+    """One stage's arithmetic. Time is cut into its steps, each with a weight and a length in seconds."""
+
+    def __init__(self, rollout: Rollout, world: World, index: int, tests: Sequence[PlannedTest]) -> None:
+        self.rollout, self.world, self.tests, self.index = rollout, world, tests, index
+        self.stage = rollout.stages[index]
+        self.many = len(rollout.challengers)
+        self.notes: list[str] = []
+        following = rollout.stages[index + 1 : index + 2]
+        self.last = bool(following) and isinstance(following[0], Promote)
+
+    def told(self) -> StageForecast:
+        expected, sure = (self._ends(beyond) for beyond in (0.0, SURE))
+        gives_up = self.stage.until.at_most if not isinstance(self.stage, Promote) else None
+        if gives_up is not None and expected > gives_up:
+            self.notes.append("not decided in its time, if the challenger is as assumed: it would be given up")
+        end = min(expected, gives_up or math.inf)
+        lines = [test for test in self.tests if test.metric.name in self.world.metrics]
+        effects = tuple(self._effect(test, end) for test in lines if test.arm == self.rollout.challenger.name)
+        return StageForecast(
+            stage=stage_name(self.stage),
+            weights=self._weights(),
+            expected=expected if expected <= (gives_up or math.inf) else None,
+            sure=sure if sure <= (gives_up or math.inf) else None,
+            gives_up=gives_up,
+            exposed=self._exposed(end),
+            false_rollback=sum(test.alpha_harm for test in self.tests),
+            false_promotion=self.rollout.alpha if self.last else 0.0,
+            effects=effects,
+            notes=tuple(self.notes),
+        )
+
+    # -- time and units ------------------------------------------------------------------------------------------------
+
+    def _weights(self) -> tuple[float, ...]:
+        if isinstance(self.stage, Canary):
+            return self.stage.steps
+        return (planned_weight(self.rollout, self.index, 0),)
+
+    def _steps(self) -> list[tuple[float, float]]:
+        """(weight, seconds): every step its least time, the last one without an end."""
+        each = self.stage.hold_for * (HASTE if self.stage.auto else 1.0) if isinstance(self.stage, Canary) else 0.0
+        weights = self._weights()
+        return [*((weight, each) for weight in weights[:-1]), (weights[-1], math.inf)]
+
+    def _over(self, seconds: float, worth: Callable[[float], float]) -> float:
+        total, left = 0.0, seconds
+        for weight, lasts in self._steps():
+            part = min(lasts, left)
+            total += worth(weight) * part * self.world.rate
+            left -= part
+        return total
+
+    def _exposed(self, seconds: float) -> float:
+        """Units of all challengers."""
+        return self._over(seconds, lambda weight: weight * self.many) if not isinstance(self.stage, Shadow) else 0.0
+
+    def _effective(self, seconds: float) -> float:
+        """Units of one sample that tell as much as both arms of one comparison."""
+        if isinstance(self.stage, Shadow):
+            return 4.0 * self.world.rate * self.stage.mirror * seconds / 2.0
+
+        def worth(weight: float) -> float:
+            both = weight + max(1.0 - self.many * weight, 0.0)
+            return 4.0 * weight * (both - weight) / both if both > 0.0 else 0.0
+
+        return self._over(seconds, worth)
+
+    def _until(self, reached: Callable[[float], bool], wait: float = 0.0) -> float:
+        """Seconds until something is reached that stays so, by halving; infinite where it never is."""
+        if not reached(_FURTHEST):
+            return math.inf
+        low, high = 0.0, _FURTHEST
+        for _ in range(120):
+            middle = math.sqrt(max(low, 1e-3) * high)
+            low, high = (low, middle) if reached(middle) else (middle, high)
+        return high + wait
+
+    # -- what has to be seen -------------------------------------------------------------------------------------------
+
+    def _ends(self, beyond: float) -> float:
+        match self.stage:
+            case Shadow():
+                return max([self._mirrored(beyond), *(self._gate(test, beyond) for test in self.tests)])
+            case Canary():
+                return self._canary(beyond)
+            case Interleave():
+                return max(self._proven(test, beyond) for test in self.tests)
+            case Ab():
+                return max(self._proven(test, beyond) for test in self.tests)
+        return 0.0
+
+    def _mirrored(self, beyond: float) -> float:
+        assert isinstance(self.stage, Shadow)
+        wanted, rate = max(self.stage.until.requests or 0, 1), self.world.rate * self.stage.mirror
+        return (wanted + beyond * math.sqrt(wanted)) / rate
+
+    def _gate(self, test: PlannedTest, beyond: float) -> float:
+        """A gate on a share is proven once so rare an event would have been seen; `catastrophic` needs no proof."""
+        if test.role != "gate" or test.limit is None or test.limit.value == 0.0:
+            return 0.0
+        assert isinstance(self.stage, Shadow)
+        found = self.world.disagreement if test.metric.name == "disagreement" else 0.0
+        room = test.limit.value - found
+        if room <= 0.0:
+            return math.inf
+        rate = self.world.rate * self.stage.mirror
+        deviation = math.sqrt(found * (1.0 - found))
+
+        def reached(seconds: float) -> bool:
+            n = rate * seconds
+            return n * room >= 1.3 * -math.log(test.alpha_safe) + deviation * math.sqrt(n) * (
+                radius(max(n, 1.0), test.alpha_safe, two_sided=False) * math.sqrt(n) + beyond
+            )
+
+        return self._until(reached)
+
+    def _canary(self, beyond: float) -> float:
+        assert isinstance(self.stage, Canary)
+        windows = [test.metric.window or 0.0 for test in self.tests if test.role == "guardrail"]
+        least = sum(lasts for _, lasts in self._steps()[:-1]) + self.stage.hold_for * (HASTE if self.stage.auto else 1)
+        end = max(least, max(windows, default=0.0))
+        if beyond == 0.0:
+            self._budgets(end)
+        proven = [self._proven(test, beyond) for test in self.tests] if self.last else []
+        return max([end, *proven])
+
+    def _budgets(self, end: float) -> None:
+        """Whether the steps fit under the budgets of a challenger that does no harm at all."""
+        assert isinstance(self.stage, Canary)
+        for name, budget in self.stage.budget:
+            test = next((test for test in self.tests if test.metric.name == name), None)
+            if test is None or name not in self.world.metrics:
+                continue
+            deviation = self.world.metrics[name].deviation(test.metric)
+            n = self._effective(end)
+            worst = 2.0 * deviation * radius(max(n, 1.0), test.alpha_safe, two_sided=False)
+            needed = self._exposed(end) / self.many * worst
+            if needed > budget:
+                self.notes.append(
+                    f"the budget of {budget:g} on {name} is too small for this traffic: even a harmless challenger may "
+                    f"seem to have cost {needed:,.0f} by the last step, and would not be raised that far"
+                )
+
+    def _proven(self, test: PlannedTest, beyond: float) -> float:
+        """Seconds until the verdict is safe, if the challenger is as assumed."""
+        if test.role == "goal" and test.metric.name not in self.world.metrics:
+            away, deviation, share = self.world.preference, 1.0, VOTING
+        else:
+            assumed = self.world.metrics[test.metric.name]
+            away = _room(test, assumed) - _worse(test.metric, assumed.change)
+            deviation, share = 2.0 * assumed.deviation(test.metric), 1.0
+        if away <= 0.0:
+            return math.inf
+        counted = self._interleaved if share < 1.0 else self._effective
+
+        def reached(seconds: float) -> bool:
+            n = max(share * counted(seconds), 1e-9)
+            return (
+                away * math.sqrt(n) / deviation >= radius(n, test.alpha_safe, two_sided=False) * math.sqrt(n) + beyond
+            )
+
+        return self._until(reached, test.metric.window or 0.0)
+
+    def _interleaved(self, seconds: float) -> float:
+        return self._over(seconds, lambda weight: weight)
+
+    # -- harm ----------------------------------------------------------------------------------------------------------
+
+    def _effect(self, test: PlannedTest, end: float) -> Effect:
+        metric, assumed = test.metric, self.world.metrics[test.metric.name]
+        seen = self._effective(max(end - (metric.window or 0.0), 0.0))
+        if isinstance(self.stage, Shadow) and (metric.source is Source.OUTCOME or metric.kind is Kind.MEAN):
+            seen = 0.0
+        deviation, limit = 2.0 * assumed.deviation(metric), _limit(test, assumed)
+        detectable = None
+        if seen > 100.0 and deviation > 0.0:
+            z = radius(seen, test.alpha_harm, two_sided=False) * math.sqrt(seen) + POWER
+            detectable = limit + deviation * z / math.sqrt(seen)
+        worst, at = self._worst(test, assumed, deviation, limit)
+        return Effect(metric=metric.name, kind=str(metric.kind), detectable=detectable, worst_harm=worst, worst_at=at)
+
+    def _worst(
+        self, test: PlannedTest, assumed: Assumed, deviation: float, limit: float
+    ) -> tuple[float | None, float | None]:
+        metric = test.metric
+        if isinstance(self.stage, Shadow) or metric.kind in (Kind.QUANTILE, Kind.RATIO) or deviation <= 0.0:
+            return (0.0, None) if isinstance(self.stage, Shadow) else (None, None)
+        most = self.stage.until.at_most if not isinstance(self.stage, Promote) else 0.0
+        if isinstance(self.stage, Canary) and not self.last:
+            most = min(most, self._canary(SURE))
+        largest = (
+            (1.0 - assumed.value if metric.better == "lower" else assumed.value)
+            if metric.kind is Kind.RATE
+            else (3.0 * abs(assumed.value))
+        )
+        found: tuple[float, float] = (0.0, 0.0)
+        for effect in np.geomspace(largest / 2000.0, largest, 40).tolist():
+            seconds = min(self._detected(test, effect - limit, deviation), most)
+            found = max(found, (effect * self._exposed(seconds) / self.many, effect))
+        budgets = dict(self.stage.budget) if isinstance(self.stage, Canary) else {}
+        cost, at = found
+        return min(cost, budgets.get(metric.name, math.inf)), at
+
+    def _detected(self, test: PlannedTest, away: float, deviation: float) -> float:
+        """Seconds until harm so far beyond the limit is proven in half of the runs."""
+        if away <= 0.0:
+            return math.inf
+
+        def reached(seconds: float) -> bool:
+            n = max(self._effective(seconds), 1e-9)
+            # A rate well beyond its limit needs a few events, however small the deviation without them.
+            wide = math.sqrt(deviation**2 + 4.0 * away) if test.metric.kind is Kind.RATE else deviation
+            return away * math.sqrt(n) / wide >= radius(n, test.alpha_harm, two_sided=False) * math.sqrt(n)
+
+        return self._until(reached, test.metric.window or 0.0)
+
+
+def _worse(metric: Metric, change: float) -> float:
+    """A change as harm."""
+    return change if metric.better == "lower" else -change
+
+
+def _limit(test: PlannedTest, assumed: Assumed) -> float:
+    """How much harm is within the limit of a verdict of harm."""
+    if test.limit is None:
+        return 0.0
+    return test.limit.value * (abs(assumed.value) if test.limit.relative else 1.0)
+
+
+def _room(test: PlannedTest, assumed: Assumed) -> float:
+    """How much harm is still safe: a goal has to be better."""
+    return 0.0 if test.role == "goal" else _limit(test, assumed)
+
+
+def missing(rollout: Rollout, known: Mapping[str, object]) -> list[str]:
+    """Metrics that a forecast needs to know the champion's value of, and does not."""
+    asked = {test.metric.name for test in alpha_plan(rollout).tests if test.role != "gate"}
+    return [metric.name for metric in rollout.metrics if metric.name in asked and metric.name not in known]
