@@ -47,7 +47,7 @@ def test_a_champion_against_itself_is_hardly_ever_flagged(pairs: int) -> None:
 
 @pytest.mark.full
 def test_a_champion_against_itself_over_many_runs() -> None:
-    """1 % noise in 20 fields, looked at after 1,000, 10,000 and 100,000 pairs: a clean field is named in at most 5 %."""
+    """1 % noise in 20 fields, looked at after 1,000, 10,000 and 100,000 pairs: at most 5 % of runs name a field."""
     noisy, runs, wrong = {f"$.f{n}": 0.01 for n in range(20)}, 300, 0
     for seed in range(runs):
         looks = [tally(pairs, noisy, noisy, 5000 + seed) for pairs in (1000, 10_000, 100_000)]

@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "plan": "plan",
     "simulate": "simulate",
     "compare": "compare",
+    "replay-traffic": "replay_traffic",
     "differences": "differences",
     **dict.fromkeys(("mute", "unmute"), "mute"),
 }
