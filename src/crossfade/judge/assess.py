@@ -10,6 +10,7 @@ from crossfade.judge.infer import answers
 from crossfade.judge.infer.mismatch import infer_sample_ratio, strongest
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers, unmeasured_line
+from crossfade.judge.liked import cautioned
 from crossfade.judge.measure.assignment import bucket_begins
 from crossfade.judge.measure.measured import Absent, Measured
 from crossfade.judge.moments import Moments, RateMoments
@@ -32,7 +33,7 @@ def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
             units = {arm: measured.progress.units.get(arm, 0) for arm in (question.baseline, question.arm)}
             lines[place] = unmeasured_line(question, absent.reason, Numbers(units=units))
     told = [_corrected(lines[place], test, measured) for place, test in enumerate(tests)]
-    return (*told, *_assignment(rollout, measured))
+    return (*cautioned(told), *_assignment(rollout, measured))
 
 
 def _corrected(line: Evidence, test: PlannedTest, measured: Measured) -> Evidence:

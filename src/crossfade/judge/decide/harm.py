@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossfade.judge.decide import say
 from crossfade.judge.decide.budget import spent
-from crossfade.judge.decide.look import Look
+from crossfade.judge.decide.look import Look, preferred
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.state import Move, Phase
@@ -18,11 +18,16 @@ def harm(look: Look) -> Decision | None:
     if proven:
         worst = min(proven, key=_order)
         more = f" {len(proven) - 1} more harmful." if len(proven) > 1 else ""
-        return Decision(move=Move.ROLLBACK, rule="harm", sentence=f"Rolled back: {say.harmed(worst)}.{more}")
+        liked = " Its ranking was preferred all the same." if any(map(_liked, look.evidence)) else ""
+        return Decision(move=Move.ROLLBACK, rule="harm", sentence=f"Rolled back: {say.harmed(worst)}.{more}{liked}")
     overspent = spent(look)
     if overspent is not None:
         return Decision(move=Move.ROLLBACK, rule="harm", sentence=f"Rolled back: {overspent}.")
     return None
+
+
+def _liked(line: Evidence) -> bool:
+    return preferred(line.metric) and line.verdict is Verdict.SAFE
 
 
 def _order(line: Evidence) -> tuple[float, str, str, str]:
