@@ -288,6 +288,7 @@ class Written:
 STAGES = {0: "shadow", 1: "canary", 2: "interleave", 3: "ab"}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(INITDB is None, reason=MISSING)
 def test_postgresql_gives_the_same_numbers() -> None:
     psycopg = pytest.importorskip("psycopg", reason="PSYCOPG IS NOT INSTALLED: nothing is compared with PostgreSQL")

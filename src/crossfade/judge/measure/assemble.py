@@ -123,9 +123,9 @@ def _sums(rows: Rows, champion: str, arm: str, sums: Mapping[str, str]) -> dict[
 
 
 def _histogram(cell: Ints, cells: int, rows: Rows, where: npt.NDArray[np.bool_]) -> Ints:
-    # One flat index: NumPy adds at pairs of indices many times slower.
+    # One flat index, which is many times quicker than a pair. An arm has one row a cell and bin: nothing is added up.
     counts = np.zeros(cells * BINS, dtype=np.int64)
-    np.add.at(counts, cell[where] * BINS + rows["bin"][where].astype(np.int64), rows["n"][where].astype(np.int64))
+    counts[cell[where] * BINS + rows["bin"][where].astype(np.int64)] = rows["n"][where]
     return counts.reshape(cells, BINS)
 
 

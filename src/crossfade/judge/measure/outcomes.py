@@ -25,13 +25,19 @@ def hits(names: Sequence[str], outcome: Expr = FACTS["outcome"], exposed: Expr =
     known = named.cross_join(clock)
     known = known.filter(known["received_at"] <= known["now"])
     known = known.mutate(received=known["received_at"] - known["since"], said=known["at"] - known["since"])
-    served = exposed.select("decision_id", served_unit="unit", served="elapsed")
-    told = known.filter(known["decision_id"] != "").join(served, "decision_id")
-    told = told.select("name", "value", "received", "said", unit=told["served_unit"], happened=told["served"])
-    loose = known.filter(known["decision_id"] == "", known["unit"] != "", known["rollout"] == known["of"])
-    loose = loose.mutate(happened=loose["said"])
-    columns = ("name", "unit", "value", "happened", "received", "said")
-    return told.select(*columns).union(loose.select(*columns))
+    # One join and no union, so that no engine reads the outcomes twice or keeps a copy of them.
+    served = exposed.filter(exposed["decision_id"] != "").select("decision_id", whose="unit", served="elapsed")
+    both = known.left_join(served, "decision_id")
+    told = both["decision_id"] != ""
+    loose = ~told & (both["unit"] != "") & (both["rollout"] == both["of"])
+    return both.filter(loose | (told & both["whose"].notnull())).select(
+        "name",
+        "value",
+        "said",
+        "received",
+        unit=ibis.cases((told, both["whose"]), else_=both["unit"]),
+        happened=ibis.cases((told, both["served"]), else_=both["said"]),
+    )
 
 
 def settled(
@@ -56,6 +62,9 @@ def settled(
     # Everything that is asked of outcomes in one pass over them: joining them with their exposures costs the most.
     found = hits(sorted({name, per, covariate} - {""}), outcome, exposed, look)
     found = found.join(entered.select("unit", "entered"), "unit")
+    found = found.filter(
+        (found["received"] <= found["entered"] + (window + arrival)) | (found["said"] <= found["entered"] + window)
+    )
     timely = found["received"] <= found["entered"] + (window + arrival)
     during = found["said"] <= found["entered"] + window
     after, inside = found["happened"] >= found["entered"], timely & during if arrival else timely
