@@ -30,8 +30,8 @@ from crossfade.rim.store import Store, StoreError
 from crossfade.spec.parse import SpecProblems, parse
 from crossfade.state import Move, Phase
 
-READY_WITHIN = 30.0
-"""Seconds the processes may take to come up."""
+READY_WITHIN = 60.0
+"""Seconds the processes may take to come up; on a busy machine they import for half a minute."""
 
 
 MOST_FILES = 65_536
