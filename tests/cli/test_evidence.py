@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crossfade.rim import signing
+from crossfade.rim import otherwise, signing
 from crossfade.state import Phase
 from rim.recorded import NAME, SPEC, make
 
@@ -37,6 +37,7 @@ def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def test_every_command_of_the_page_runs(folder: Path, crossfade: Crossfade, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otherwise, "LOOKS", 6)
     (folder / "other.yaml").write_text(SPEC.replace("margin: 10pp", "margin: 1pp"))
     commands = re.findall(r"^\$ (.+)$", PAGE, flags=re.MULTILINE)
     assert len(commands) >= 9

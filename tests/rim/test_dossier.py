@@ -114,6 +114,8 @@ def test_on_paper_each_picture_has_its_own_colours(known: Known) -> None:
     text = dossier_page(dossier(known), paper=True)
     assert text.count("<svg ") == text.count("<style>.forest")
     assert "var(--" not in text
+    if known.view["phase"] == Phase.PROMOTED:
+        return  # one is enough to print
     weasyprint = pytest.importorskip("weasyprint", reason="WeasyPrint or Pango is missing: the PDF was not tried")
     printed = weasyprint.HTML(string=text).render()
     assert 4 <= len(printed.pages) <= 20

@@ -140,11 +140,11 @@ def test_the_same_policy_would_have_made_every_move_and_a_stricter_one_parts_fro
 ) -> None:
     record = LiveRecord(recorded["good"], NAME)
     (text,) = record.told.specs.values()
-    same_again = otherwise(record, parse(text), looks=12)
+    same_again = otherwise(record, parse(text), looks=6)
     assert same_again.decided is None
     moves = [entry.n for entry in check(record).read if entry.move]
     assert list(same_again.agreed) == moves
-    patient = otherwise(record, parse(text.replace("hold_for: 10s", "hold_for: 1h")), looks=12)
+    patient = otherwise(record, parse(text.replace("hold_for: 10s", "hold_for: 1h")), looks=6)
     assert patient.decided is not None
     assert patient.decided.move is None
     assert list(patient.agreed) == moves[:1]

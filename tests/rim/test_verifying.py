@@ -156,7 +156,7 @@ def signing_key(folder: Path) -> str:
     return signing.public(folder.parent / "key.pem")
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(400, marks=[pytest.mark.full, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("count", [40, pytest.param(400, marks=[pytest.mark.full, pytest.mark.timeout(900)])])
 def test_random_changes_to_a_data_folder_are_all_found(signed: Signed, count: int) -> None:
     before = here(signed.data, signed.key)
     assert before.intact, before.reason

@@ -68,8 +68,9 @@ class Otherwise:
         }
 
 
-def otherwise(record: AnyRecord, other: Rollout, *, looks: int = LOOKS, threads: int = 2) -> Otherwise:
+def otherwise(record: AnyRecord, other: Rollout, *, looks: int | None = None, threads: int = 2) -> Otherwise:
     """Follow the record under another spec. Raises CannotCompare, LakeError, StoreError."""
+    looks = LOOKS if looks is None else looks
     entries, seals = chains(record)
     moves = [entry for entry in entries if entry.move is not None]
     if not moves:
