@@ -14,6 +14,7 @@ from rich.table import Table
 from benchmarks.cases import CASES, Effort, Row
 from benchmarks.evidence import EVIDENCE
 from benchmarks.facts import FACTS
+from benchmarks.interleave import INTERLEAVE
 from benchmarks.machine import GATEWAY_CORE, LOAD_CORE, gateway_python
 from benchmarks.records import RECORDS
 from benchmarks.servers import Missing
@@ -23,7 +24,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def main() -> int:
     """0 when everything was measured, whether targets hold or not; 1 when a case could not run."""
-    CASES.update(RECORDS | EVIDENCE | FACTS)
+    CASES.update(RECORDS | EVIDENCE | FACTS | INTERLEAVE)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",

@@ -112,7 +112,7 @@ def upstream() -> Iterator[Server]:
 
 @contextmanager
 def toy(character: str) -> Iterator[Server]:
-    """A model server that is `slow` (5 ms), `hung` or a `flood`."""
+    """A model server that is `slow` (5 ms), `hung` or a `flood`, or gives lists: `ranks`, `outranks` (5 ms)."""
     port = free_port()
     with folder() as at:
         command: list[str | Path] = [sys.executable, ROOT / "benchmarks" / "toys.py", character, str(port)]
@@ -251,6 +251,7 @@ metrics:
 stages:
   - {stage}
   - promote: {{holdback: 2%, watch: 30d}}
+{more}
 """
 CANARY = "canary:  {steps: [5%], hold_for: 24h}"
 SHADOW = "shadow:  {mirror: 100%, until: {requests: 1000000000}}"
@@ -266,13 +267,16 @@ def crossfade(
     start: bool = True,
     route: str = "/v2/models/m/infer",
     protocol: str = "open-inference",
+    more: str = "",
 ) -> Iterator[Server]:
     """The real worker on a real data directory: store, journal, spec. This process keeps its lease, as a controller
     would; with `start` False the rollout is pending and the champion serves."""
     python, env, _ = gateway_python()
     with folder() as at, socket.socket() as sock:
         store = Store(at / "data")
-        text = _SPEC.format(unit=unit, one=champion.url, two=challenger, stage=stage, route=route, protocol=protocol)
+        text = _SPEC.format(
+            unit=unit, one=champion.url, two=challenger, stage=stage, route=route, protocol=protocol, more=more
+        )
         store.add(text, parse(text), time.time())
         if start:
             store.act("bench", Move.START, actor="bench", rule="person", sentence="Start.", at=time.time())

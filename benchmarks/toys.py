@@ -1,12 +1,25 @@
-"""Model servers with a character, as a program: `slow` answers after 5 ms, `hung` never, `flood` never stops."""
+"""Model servers with a character, as a program: `slow` answers after 5 ms, `hung` never, `flood` never stops.
+
+`ranks` and `outranks` answer after 5 ms with lists of 20 items, half of them in both.
+"""
 
 import asyncio
+import json
 import sys
 
 import uvloop
 
 ANSWER = b'{"model_name":"m","outputs":[{"name":"y","shape":[1,2],"datatype":"FP64","data":[0.25,0.75]}]}'.ljust(1000)
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n" + ANSWER
+RANKED = {"ranks": range(20), "outranks": range(29, 9, -1)}
+
+
+def ranked(numbers: range) -> bytes:
+    items = [{"id": f"item-{number}", "score": number / 64.0, "title": f"Item number {number}"} for number in numbers]
+    body = json.dumps({"model_name": "m", "took": 5, "items": items}).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
 ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"10000\r\n" + b" " * 65536 + b"\r\n"
 
@@ -16,6 +29,7 @@ class Toy(asyncio.Protocol):
 
     def __init__(self, character: str) -> None:
         self.character = character
+        self.reply = ranked(RANKED[character]) if character in RANKED else REPLY
         self.loop = asyncio.get_running_loop()
         self.left = 0
         self.head = b""
@@ -50,7 +64,7 @@ class Toy(asyncio.Protocol):
         if self.left > 0:
             return
         self.left = 0
-        if self.character == "slow":
+        if self.character in ("slow", *RANKED):
             self.loop.call_later(0.005, self.answer)
         elif self.character == "flood":
             self.transport.write(ENDLESS)
@@ -58,7 +72,7 @@ class Toy(asyncio.Protocol):
 
     def answer(self) -> None:
         if self.open:
-            self.transport.write(REPLY)
+            self.transport.write(self.reply)
 
     def flood(self) -> None:
         if self.character == "flood" and self.open and self.writable:

@@ -62,3 +62,11 @@ def test_outcomes_weigh_what_the_spec_says() -> None:
 def test_every_method_for_two_rankers_may_be_asked_for(method: str) -> None:
     stages = parse(changed(DESIGN, ("method: team-draft", f"method: {method}"))).stages
     assert [stage.method for stage in stages if isinstance(stage, Interleave)] == [method]
+
+
+def test_what_only_gateways_do_is_refused_for_models_inside_a_program() -> None:
+    inside = [(f"url: http://127.0.0.1:810{n}", f"url: python:m{n}") for n in (1, 2)]
+    with pytest.raises(SpecProblems) as caught:
+        parse(with_("query: [query:q]", ("method: team-draft", "method: optimized"), *inside))
+    assert "expected team-draft, balanced or probabilistic" in str(caught.value)
+    assert "'query' is about requests over HTTP" in str(caught.value)

@@ -32,6 +32,7 @@ def check(document: Document) -> None:
     check_redact(document)
     _protection(document)
     _ranking(document)
+    _in_process(document)
 
 
 def _arms(document: Document) -> None:
@@ -122,6 +123,26 @@ def _ranking(document: Document) -> None:
             ranking.at("pinned").report_key(
                 "the data of an output holds ids alone, which cannot say that they are pinned; remove it"
             )
+
+
+def _in_process(document: Document) -> None:
+    """What only gateways do."""
+    champion, ranking = document.champion, document.ranking
+    if not known(champion) or not known(champion.url) or not champion.url.startswith("python:"):
+        return
+    for name, stage in stages(document):
+        if name == "interleave" and isinstance(stage, InterleaveDocument) and stage.method == "optimized":
+            stage.at("method").report(
+                "found optimized, whose lists are planned beside a gateway; for models inside a program expected "
+                "team-draft, balanced or probabilistic",
+                allowed="team-draft, balanced or probabilistic",
+            )
+    if isinstance(ranking, RankingDocument):
+        for key in ("query", "pages"):
+            if ranking.wrote(key):
+                ranking.at(key).report_key(
+                    f"{key!r} is about requests over HTTP, and models inside a program get none; remove it"
+                )
 
 
 def _pages(document: Document, pages: PagesDocument) -> None:
