@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from crossfade.live.routes import RouteTable
-from crossfade.rim.gateway_process import serve
+from crossfade.rim.gateway_process import _shares, serve
 from crossfade.rim.listening import Listener, Shares
 
 from .gateway_kit import Client, FixedRoutes, Kept, post, route
@@ -147,3 +147,23 @@ async def test_gateways_of_one_socket_serve_and_drain(tmp_path: Path) -> None:
         late.send(post(b"still"))
         assert (await late.answer()).body == b"still"
         await running[1].stop(0.2)
+
+
+def test_what_each_has_survives_the_others_and_new_ones(tmp_path: Path) -> None:
+    one, two = Shares(tmp_path, 0, 2), Shares(tmp_path, 1, 2)
+    one.tell(7)
+    two.tell(3)
+    assert (one.fewest(), two.fewest()) == (3, 7)
+    more = [Shares(tmp_path, index, 4) for index in (2, 3)]
+    assert (tmp_path / "run" / "clients").stat().st_size == 16
+    assert [one.fewest() for one in more] == [0, 0]
+    more[1].tell(9)
+    assert more[0].fewest() == 3, "those of before have kept theirs"
+    again = Shares(tmp_path, 0, 2)
+    assert (again.fewest(), two.fewest()) == (3, 0), "a worker that starts has none"
+
+
+def test_without_room_for_it_a_gateway_serves_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "run").write_text("a file where a folder should be")
+    assert _shares(tmp_path, "gateway-0", 2) is None
+    assert "unevenly" in caplog.text

@@ -149,6 +149,14 @@ async def serve(
     return Running(gateway, server, feed, data, Certificates(options, tls))
 
 
+def _shares(data: Path, worker: str, workers: int) -> Shares | None:
+    try:
+        return Shares(data, int(worker.rpartition("-")[2]), workers)
+    except OSError as error:
+        log.warning("clients may be shared unevenly between workers: %s", error)
+        return None
+
+
 def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options: Options = PLAIN) -> None:
     """Serve an inherited listening socket until SIGTERM or SIGINT; for a process of its own. Returns once drained."""
     import uvloop
@@ -164,7 +172,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
     sock = socket.socket(fileno=sock_fd)
     sock.setblocking(False)
     recorder = JournalRecorder(Journal(data, worker))
-    shares = Shares(data, int(worker.rpartition("-")[2]), workers_hint) if workers_hint > 1 else None
+    shares = _shares(data, worker, workers_hint) if workers_hint > 1 else None
     feed = RoutesFeed(Glance(data / FILE), lambda: recorder.healthy)
     # What was imported lives as long as the process: walking over it again and again would only make users wait.
     gc.collect()

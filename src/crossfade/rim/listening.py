@@ -40,7 +40,10 @@ _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Shares:
-    """How many clients each worker of a host has, as each told last. What is old misleads nobody for long."""
+    """How many clients each worker of a host has, as each told last. What is old misleads nobody for long.
+
+    Raises OSError where there is no room for it.
+    """
 
     def __init__(self, data: Path, index: int, workers: int) -> None:
         self._index = index
@@ -50,8 +53,10 @@ class Shares:
         descriptor = os.open(where, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             size = max(workers, index + 1) * _SLOT
-            if os.fstat(descriptor).st_size < size:
-                os.ftruncate(descriptor, size)
+            missing = size - os.fstat(descriptor).st_size
+            if missing > 0:
+                # Written and not only promised: on a full disk this fails, and no write to the memory does later.
+                os.pwrite(descriptor, bytes(missing), size - missing)
             self._told = memoryview(mmap.mmap(descriptor, size)).cast("I")
         finally:
             os.close(descriptor)
