@@ -1,13 +1,19 @@
 """Figures on interleaving, measured and written as a page: `python -m crossfade.sim.interleave_theory DIR`.
 
-It leaves `interleaving.json` with every figure and `interleaving.md` made of it, and nothing else goes into the page.
+It leaves `interleaving.json` with every figure and `interleaving.md` made of it, and nothing else goes into the page;
+with `--page` only the page is made anew.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -17,7 +23,7 @@ import numpy as np
 
 from crossfade.judge.evidence import Verdict
 from crossfade.sim.clicks import CLICK_MODELS, ClickModel
-from crossfade.sim.interleave import METHODS, PAIRS
+from crossfade.sim.interleave import METHODS, PAIRS, Page, interleave
 from crossfade.sim.interleave_digits import write
 from crossfade.sim.interleave_sensitivity import (
     AB_METRICS,
@@ -37,10 +43,8 @@ from crossfade.sim.trec import read_qrels, read_run
 ALPHA = 0.05
 READERS = ("cascade", "position", "navigational", "informational")
 EVERY = (*READERS, "random")
-RUNS = 60
-SESSIONS = 40_000
-"""Simulated to learn how often each vote is cast."""
-LOOKED = 400
+RUNS = 40
+LOOKED = 300
 """Sessions of a run with equal rankers; each is looked at."""
 CLICKS = "clicks a session"
 GRADES = (10.0, 25.0, 50.0, 80.0)
@@ -86,37 +90,117 @@ def patients(worse: Sequence[int], *, seed: int = 0) -> list[Topic]:
     return found
 
 
-PAIRS_OF_RANKERS: Mapping[str, tuple[str, Any]] = {
-    "digits, easy": ("scikit-learn's digits: all pixels against 4 principal components", lambda: digits("pca4")),
-    "patients, easy": ("scikit-learn's diabetes: ten measurements against age and sex", lambda: patients((0, 1))),
-    "patients, hard": ("the same: ten measurements against body mass and s5", lambda: patients((2, 8))),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Two rankers, and how much is simulated of them."""
+
+    about: str
+    make: Callable[[], list[Topic]]
+    methods: tuple[str, ...] = PAIRS
+    sessions: int = 8000
+    """Simulated to learn how often each vote is cast."""
+    runs: int = RUNS
+    """Whole tests, to see whether the better ranker is found."""
+
+
+COMPARED = {
+    "digits, easy": Compared(
+        about="scikit-learn's digits: all pixels against 4 principal components",
+        make=partial(digits, "pca4"),
+        methods=METHODS,
+    ),
+    "patients, easy": Compared(
+        about="scikit-learn's diabetes: ten measurements against age and sex", make=partial(patients, (0, 1))
+    ),
+    "patients, hard": Compared(
+        about="the same: ten measurements against body mass and s5",
+        make=partial(patients, (2, 8)),
+        sessions=40_000,
+        runs=0,
+    ),
 }
 
 
 def measure(seed: int = 1) -> dict[str, Any]:
     """Every figure of the page."""
-    found: dict[str, Any] = {"alpha": ALPHA, "runs": RUNS, "looked": LOOKED, "pairs": {}}
-    for name, (about, make) in PAIRS_OF_RANKERS.items():
-        queries = make()
-        needed = {
-            reader: {method: _needed(queries, CLICK_MODELS[reader], method, seed) for method in METHODS}
-            for reader in READERS
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        pairs = {name: pool.submit(_pair, name, seed) for name in COMPARED}
+        equal = pool.submit(_equal)
+        return {
+            "alpha": ALPHA,
+            "runs": RUNS,
+            "looked": LOOKED,
+            "pairs": {name: found.result() for name, found in pairs.items()},
+            "equal": equal.result(),
         }
-        ab = {reader: _ab(queries, CLICK_MODELS[reader], seed) for reader in READERS}
-        wins = {
-            reader: {method: _wins(queries, reader, method, needed[reader][method]) for method in PAIRS}
-            for reader in READERS
-        } if name != "patients, hard" else {}  # fmt: skip
-        found["pairs"][name] = {"about": about, "topics": len(queries), "needed": needed, "ab": ab, "wins": wins}
-        print(name, "done", file=sys.stderr, flush=True)
+
+
+def _pair(name: str, seed: int) -> dict[str, Any]:
+    pair = COMPARED[name]
+    queries = pair.make()
+    needed = {
+        reader: {method: _needed(queries, CLICK_MODELS[reader], method, seed, pair.sessions) for method in pair.methods}
+        for reader in READERS
+    }
+    wins = {
+        reader: {method: _wins(queries, reader, method, needed[reader][method], pair.runs) for method in PAIRS}
+        for reader in (READERS if pair.runs else ())
+    }
+    ab = {reader: _ab(queries, CLICK_MODELS[reader], seed) for reader in READERS}
+    credits = {reader: _credits(queries, CLICK_MODELS[reader], seed, pair.sessions) for reader in READERS}
+    return {
+        "about": pair.about,
+        "topics": len(queries),
+        "needed": needed,
+        "credits": credits,
+        "ab": ab,
+        "wins": wins,
+    }
+
+
+def _equal() -> dict[str, dict[str, int]]:
     twins = [twin for one in digits("pca4") for twin in (one, Topic(a=one.b, b=one.a, gains=one.gains))]
-    found["equal"] = {reader: {method: _called(twins, reader, method) for method in PAIRS} for reader in EVERY}
-    return found
+    return {reader: {method: _called(twins, reader, method) for method in PAIRS} for reader in EVERY}
 
 
-def _needed(queries: Sequence[Topic], clicks: ClickModel, method: str, seed: int) -> int | None:
-    pool = pooled(voter(queries, clicks, method, f"{seed}:pool"), method, SESSIONS)
+def _needed(queries: Sequence[Topic], clicks: ClickModel, method: str, seed: int, sessions: int) -> int | None:
+    pool = pooled(voter(queries, clicks, method, f"{seed}:pool"), method, sessions)
     return interleaved_sessions(pool, ALPHA, np.random.default_rng(seed))
+
+
+def _credits(queries: Sequence[Topic], clicks: ClickModel, seed: int, sessions: int) -> dict[str, int | None]:
+    """What team draft needs with other credits: without picks that either would have made, and with clicks weighed by
+    the inverse of how often a slot is clicked, at most to five times the weight of one that always is."""
+    rng = Random(f"{seed}:slots")
+    often = np.zeros(10)
+    for _ in range(5000):
+        topic = queries[rng.randrange(len(queries))]
+        often[clicks.clicks(topic.seen(topic.a), rng)] += 1 / 5000
+    weights = np.minimum(1.0, 0.2 / np.maximum(often, 1e-9))
+    weights /= weights.max()
+
+    def drawn(credit: Callable[[Page, list[int]], float]) -> Callable[[], float]:
+        chance, numbers = Random(f"{seed}:credit"), count()
+
+        def vote() -> float:
+            topic = queries[chance.randrange(len(queries))]
+            page = interleave(topic.a, topic.b, seed=f"{seed}:credit:{next(numbers)}")
+            return 0.0 if page.same else credit(page, clicks.clicks(topic.seen(page.items), chance))
+
+        return vote
+
+    def unshared(page: Page, slots: list[int]) -> float:
+        return float(np.sign(page.preference([page.items[slot] for slot in slots], function="unshared")))
+
+    def weighed(page: Page, slots: list[int]) -> float:
+        return float(np.clip(page.preference({page.items[slot]: weights[slot] for slot in slots}), -1.0, 1.0))
+
+    pools = {
+        "team-draft, unshared credit": pooled(drawn(unshared), "team-draft", sessions),
+        # Team draft draws the opposite of each list as often, so that cutting off large sums is fair.
+        "team-draft, clicks weighed by slot": pooled(drawn(weighed), "probabilistic", sessions),
+    }
+    return {name: interleaved_sessions(pool, ALPHA, np.random.default_rng(seed)) for name, pool in pools.items()}
 
 
 def _ab(queries: Sequence[Topic], clicks: ClickModel, seed: int) -> dict[str, int | None]:
@@ -126,7 +210,7 @@ def _ab(queries: Sequence[Topic], clicks: ClickModel, seed: int) -> dict[str, in
     return {name: split_sessions(a, b, ALPHA, rng) for name, (a, b) in metrics.items()}
 
 
-def _counted(queries: Sequence[Topic], clicks: ClickModel, arm: str, seed: str, sessions: int = SESSIONS) -> Floats:
+def _counted(queries: Sequence[Topic], clicks: ClickModel, arm: str, seed: str, sessions: int = 40_000) -> Floats:
     """How many clicks a session has: rows of (clicks, share of sessions)."""
     rng = Random(seed)
     told: dict[int, int] = {}
@@ -137,12 +221,12 @@ def _counted(queries: Sequence[Topic], clicks: ClickModel, arm: str, seed: str, 
     return np.array([(float(many), n / sessions) for many, n in told.items()])
 
 
-def _wins(queries: Sequence[Topic], reader: str, method: str, needed: int | None) -> int:
-    """Of RUNS tests, how many found the better ranker within three times what 95 % need."""
+def _wins(queries: Sequence[Topic], reader: str, method: str, needed: int | None, runs: int) -> int:
+    """Of some tests, how many found the better ranker within three times what 95 % need."""
     most = 3 * needed if needed is not None else 5000
     verdicts = [
         verdict(one_run(voter(queries, CLICK_MODELS[reader], method, f"win {run}"), method, ALPHA, most), ALPHA)
-        for run in range(RUNS)
+        for run in range(runs)
     ]
     return verdicts.count(Verdict.SAFE)
 
@@ -175,7 +259,11 @@ def page(found: Mapping[str, Any]) -> str:
     parts = [HEAD.format(**found)]
     for name, pair in found["pairs"].items():
         parts.append(f"## {name.capitalize()}\n\n{pair['about'].capitalize()}; {pair['topics']} topics.\n")
-        rows = [(method, [pair["needed"][reader][method] for reader in READERS]) for method in METHODS]
+        rows = [
+            (method, [pair["needed"][reader][method] for reader in READERS]) for method in pair["needed"][READERS[0]]
+        ]
+        credits = pair["credits"]
+        rows += [(name, [credits[reader][name] for reader in READERS]) for name in credits[READERS[0]]]
         rows += [
             (f"A/B test, {metric}", [pair["ab"][reader][metric] for reader in READERS]) for metric in _metrics(pair)
         ]
@@ -250,6 +338,8 @@ def _ratio(ab: int | None, needed: int | None) -> str:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    measured = measure()
-    (folder / "interleaving.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-    (folder / "interleaving.md").write_text(page(measured), encoding="utf-8")
+    figures = folder / "interleaving.json"
+    if "--page" not in sys.argv:
+        figures.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
+    made = page(json.loads(figures.read_text(encoding="utf-8")))
+    (folder / "interleaving.md").write_text(made, encoding="utf-8")
