@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 import ssl
 import time
@@ -167,3 +169,27 @@ def test_without_room_for_it_a_gateway_serves_all_the_same(tmp_path: Path, caplo
     (tmp_path / "run").write_text("a file where a folder should be")
     assert _shares(tmp_path, "gateway-0", 2) is None
     assert "unevenly" in caplog.text
+
+
+async def test_without_open_files_clients_wait_until_there_are_some(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with bound() as (sock, port):
+        worker = Worker(tmp_path, sock, 0, 2)
+        client = socket.socket()
+        client.setblocking(False)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+        try:
+            await loop.sock_connect(client, ("127.0.0.1", port))
+            async with asyncio.timeout(10):
+                while "no client can be taken" not in caplog.text:
+                    await asyncio.sleep(0.01)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert await asyncio.wait_for(loop.sock_recv(client, 10), 10) == b"0"
+        client.close()
+        worker.listener.close()
