@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from crossfade.rim import sealing, signing, upkeep
 from crossfade.rim.exporting import export
+from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
 from crossfade.rim.record import ExportedRecord, LiveRecord
 from crossfade.rim.sealing import Sealer
@@ -29,6 +30,7 @@ from crossfade.spec.parse import parse
 from crossfade.state import Move, Phase
 
 from . import tampering
+from .facts_made import exposed
 from .recorded import NAME, SPEC, make
 
 
@@ -294,10 +296,6 @@ def test_facts_deleted_in_their_time_are_announced_and_those_that_vanish_are_fou
 
 
 def test_seals_that_no_decision_asks_for_become_rare(tmp_path: Path) -> None:
-    from crossfade.rim.journal import Journal
-
-    from .facts_made import exposed
-
     store, lake, journal = Store(tmp_path), Lake(tmp_path), Journal(tmp_path, "w0")
     sealer = Sealer(store, lake, now=0.0)
     made = []
@@ -356,3 +354,28 @@ def test_a_record_that_is_being_written_holds_at_every_moment(tmp_path: Path, mo
     assert len(looked) > 3
     assert looked[-1].rewritten + looked[-1].removed > 0
     assert looked[-1].uncovered == 0
+
+
+def test_controllers_that_take_turns_make_one_chain(tmp_path: Path) -> None:
+    """Each goes on from what the other said, though it remembers what it said itself."""
+    store, journal = Store(tmp_path), Journal(tmp_path, "w0")
+    store.add(SPEC, parse(SPEC), 0.0)
+    lakes = [Lake(tmp_path), Lake(tmp_path)]
+    sealers = [Sealer(store, lake, now=0.0) for lake in lakes]
+    for turn in range(7):
+        # Who compacts holds the lake; the other has given it up.
+        journal.append([exposed(turn)])
+        lake = Lake(tmp_path)
+        lake.compact_journals()
+        if turn % 3 == 2:
+            lake.optimize(small_files=1)
+        lake.close()
+        assert sealers[turn % 2].seal("periodic", float(turn)) is not None
+    sealers[0].removal({"exposed": sorted(here(tmp_path).sets[0]["exposed"])}, 8.0)
+    sealers[1].retention(0.0, {}, 9.0)
+    found = here(tmp_path)
+    assert found.intact, found.reason
+    assert (found.seals, found.removed) == (9, 1)
+    store.close()
+    for lake in lakes:
+        lake.close()

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from crossfade.ledger import Seal, Sealed, SealedFile, SealedTable, Sets
 from crossfade.ledger.seals import RETENTION
 from crossfade.rim.lake import Lake, LakeError
-from crossfade.rim.store import Store, StoreError
+from crossfade.rim.store import StaleSeal, Store, StoreError
 
 log = logging.getLogger("crossfade.controller")
 
@@ -44,7 +44,10 @@ class Sealer:
         except (LakeError, StoreError) as error:
             log.error("could not seal the facts of a decision, which is taken without: %s", error)
             return None
-        return None if found is None else {"n": found.n, "hash": found.hash}
+        if found is None:
+            log.error("the lake is older than the last seal of it: a decision is taken on facts that are not sealed")
+            return None
+        return {"n": found.n, "hash": found.hash}
 
     def turn(self, now: float) -> None:
         """Seal what came in, if it is time. Raises LakeError or StoreError."""
@@ -55,6 +58,14 @@ class Sealer:
 
     def seal(self, why: str, now: float, versions: Mapping[str, int] | None = None) -> Sealed | None:
         """The seal of these versions, or of the present ones: a new one, or the last where nothing has changed."""
+        try:
+            return self._seal(why, now, versions)
+        except StaleSeal:
+            # Another controller was at it meanwhile: what it said comes first.
+            self._sets = None
+            return self._seal(why, now, versions)
+
+    def _seal(self, why: str, now: float, versions: Mapping[str, int] | None) -> Sealed | None:
         sets = self._known()
         versions = self._lake.versions() if versions is None else versions
         if any(version < sets.versions.get(kind, 0) for kind, version in versions.items()):
@@ -71,6 +82,8 @@ class Sealer:
 
     def removal(self, doomed: Mapping[str, Sequence[str]], now: float) -> None:
         """Say that files are about to be deleted; those that were never sealed need no saying."""
+        # Read anew: what another controller sealed must not go without a word.
+        self._sets = None
         sets = self._known()
         told = {kind: [name for name in names if (kind, name) in sets.known] for kind, names in doomed.items()}
         told = {kind: names for kind, names in told.items() if names}
@@ -97,7 +110,7 @@ class Sealer:
         return self._digests[kind, name]
 
     def _append(self, seal: Seal) -> Sealed:
-        sealed = self._store.seal(seal)
+        sealed = self._store.seal(seal, self._last.n if self._last else 0)
         self._last = sealed
         self._at = seal.at
         self._known().take(sealed, sealed.n)
@@ -107,7 +120,7 @@ class Sealer:
     def _known(self) -> Sets:
         """What the chain says so far. A chain that was damaged is gone on with: who verifies it sees where it broke."""
         if self._sets is None:
-            sets = Sets()
+            sets, self._last = Sets(), None
             for text in self._store.seals():
                 try:
                     seal = Sealed.from_json(json.loads(text))

@@ -29,7 +29,7 @@ from crossfade.rim.software import software
 from crossfade.spec.model import Rollout
 from crossfade.state import Move, Position
 
-__all__ = ["StaleDecision", "Store", "StoreError", "Stored", "Told", "UnknownRollout"]
+__all__ = ["StaleDecision", "StaleSeal", "Store", "StoreError", "Stored", "Told", "UnknownRollout"]
 
 
 class UnknownRollout(StoreError):
@@ -39,6 +39,10 @@ class UnknownRollout(StoreError):
         there = ", ".join(known) if known else "none yet; add one with `crossfade serve SPEC`"
         super().__init__(f"no rollout is named {name!r}; known: {there}")
         self.name = name
+
+
+class StaleSeal(StoreError):
+    """A seal was made by somebody who did not know the last one."""
 
 
 class StaleDecision(StoreError):
@@ -283,12 +287,17 @@ class Store:
 
     # -- which facts there are -------------------------------------------------------------------
 
-    def seal(self, seal: Seal) -> Sealed:
-        """Put a seal at the end of the chain of this data folder."""
+    def seal(self, seal: Seal, after: int) -> Sealed:
+        """Put a seal at the end of the chain of this data folder, which should be number `after`. Raises StaleSeal."""
         with self._writing() as connection:
             newest = sa.select(tables.seals.c.seal).order_by(tables.seals.c.n.desc()).limit(1)
             text = connection.execute(newest).scalar_one_or_none()
-            last = None if text is None else Sealed.from_json(json.loads(text))
+            try:
+                last = None if text is None else Sealed.from_json(json.loads(text))
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise StoreError(f"the last seal in {self.path} cannot be read: {error!r}") from error
+            if (last.n if last else 0) != after:
+                raise StaleSeal(f"the seals of {self.path} have been gone on with by another controller")
             sealed = ledger.append_seal(last, seal, self._sign)
             text = ledger.canonical(sealed.to_json()).decode()
             connection.execute(tables.seals.insert().values(n=sealed.n, seal=text))
