@@ -119,7 +119,7 @@ MISMATCH_ALPHA = 0.01
 
 
 def mismatch_alpha(rollout: Rollout) -> float:
-    """The share of it that each check of a stage and challenger gets. It only ever holds, so it costs no test anything."""
+    """The share of it that each check of a stage and challenger gets. It only holds, so it costs no test anything."""
     checked = sum(isinstance(stage, Canary | Ab) for stage in rollout.stages)
     return MISMATCH_ALPHA / max(checked * len(rollout.challengers), 1)
 

@@ -217,8 +217,8 @@ class Document(Written):
     dry_run_header: Annotated[str, words.HEADER] | None = None
     """A header that marks every mirrored copy with the value true, such as x-dry-run, for models that write."""
     model: ModelName | None = None
-    """The name by which clients know the model, in the list of models of openai-chat, where arms have names of their own;
-    the rollout's name unless written. Requests may name it as they like."""
+    """The name by which clients know the model, in the list of models of openai-chat, where arms have names of their
+    own; the rollout's name unless written. Requests may name it as they like."""
     reveal: Annotated[bool, words.FLAG] = False
     """Whether replies say in the header x-crossfade-arm which arm served them. false unless written."""
     lease: Duration = 10.0
