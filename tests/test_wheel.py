@@ -21,6 +21,9 @@ from rim.gateway_kit import ask, post
 from rim.toy_server import ToyServer, says
 
 ROOT = Path(__file__).resolve().parent.parent
+ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+"""An environment in which nothing but what is installed is found."""
+
 EXTENSION = sysconfig.get_config_var("EXT_SUFFIX")
 SPEC = """
 name: alpha
@@ -100,7 +103,9 @@ async def test_a_wheel_serves_from_the_compiled_request_path(tmp_path: Path) -> 
     assert "crossfade/rim/gateway.py" in modules  # tracebacks quote the sources
 
     python = await asyncio.to_thread(installed, tmp_path / "venv", tmp_path / "dist" / name)
-    said = subprocess.run([python.parent / "crossfade", "--version"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [python.parent / "crossfade", "--version"], env=ALONE, capture_output=True, text=True, check=True
+    )
     assert said.stdout.strip().endswith("(request path compiled)")
     async with ToyServer(says(b'"one"')) as one:
         spec = tmp_path / "alpha.yaml"
@@ -111,6 +116,7 @@ async def test_a_wheel_serves_from_the_compiled_request_path(tmp_path: Path) -> 
             *("--port", "0", "--control-port", "0", "--tick", "0.2", "--workers", "2"),
             stdout=-1,
             cwd=tmp_path,
+            env=ALONE,
         )
         try:
             assert process.stdout is not None
