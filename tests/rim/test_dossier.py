@@ -13,7 +13,9 @@ import pytest
 from crossfade.console.dossier_page import dossier_page
 from crossfade.console.dossier_text import dossier_text
 from crossfade.rim.dossier import gather
+from crossfade.rim.muting import mute_by_hand
 from crossfade.rim.record import LiveRecord
+from crossfade.rim.store import Store
 from crossfade.state import Phase
 from crossfade.view.dossier import Known, dossier
 
@@ -145,3 +147,16 @@ def test_the_text_and_the_record_say_the_same(known: Known, tmp_path: Path) -> N
     for line, following in zip(text.splitlines(), text.splitlines()[1:], strict=False):
         if line.startswith("| ") and following.startswith("| "):
             assert len(re.findall(r"(?<!\\)\|", line)) == len(re.findall(r"(?<!\\)\|", following))
+
+
+def test_what_people_did_besides_moving_it_is_told(tmp_path: Path) -> None:
+    make(tmp_path, wrong=0.4, ticks=2, a_tick=40)
+    store = Store(tmp_path)
+    mute_by_hand(store, NAME, "$.took_ms", actor="ben", reason="a clock", at=START + 500.0)
+    store.close()
+    record = LiveRecord(tmp_path, NAME)
+    told = dossier(gather(record, now=START + 3600.0))
+    record.close()
+    rows = part(told, "people")["blocks"][1]["rows"]
+    assert [(row[2], row[3]) for row in rows] == [("ana", "start"), ("ben", "mute")]
+    assert "1 of 2 moves" in part(told, "people")["blocks"][0]["text"]

@@ -215,26 +215,27 @@ def incidents(known: Known) -> Part:
     )
 
 
+SPEC = "spec"
+"""The actor of an entry that records a revision."""
+
 _STOPS = (Move.HOLD, Move.ROLLBACK)
 
 
 def people(known: Known) -> Part:
     """Who acted, and why."""
-    rows = [
-        (entry.n, moment(entry.at), entry.actor, entry.move, entry.sentence)
-        for entry in known.moves
-        if entry.actor != RULE
-    ]
+    acts = [entry for entry in known.entries if entry.actor not in (RULE, SPEC)]
+    rows = [(entry.n, moment(entry.at), entry.actor, entry.move or entry.rule, entry.sentence) for entry in acts]
+    moves = sum(entry.move is not None for entry in acts)
     rules = sum(entry.actor == RULE for entry in known.moves)
     return Part(
         id="people",
         title="People",
         blocks=[
             text(
-                f"{len(rows)} of {len(known.moves)} moves were made by people, {rules} by rule. At any time a person "
+                f"{moves} of {len(known.moves)} moves were made by people, {rules} by rule. At any time a person "
                 "can hold, roll back or promote, with a reason, and the ledger keeps who and why."
             ),
-            *([table(("entry", "at (UTC)", "who", "move", "why"), rows, numbers=(0,))] if rows else []),
+            *([table(("entry", "at (UTC)", "who", "what", "why"), rows, numbers=(0,))] if rows else []),
         ],
         missing=["who these people are and what they are trained for: names are as the system knew them"],
         trace="FOLDER/ledger.jsonl",
