@@ -72,6 +72,7 @@ def test_the_same_model_as_onnx_passes(crossfade: Crossfade, tmp_path: Path) -> 
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 def test_a_hundred_thousand_pairs_take_no_more_than_fifteen_seconds_of_one_core(tmp_path: Path) -> None:
     """Replies of 1 kB, of which one in ten differs; user and system time of the whole command."""
     rows = [{"name": f"item {n}", "score": n / 7, "tags": ["a", "b"], "ok": True} for n in range(12)]
