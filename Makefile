@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-full native test-native test-servers fuzz lint bench clean
+.PHONY: demo test test-full native test-native test-servers fuzz lint bench guarantees clean
 
 demo: $(STAMP)
 	$(BIN)/crossfade demo
@@ -26,6 +26,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks native.py hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The guarantees measured anew and written into docs/theory; 200 runs a row take about half an hour.
+RUNS ?= 200
+guarantees: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m guarantees docs/theory --runs $(RUNS)
 
 # The parser boundary under libFuzzer. A finding is left as crash-… and may be tried again: make fuzz FUZZ=crash-…
 FUZZ ?= -max_total_time=300

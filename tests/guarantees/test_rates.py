@@ -9,7 +9,7 @@ import pytest
 
 from crossfade.judge.moments import RateMoments
 
-from .worlds import RAMP, Plan, first_rejection, holds, returning, settled
+from .worlds import RAMP, Plan, first_rejection, fresh, holds, returning, settled
 
 ALPHA = 0.05
 
@@ -144,9 +144,7 @@ def needed(world: World, runs: int, arrivals: int, sign: int = +1, looks: int = 
 
 
 def test_twice_the_errors_are_found_in_a_small_canary():
-    units = needed(
-        lambda rng: returning(rng, plan((0.05,), 200), 0.01, 0.02, visits=0.0, spread=0.0), 100, 200, looks=50
-    )
+    units = needed(lambda rng: fresh(rng, plan((0.05,), 200), 0.01, 0.02), 100, 200, looks=50)
     assert np.median(units) <= 21_500  # 20,000 within the noise of 100 runs
     assert np.mean(units <= 40_000) >= 0.75
 
@@ -154,7 +152,7 @@ def test_twice_the_errors_are_found_in_a_small_canary():
 @pytest.mark.full
 def test_twice_the_errors_are_found_in_a_small_canary_with_the_power_promised():
     for make in (
-        lambda rng: returning(rng, plan((0.05,), 200), 0.01, 0.02, visits=0.0, spread=0.0),
+        lambda rng: fresh(rng, plan((0.05,), 200), 0.01, 0.02),
         lambda rng: settled(rng, plan((0.05,), 200), 0.01, 0.02),
     ):
         units = needed(make, FULL, 200)
@@ -165,9 +163,7 @@ def test_twice_the_errors_are_found_in_a_small_canary_with_the_power_promised():
 
 
 def test_errors_four_times_as_many_are_found_in_seconds_of_heavy_traffic():
-    units = needed(
-        lambda rng: returning(rng, plan((0.05,), 150), 0.008, 0.036, visits=0.0, spread=0.0), 60, 150, looks=60
-    )
+    units = needed(lambda rng: fresh(rng, plan((0.05,), 150), 0.008, 0.036), 60, 150, looks=60)
     assert np.median(units) <= 10_000
     assert np.mean(np.isfinite(units)) >= 0.97
 

@@ -56,6 +56,12 @@ def settled(
     )
 
 
+def fresh(rng: np.random.Generator, plan: Plan, rate_a: np.ndarray | float, rate_b: np.ndarray | float) -> RateMoments:
+    """Units that come evenly and once, each with its first failure at once or never."""
+    moments = settled(rng, plan, rate_a, rate_b)
+    return replace(moments, settled=False, seen_a=moments.n_a, seen_b=moments.n_b)
+
+
 def returning(
     rng: np.random.Generator,
     plan: Plan,

@@ -93,7 +93,7 @@ alpha: 5%
 
 # segments: [header:x-country]   # fields of the request by which to look at groups of units (none by default)
 # salt: my-salt                  # what units are hashed with; the rollout's name by default
-#   `model: chat` here, beside `protocol: openai-chat`: the name in lists of models where the arms have names of their own
+#   `model: chat` here, beside `protocol: openai-chat`: the name in lists of models where arms have names of their own
 # reveal: false                  # true: replies say in x-crossfade-arm which model served them
 # deadline: 30s                  # how long a request may take in all, the champion's help for a failed one included
 # lease: 10s                     # how long gateways go on when the controller is silent; then the champion serves all
@@ -173,7 +173,7 @@ stages:
 
   # A small share of units gets the challenger, step by step; the guardrails watch.
   - canary:
-      steps: [1%, 5%, 20%]                # shares of units, each larger than the one before
+      steps: [1%, 5%, 20%]                # shares of units, each larger than the one before; or auto, see `plan`
       hold_for: 10m                       # how long each step is held at least
       budget: {errors: 50}                # the most harm it may do: here 50 more units with an error
       until: {at_most: 7d}

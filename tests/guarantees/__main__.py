@@ -1,0 +1,185 @@
+"""The guarantees measured and written as a page: `make guarantees`, or `PYTHONPATH=tests python -m guarantees DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import beta
+
+from crossfade.sim.rehearsal import Run
+
+from . import budgets, test_averages, test_mismatch, test_quantiles, test_rates
+from .worlds import RAMP, Plan, fresh, settled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line: something that must not happen too often, or must come soon enough."""
+
+    table: str
+    scenario: str
+    runs: int
+    found: str
+    bound: str
+    holds: bool
+
+
+def seldom(table: str, scenario: str, times: int, runs: int, bound: float) -> Row:
+    """A share of runs, which holds when its 99 % interval reaches down to the bound."""
+    lower = float(beta.ppf(0.005, times, runs - times + 1)) if times else 0.0
+    upper = float(beta.ppf(0.995, times + 1, runs - times)) if times < runs else 1.0
+    found = f"{100 * times / runs:.1f} % ({100 * lower:.1f}–{100 * upper:.1f})"
+    return Row(
+        table=table, scenario=scenario, runs=runs, found=found, bound=f"≤ {100 * bound:g} %", holds=lower <= bound
+    )
+
+
+def soon(scenario: str, values: np.ndarray, bound: float, unit: str) -> Row:
+    """A median that may not be larger than the bound."""
+    median = float(np.median(values))
+    found = f"{median:,.0f} {unit}" if np.isfinite(median) else "never"
+    return Row(
+        table=DIFFERENT,
+        scenario=scenario,
+        runs=len(values),
+        found=found,
+        bound=f"≤ {bound:,.0f}",
+        holds=median <= bound,
+    )
+
+
+SAME = "Champion and challenger the same: wrong verdicts of harm, looked at continuously"
+DIFFERENT = "Challenger really different: units in all until it is found, at the median"
+BUDGET = "A canary's budget: what it cost beyond the champion's failures"
+
+
+def same(runs: int) -> Iterator[Row]:
+    """False alarms."""
+    for name, world in test_rates.NULLS.items():
+        yield seldom(SAME, f"rate, {name}", test_rates.rejected(world, runs, +1), runs, 0.05)
+    for shares, label in (((0.05,), "5 % canary"), ((0.5,), "even"), (RAMP, "ramp")):
+        times = test_quantiles.share(runs // 4, test_quantiles.plan(shares), 0.95, 0.0, 1.0)
+        yield seldom(SAME, f"p95 latency with a daily swing, {label}", times, runs // 4, 0.05)
+    for draw, tails in ((test_averages.lognormal, "log-normal, sigma 2"), (test_averages.purchases, "bought by 5 %")):
+        for share in (0.5, 0.05, 0.01):
+            sums = test_averages.mean_sums(draw)
+            harm, _ = test_averages.crossings(
+                sums, test_averages.mean_of, test_averages.REVENUE, share=share, runs=runs, alpha=0.05
+            )
+            yield seldom(SAME, f"mean, {tails}, {100 * share:g} %", harm, runs, 0.05)
+    for planned in (0.5, 0.05, 0.01):
+        paths = test_mismatch.paths(np.random.default_rng(1), planned, planned, 1000, 100, 1000)
+        yield seldom(SAME, f"sample ratio as planned, {100 * planned:g} %", test_mismatch.alarms(paths), 1000, 0.01)
+
+
+def different(runs: int) -> Iterator[Row]:
+    """Time to detection."""
+    plan, needed = test_rates.plan, test_rates.needed
+    canary = needed(lambda rng: fresh(rng, plan((0.05,), 200), 0.01, 0.02), runs, 200, looks=100)
+    yield soon("errors 1 % to 2 %, 5 % canary", canary, 20_000, "units")
+    late = int((canary > 40_000).sum())
+    yield seldom(DIFFERENT, "errors 1 % to 2 %, 5 % canary: not found by 40,000 units", late, runs, 0.15)
+    even = needed(lambda rng: settled(rng, plan((0.5,), 40), 0.01, 0.02), runs, 40)
+    yield soon("errors 1 % to 2 %, even", even, 5500, "units")
+    fast = needed(lambda rng: fresh(rng, plan((0.05,), 150), 0.008, 0.036), runs, 150)
+    yield soon("errors 0.8 % to 3.6 %, 5 % canary", fast, 10_000, "units")
+    missed = int((~np.isfinite(fast)).sum())
+    yield seldom(DIFFERENT, "errors 0.8 % to 3.6 %: not found by 30,000 units", missed, runs, 0.01)
+    better = needed(lambda rng: settled(rng, plan((0.5,), 300), 0.05, 0.06), runs, 300)
+    yield soon("conversion 5 % to 6 %, even (1.25 × the best asymptotic sequence)", better, 17_000, "units")
+    rng, half = np.random.default_rng(9), Plan(shares=(0.5,), buckets=150, arrivals=20)
+    slow = [test_quantiles.decided(rng, half, 0.95, 0.0, 1.2, looks=150, daily=0.0) for _ in range(runs // 4)]
+    yield soon("p95 + 20 %, even", np.array(slow), 1000, "observations")
+    paths = test_mismatch.paths(np.random.default_rng(3), 0.49, 0.5, 600, 100, 1000) >= -np.log(test_mismatch.ALPHA)
+    first = np.where(paths.any(axis=1), 100.0 * (paths.argmax(axis=1) + 1), np.inf)
+    yield soon("sample ratio 51/49", first, 30_000, "units")
+
+
+def spent(runs: int) -> Iterator[Row]:
+    """Budgets."""
+    for automatic, steps in ((True, "automatic steps"), (False, "steps 1/5/20/50 %")):
+        for severity, change in budgets.SEVERITIES.items():
+            found = budgets.runs(severity, automatic=automatic, count=runs)
+            worse = f"{severity} (+{100 * change:g} pp)" if change else severity
+            yield seldom(BUDGET, f"{steps}, harm {worse}: over its budget", budgets.overspent(found), runs, 0.05)
+            if not change:
+                yield _reached(steps, found)
+
+
+def _reached(steps: str, found: list[Run]) -> Row:
+    clock = (len(budgets.FIXED) - 1) * 60.0
+    times = np.array([np.inf if run.reached is None else run.reached for run in found])
+    median = float(np.median(times))
+    return Row(
+        table=BUDGET,
+        scenario=f"{steps}, harmless: time to half of the units, beside fixed steps by the clock; "
+        f"{100 * np.isfinite(times).mean():.0f} % get there",
+        runs=len(found),
+        found=f"{median / clock:.2f} ×",
+        bound="≤ 1.5 ×",
+        holds=median <= 1.5 * clock,
+    )
+
+
+PARTS: dict[str, tuple[Callable[[int], Iterator[Row]], float]] = {
+    "same": (same, 1.0),
+    "different": (different, 1.0),
+    "budgets": (spent, 0.2),
+}
+"""The parts of the page, and how many of the runs each takes: a rehearsed canary costs as much as five others."""
+
+
+def page(rows: list[Row]) -> str:
+    """The page, in Markdown."""
+    told = [
+        "# Guarantees, measured",
+        "",
+        "Written by `make guarantees` (seeded; `make guarantees RUNS=1000` takes hours). A share holds when its 99 %",
+        "binomial interval reaches down to its bound. The worlds are those of `tests/guarantees`.",
+    ]
+    for table in dict.fromkeys(row.table for row in rows):
+        told += ["", f"## {table}", "", "| scenario | runs | found | bound | |", "| --- | ---: | ---: | ---: | --- |"]
+        told += [
+            f"| {row.scenario} | {row.runs:,} | {row.found} | {row.bound} | {'holds' if row.holds else '**misses**'} |"
+            for row in rows
+            if row.table == table
+        ]
+    return "\n".join(told) + "\n"
+
+
+def main() -> int:
+    """0 when every row holds, 1 when one misses."""
+    parser = argparse.ArgumentParser(prog="python -m guarantees", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where guarantees.md and guarantees.json are written")
+    parser.add_argument("--runs", type=int, default=200, help="runs a row (default 200; a fifth of them for budgets)")
+    parser.add_argument(
+        "--only", choices=PARTS, nargs="+", default=list(PARTS), help="parts; the others keep their rows"
+    )
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    kept = asked.folder / "guarantees.json"
+    rows = [Row(**row) for row in json.loads(kept.read_text())] if kept.exists() else []
+    for name in asked.only:
+        part, portion = PARTS[name]
+        began, measured = time.monotonic(), []
+        for row in part(max(int(asked.runs * portion), 8)):
+            measured.append(row)
+            sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {row.scenario}: {row.found} {row.bound}\n")
+        tables = {row.table for row in measured}
+        rows = [row for row in rows if row.table not in tables] + measured
+        order = [SAME, DIFFERENT, BUDGET]
+        rows.sort(key=lambda row: order.index(row.table))
+        kept.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n")
+        (asked.folder / "guarantees.md").write_text(page(rows))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
