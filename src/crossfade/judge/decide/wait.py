@@ -7,6 +7,7 @@ import math
 from crossfade.judge.decide import budget, ramp, say
 from crossfade.judge.decide.cleared import watched_until
 from crossfade.judge.decide.look import Look
+from crossfade.judge.decide.patience import patience
 from crossfade.judge.decision import Decision
 from crossfade.spec.model import Shadow
 from crossfade.state import Phase
@@ -66,7 +67,7 @@ def _running(look: Look) -> tuple[str, float | None]:
     end = "" if look.deadline is None else f"; given up at {say.clock(look.deadline, look.now)} if undecided"
     if not unmet and look.silent_arms:
         return f"Watching {here}: no unit exposed to {', '.join(look.silent_arms)} yet{end}.", look.deadline
-    return f"Watching {here}, not decided: {say.several(unmet)}{end}.", look.deadline
+    return f"Watching {here}, not decided: {say.several(unmet)}{patience(look)}{end}.", look.deadline
 
 
 def _so_far(look: Look) -> str:
