@@ -223,16 +223,16 @@ def first(table: Expr, *, by: list[str], order: list[str]) -> Expr:
     return ranked.filter(ranked.place == 0).drop("place")
 
 
-def during(fact: Expr, look: Expr = LOOK) -> Expr:
-    """The facts of the look's rollout and stage, up to its time, with `elapsed`."""
-    joined = fact.join(look.select("rollout", "stage", "since", "now"), ["rollout", "stage"])
+def during(fact: Expr, look: Expr = LOOK, *, by: tuple[str, ...] = ("rollout", "stage")) -> Expr:
+    """The facts of the look's rollout and stage (and mode, if asked), up to its time, with `elapsed`."""
+    joined = fact.join(look.select(*by, "since", "now"), by)
     kept = joined.filter(joined["at"] >= joined["since"] - SLACK, joined["at"] <= joined["now"])
     return kept.mutate(elapsed=kept["at"] - kept["since"]).drop("since", "now")
 
 
 def exposures(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
     """Requests of the stage whose unit was randomised. Requests without a unit never are."""
-    scoped = during(exposed, look).join(look.select("mode"), "mode")
+    scoped = during(exposed, look, by=("rollout", "stage", "mode"))
     return scoped.filter(scoped["unit"] != "").select(*EXPOSURES.columns)
 
 
