@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ def merging(effort: Effort) -> Iterator[Row]:
             rounds=5 * effort.rounds,
             target=f"≤ {most:g} µs" if most else "",
             holds=took <= most if most else None,
+            note=f"load average {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores",
         )
 
 

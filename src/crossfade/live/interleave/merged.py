@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import eq
 
 CHAMPION = "A"
 CHALLENGER = "B"
@@ -88,9 +90,16 @@ def shown(
         items=tuple(items),
         owners=tuple(owners),
         from_=tuple(map((theirs | ours).__getitem__, items)),
-        same=list(ours)[:length] == list(theirs)[:length],
+        same=_same(ours, theirs, length),
         credits=tuple(credits),
     )
+
+
+def _same(ours: dict[str, Place], theirs: dict[str, Place], length: int) -> bool:
+    # Most rankings differ soon, so that walking both is quicker than making lists of them.
+    if min(len(ours), length) != min(len(theirs), length):
+        return False
+    return all(islice(map(eq, ours, theirs), length))
 
 
 def rest(items: Iterable[str], ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
