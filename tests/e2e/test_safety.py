@@ -334,4 +334,6 @@ async def test_a_sick_shadow_costs_users_nothing_and_what_it_missed_is_shown(tmp
             assert counts["dropped_share"] == pytest.approx(counts["dropped"] / copies), name
             assert len(pairs[name]) + sum(drops[name].values()) == 800, "every copy is accounted for"
             assert record["arms"]["v2"]["requests"] == counts["mirrored"], name
-            assert record["arms"]["v2"]["failures"] in ((0, None) if name == "well" else (None, counts["mirrored"]))
+            sick = {pair.challenger_failed for pair in pairs[name]} == {True}
+            assert sick == (name in ("down", "hung")), name
+            assert record["arms"]["v2"]["failures"] == (counts["mirrored"] if sick else 0), name
