@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossfade.judge.measure.measured import Measured, Progress, Reach
-from crossfade.rim.controller import _arms
+from crossfade.rim.showing import _arms
 from crossfade.spec.parse import parse
 from spec.examples import DESIGN
 
