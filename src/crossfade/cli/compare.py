@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossfade.cli.common import PROBLEM, AsJson, console, fail, print_json
-from crossfade.spec.model import Comparator, Comparison, Protocol, Rollout
+from crossfade.spec.model import Comparator, Comparison, Protocol
 
 if TYPE_CHECKING:
     from crossfade.rim.joined import Joined
@@ -52,7 +52,9 @@ def compare(
 
     Exit code 0: no field differs beyond the margin; 1: some do, or replies are unusable; 2: wrong use.
     """
-    rollout = _spec(spec, json) if spec is not None else None
+    from crossfade.cli.specs import named_rollout
+
+    rollout = named_rollout(spec, as_json=json) if spec is not None else None
     for file in (champion, challenger, noise):
         if file is not None:
             _readable(file, json)
@@ -143,19 +145,6 @@ def _readable(file: Path, json: bool) -> None:
         fail(f"there is no file {file}", "name a file of recorded replies", as_json=json)
     except OSError as error:
         fail(f"cannot read {file}: {error.strerror or error}", "see to it that it can be read", as_json=json)
-
-
-def _spec(path: Path, json: bool) -> Rollout:
-    from crossfade.cli.check import Unreadable, read
-
-    try:
-        checked = read(path)
-    except Unreadable as error:
-        fail(error.error, error.what_to_do, as_json=json)
-    if checked.rollout is None:
-        first = checked.problems[0]
-        fail(f"{path}:{first.line}: {first.message}", f"see `crossfade check {path}`", as_json=json)
-    return checked.rollout
 
 
 def _rules(rule: _Paths, tolerance: _Paths, mute: _Paths, json: bool) -> list[Comparison]:

@@ -39,7 +39,9 @@ def replay_traffic(
 
     Exit code 0: no field differs beyond the margin; 1: some do, or replies are unusable; 2: wrong use.
     """
-    rollout = _spec(spec, json)
+    from crossfade.cli.specs import named_rollout
+
+    rollout = named_rollout(spec, as_json=json)
     challenger = _arm(rollout, arm, json)
     if noise is not None and not 0.0 <= noise <= 1.0:
         fail(f"--noise {noise}: expected a share from 0 to 1", "write such as --noise 0.1", as_json=json)
@@ -137,16 +139,3 @@ def _arm(rollout: Rollout, name: str | None, json: bool) -> Arm:
         names = ", ".join(arm.name for arm in rollout.challengers)
         fail(f"no challenger is named {name}", f"the challengers are {names}", as_json=json)
     return found
-
-
-def _spec(path: Path, json: bool) -> Rollout:
-    from crossfade.cli.check import Unreadable, read
-
-    try:
-        checked = read(path)
-    except Unreadable as error:
-        fail(error.error, error.what_to_do, as_json=json)
-    if checked.rollout is None:
-        first = checked.problems[0]
-        fail(f"{path}:{first.line}: {first.message}", f"see `crossfade check {path}`", as_json=json)
-    return checked.rollout

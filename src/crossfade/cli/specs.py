@@ -30,3 +30,15 @@ def one_rollout(spec: Path, *, as_json: bool) -> Rollout:
         for _, problem in problems_of([checked]):
             typer.echo(told(checked.file, checked.text, problem), err=True)
     raise typer.Exit(PROBLEM)
+
+
+def named_rollout(spec: Path, *, as_json: bool) -> Rollout:
+    """The rollout of a spec that goes with other files; ends the command with 2 at the first thing wrong in it."""
+    try:
+        checked = read(spec)
+    except Unreadable as error:
+        fail(error.error, error.what_to_do, as_json=as_json)
+    if checked.rollout is None:
+        first = checked.problems[0]
+        fail(f"{spec}:{first.line}: {first.message}", f"see `crossfade check {spec}`", as_json=as_json)
+    return checked.rollout

@@ -57,6 +57,8 @@ MOST_TARGETS: Final = 1000
 MOST_REFUSALS: Final = 20
 """Different refusals told a second."""
 
+_HEADER: Final = From.HEADER
+
 NOBODY: Final = Refusal(503, "no rollout is served here yet", "start `crossfade serve` with a spec")
 BUSY: Final = Refusal(503, "too many requests are being answered", "retry later; --max-in-flight sets how many may be")
 CROWDED: Final = Refusal(503, "too many connections", "retry later; --max-connections sets how many may be")
@@ -372,6 +374,3 @@ def _read(field: Field, request: Request) -> str:
         # Most units are one header: no need to lower and decode all the others.
         return units.header(request.header(field.name))
     return units.read(field, request.lowered(), request.document)
-
-
-_HEADER: Final = From.HEADER

@@ -203,29 +203,19 @@ class Store:
             before = self._position(row)
             rollout = self._rollout(connection, name, row.revision)
             after = state.apply(rollout, before, move, at, actor=actor)
-            last = self._last(connection, name)
-            entry = ledger.append(
-                last,
-                ledger.Body(
-                    at=at,
-                    rollout=name,
-                    revision=row.revision,
-                    kind="decision",
-                    rule=rule,
-                    move=str(move),
-                    actor=actor,
-                    sentence=sentence,
-                    from_position=last.to_position if last else None,
-                    to_position=after.to_json(),
-                    evidence=evidence,
-                    facts=facts,
-                    sealed=sealed,
-                    software=software(),
-                ),
-                self._sign,
+            return self._decided(
+                connection,
+                row,
+                after,
+                at=at,
+                rule=rule,
+                move=str(move),
+                actor=actor,
+                sentence=sentence,
+                evidence=evidence,
+                facts=facts,
+                sealed=sealed,
             )
-            self._put(connection, entry, after, new=False)
-            return entry
 
     def note(
         self,
@@ -244,26 +234,7 @@ class Store:
         with self._writing() as connection:
             row = self._row(connection, name)
             after = change(self._rollout(connection, name, row.revision), self._position(row))
-            last = self._last(connection, name)
-            entry = ledger.append(
-                last,
-                ledger.Body(
-                    at=at,
-                    rollout=name,
-                    revision=row.revision,
-                    kind="decision",
-                    rule=rule,
-                    move=None,
-                    actor=actor,
-                    sentence=sentence,
-                    from_position=last.to_position if last else None,
-                    to_position=after.to_json(),
-                    software=software(),
-                ),
-                self._sign,
-            )
-            self._put(connection, entry, after, new=False)
-            return entry
+            return self._decided(connection, row, after, at=at, rule=rule, move=None, actor=actor, sentence=sentence)
 
     def entries(self, name: str) -> list[Entry]:
         """The rollout's ledger, oldest first. Raises UnknownRollout."""
@@ -445,6 +416,46 @@ class Store:
             return None if text is None else Entry.from_json(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"the last ledger entry of {name} in {self.path} cannot be read: {error!r}") from error
+
+    def _decided(
+        self,
+        connection: Connection,
+        row: sa.Row[Any],
+        after: Position,
+        *,
+        at: float,
+        rule: str,
+        move: str | None,
+        actor: str,
+        sentence: str,
+        evidence: Sequence[Mapping[str, Any]] = (),
+        facts: Mapping[str, int] | None = None,
+        sealed: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """Write the next entry, and the position that it leads to."""
+        last = self._last(connection, row.name)
+        entry = ledger.append(
+            last,
+            ledger.Body(
+                at=at,
+                rollout=row.name,
+                revision=row.revision,
+                kind="decision",
+                rule=rule,
+                move=move,
+                actor=actor,
+                sentence=sentence,
+                from_position=last.to_position if last else None,
+                to_position=after.to_json(),
+                evidence=evidence,
+                facts=facts,
+                sealed=sealed,
+                software=software(),
+            ),
+            self._sign,
+        )
+        self._put(connection, entry, after, new=False)
+        return entry
 
     def _put(self, connection: Connection, entry: Entry, position: Position, *, new: bool) -> None:
         values = {

@@ -12,7 +12,7 @@ from typing import Any, Final
 from crossfade.live import paths
 from crossfade.live.protocols import columns, document, number_list, tensors
 from crossfade.live.protocols.base import Headers, Invalid, Prediction, Tensor
-from crossfade.live.protocols.flat_reply import decode, outline
+from crossfade.live.protocols.flat_reply import Outline, Outlined, Output, Reply, decode, outline
 from crossfade.spec.model import Ranking
 
 HEADER_LENGTH: Final = "inference-header-content-length"
@@ -86,20 +86,12 @@ def _sound(data: bytes) -> bool:
         reply = outline(data)
     except (ValueError, RecursionError):
         return False
-    if reply.error or reply.error_code or not reply.outputs:
+    if not _answers(reply):
         return False
     names = set()
     for output in reply.outputs:
-        size = 1
-        for side in output.shape:
-            if type(side) is not int or side < 0:
-                return False
-            size *= side
-        if (
-            size != number_list.count(bytes(output.data))
-            or output.datatype not in tensors.FLOATS
-            or not _without_bytes(output.parameters)
-        ):
+        shape = _shape(output)
+        if shape is None or prod(shape) != number_list.count(bytes(output.data)):
             return False
         names.add(output.name)
     return len(names) == len(reply.outputs)
@@ -114,26 +106,27 @@ def _plain(data: bytes) -> Prediction | None:
         reply = decode(data)
     except (ValueError, RecursionError):
         return None
-    if reply.error or reply.error_code or not reply.outputs:
+    if not _answers(reply):
         return None
     fields: dict[str, Tensor] = {}
     for output in reply.outputs:
-        shape = tensors.sizes(output.shape)
-        if (
-            shape is None
-            or prod(shape) != len(output.data)
-            or output.datatype not in tensors.FLOATS
-            or not _without_bytes(output.parameters)
-            or output.name in fields
-        ):
+        shape = _shape(output)
+        if shape is None or prod(shape) != len(output.data) or output.name in fields:
             return None
         fields[output.name] = Tensor(shape, output.data)
     return Prediction(fields)
 
 
-def _without_bytes(parameters: Any) -> bool:
-    """Whether an output's values are in its JSON for certain."""
-    return parameters is None or (type(parameters) is dict and "binary_data_size" not in parameters)
+def _answers(reply: Reply | Outline) -> bool:
+    """Whether there are outputs and no error."""
+    return bool(reply.outputs) and not reply.error and not reply.error_code
+
+
+def _shape(output: Output | Outlined) -> tuple[int, ...] | None:
+    """The shape of floating-point values that are in the JSON for certain; None for any other output."""
+    parameters = output.parameters
+    plain = parameters is None or (type(parameters) is dict and "binary_data_size" not in parameters)
+    return tensors.sizes(output.shape) if plain and output.datatype in tensors.FLOATS else None
 
 
 def _decoded(data: bytes, tail: bytes) -> Prediction | Invalid:
