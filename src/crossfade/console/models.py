@@ -217,6 +217,20 @@ class MoveIn(BaseModel):
     )
 
 
+class MuteIn(MoveIn):
+    """A person's word on whether differences of a field count."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"field": "$.took_ms", "reason": "a time, never the same"}]}
+    )
+
+    field: str = Field(
+        min_length=1,
+        max_length=500,
+        description="The field as `differences` names it, such as $.took_ms or $.rows[*].id; those below it as well.",
+    )
+
+
 class Check(Open):
     """One condition of being ready."""
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from crossfade import ledger
-from crossfade.console import models
+from crossfade.console import models, muting
 from crossfade.console.problems import Refused
 from crossfade.rim import examples
 from crossfade.rim.differing import Differing
@@ -66,6 +66,7 @@ def router(store: Store, token: str | None) -> APIRouter:
 
     for move in MOVES:
         _add_move(routes, store, move, allowed)
+    muting.add(routes, store, allowed, MOVED)
     return routes
 
 
