@@ -61,6 +61,8 @@ counters = sa.Table(
     sa.Column("value", sa.Integer, nullable=False),
 )
 
+COUNTERS = ("changes", "beats", "seals")
+
 
 def engine(path: Path, synchronous: str) -> sa.Engine:
     """Connections to the file in WAL mode; a transaction begins as its `crossfade_begin` option says."""
