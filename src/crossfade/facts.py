@@ -7,6 +7,7 @@ Times are seconds since the epoch; latencies are milliseconds; shares are fracti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -170,7 +171,49 @@ class Fault(_Fact, frozen=True, tag="f"):
     count: int = 1
 
 
-Fact = Exposed | Compared | Shown | Outcome | Dropped | Lease | Fault
+class Sketched(_Fact, frozen=True, tag="k"):
+    """What one worker counted of one field of sampled requests, or of the replies to them, in one slice of time.
+
+    Sketches of the same slice add up, number by number. No value is kept, only how often which occurred.
+    """
+
+    rollout: str
+    revision: str
+    at: float
+    """When the slice began."""
+    seconds: float
+    """How long it was."""
+    worker: str
+    arm: str
+    """The arm whose units asked (`input`), or which predicted (`output`)."""
+    side: str
+    """`input` or `output`."""
+    field: str
+    """The field as differences name it; empty for the requests as a whole."""
+    n: int
+    """Values counted, one a request: null and NaN included. Of the whole: requests read."""
+    missing: int = 0
+    """Null or NaN. Of the whole: requests drawn that could not be read."""
+    total: float = 0.0
+    """Sum of the numbers."""
+    squares: float = 0.0
+    """Sum of their squares."""
+    bins: tuple[int, ...] = ()
+    """Where the numbers lie: 32 bins to each power of two and sign (`bin_of`), in ascending order."""
+    in_bins: tuple[int, ...] = ()
+    """How many lie in each of `bins`."""
+    names: tuple[str, ...] = ()
+    """Texts by name where the spec lists the field, else one of 64 hashes as `#0` to `#63`; `true` and `false`. Of the
+    whole: fingerprints of the fields that were there."""
+    named: tuple[int, ...] = ()
+    """How many of each of `names`."""
+    others: int = 0
+    """Texts beyond the names that are kept, and those too long to be a category."""
+    nested: int = 0
+    """Lists and objects where a single value was looked for."""
+
+
+Fact = Exposed | Compared | Shown | Outcome | Dropped | Lease | Fault | Sketched
 
 KINDS: dict[type[_Fact], str] = {
     Exposed: "exposed",
@@ -180,6 +223,7 @@ KINDS: dict[type[_Fact], str] = {
     Dropped: "dropped",
     Lease: "lease",
     Fault: "fault",
+    Sketched: "sketched",
 }
 """The name of each kind of fact: its table in the lake."""
 
@@ -223,3 +267,24 @@ def by_kind(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
     for fact in facts:
         grouped.setdefault(KINDS[type(fact)], []).append(fact)
     return grouped
+
+
+_FINEST = 1100
+"""Added to a number's binary exponent, so that no bin but zero's own is 0."""
+
+
+def bin_of(value: float) -> int:
+    """The bin of `Sketched.bins` that a finite number lies in: the same for every worker, whatever the range."""
+    if value == 0.0:
+        return 0
+    fraction, exponent = math.frexp(abs(value))
+    place = (exponent + _FINEST) * 32 + int(fraction * 64.0) - 31
+    return place if value > 0.0 else -place
+
+
+def middle_of(place: int) -> float:
+    """The number in the middle of a bin."""
+    if place == 0:
+        return 0.0
+    exponent, part = divmod(abs(place) - 1, 32)
+    return math.copysign(math.ldexp(0.5 + (part + 0.5) / 64.0, exponent - _FINEST), place)

@@ -157,7 +157,7 @@ def test_grouping_keeps_every_fact_and_its_order(batch):
 def test_every_kind_of_fact_has_its_own_name_and_tag():
     assert len(set(KINDS.values())) == len(KINDS)
     tags = [kind.__struct_config__.tag for kind in KINDS]
-    assert tags == ["e", "c", "s", "o", "d", "l", "f"]
+    assert tags == ["e", "c", "s", "o", "d", "l", "f", "k"]
 
 
 def test_yesterdays_bytes_are_read_today():

@@ -10,6 +10,7 @@ from crossfade.live.model_paths import listed, model_of
 from crossfade.spec.model import (
     Arm,
     Comparison,
+    Drift,
     Examples,
     Field,
     Interleave,
@@ -57,6 +58,8 @@ class Route:
     """Which mirrored pairs are kept with their replies; None for none."""
     redact: tuple[str, ...] = ()
     """Fields of replies that are taken out before."""
+    drift: Drift | None = None
+    """What of requests and replies is counted; None for nothing."""
     dry_run_header: str = ""
     """Header that marks mirrored copies; empty for none."""
 
@@ -99,6 +102,7 @@ def routes(rollout: Rollout, position: Position) -> Route:
         prediction=rollout.prediction,
         examples=rollout.examples,
         redact=rollout.redact,
+        drift=rollout.drift,
         dry_run_header=rollout.dry_run_header,
         model=rollout.model,
     )

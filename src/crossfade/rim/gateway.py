@@ -28,6 +28,7 @@ from crossfade.rim.limits import Limits, Refusal
 from crossfade.rim.planning import Planning
 from crossfade.rim.routes_feed import Update
 from crossfade.rim.shadows import Shadows
+from crossfade.rim.sketching import Sketching
 from crossfade.rim.telemetry import Telemetry
 from crossfade.rim.timers import Timers
 from crossfade.rim.turn import Refused, Turn
@@ -115,6 +116,7 @@ class Gateway:
         """Where each request is noted, if anywhere."""
         self.tracing: Tracing | None = None
         """Who makes spans of requests, if anybody."""
+        self.sketching = Sketching(loop, self.note, worker)
         self.examples: Keeping | None = None
         """Who keeps examples of replies that differ, if anybody."""
         self._refusals: dict[tuple[int, str], int] = {}
@@ -167,6 +169,8 @@ class Gateway:
             request.ask((searched.target, searched.body))
         ejected = challenged and not self.health.admits(route.rollout, assigned.arm)
         served = exchange(route, asked, assigned, ejected=ejected)
+        if route.drift is not None:
+            served = self.sketching.watch(served, request, route, assigned.arm, unit or decision, decision)
         if self.tracing is not None:
             served = self.tracing.watch(served, request, route, assigned.arm, decision)
         return Turn(self, connection, request, served, route.rollout, decision)
@@ -292,6 +296,7 @@ class Gateway:
         for (rollout, reason), count in drops.items():
             self.note(Dropped(rollout=rollout, at=now, worker=self.worker, reason=reason, count=count))
         self._tell_failures()
+        self.sketching.tell(now, whole=self.draining)
         faults, self._faults = self._faults, {}
         for (rollout, what, detail), count in faults.items():
             self.note(Fault(at=now, worker=self.worker, rollout=rollout, what=what, detail=detail, count=count))

@@ -26,6 +26,7 @@ TIMES: Mapping[str, str] = {
     "outcome": "received_at",
     "dropped": "at",
     "fault": "at",
+    "sketched": "at",
 }
 """By which time facts of a kind grow old. A lease is its worker's last word for as long as the worker is silent."""
 

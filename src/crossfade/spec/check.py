@@ -10,6 +10,7 @@ import re
 
 from crossfade.spec import words
 from crossfade.spec.check_compare import check_compare, check_dry_run
+from crossfade.spec.check_drift import check_drift
 from crossfade.spec.check_prediction import check_prediction, check_redact
 from crossfade.spec.check_stages import check_stages
 from crossfade.spec.document import Document, MetricDocument, PagesDocument, RankingDocument
@@ -30,6 +31,7 @@ def check(document: Document) -> None:
     check_dry_run(document)
     check_prediction(document)
     check_redact(document)
+    check_drift(document)
     _protection(document)
     _ranking(document)
     _in_process(document)

@@ -13,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from crossfade.spec import measures, words
 from crossfade.spec.document_compare import ComparisonDocument, ExamplesDocument
+from crossfade.spec.document_drift import DriftDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
 from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, Protocol, Source
@@ -214,6 +215,9 @@ class Document(Written):
     """Which mirrored pairs that differ are kept with their replies, such as {share: 1%}. None unless written."""
     redact: Annotated[list[words.AnyField], words.items("a list such as [$.user.email]")] = Field(default_factory=list)
     """Fields of replies, such as $.user.email, that are taken out before anything of a reply is kept or shown."""
+    drift: DriftDocument | None = None
+    """Whether inputs and predictions are counted, such as {sample: 5%}, to tell a changed world from a worse model and
+    a broken feed. Nothing is counted unless written."""
     dry_run_header: Annotated[str, words.HEADER] | None = None
     """A header that marks every mirrored copy with the value true, such as x-dry-run, for models that write."""
     model: ModelName | None = None

@@ -226,6 +226,23 @@ class Examples:
     """Pairs that one worker keeps of a rollout, the latest."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What of requests and replies is counted, to tell whether the world, a model or the feed has changed."""
+
+    sample: float = 0.05
+    """Share (0–1) of requests that are read."""
+    reference: float = 86_400.0
+    """Seconds from a field's first values with which later ones are compared."""
+    features: tuple[str, ...] = ()
+    """Fields of requests and replies that are read, their texts by name; empty for all, texts by a hash alone."""
+
+    @property
+    def every(self) -> float:
+        """Seconds that one sketch covers: a minute, or less where the reference is short."""
+        return min(60.0, max(1.0, float(int(self.reference / 60.0))))
+
+
 class Comparator(StrEnum):
     """How one field of two replies is compared."""
 
@@ -394,6 +411,8 @@ class Rollout:
     """None: no reply is kept."""
     redact: tuple[str, ...] = ()
     """Fields of replies that are never written or shown."""
+    drift: Drift | None = None
+    """None: nothing of requests is counted."""
     dry_run_header: str = ""
     """Header that marks mirrored copies, in lower case; empty for none."""
     model: str = ""

@@ -6,12 +6,14 @@ from crossfade.spec import document as written
 from crossfade.spec.check import check
 from crossfade.spec.comparisons import meant
 from crossfade.spec.digest import REVISION_DIGITS, digest_of
+from crossfade.spec.document_drift import DriftDocument
 from crossfade.spec.document_stages import Automatic, CanaryDocument, StageDocument
 from crossfade.spec.model import (
     AUTO_STEPS,
     Ab,
     Arm,
     Canary,
+    Drift,
     Examples,
     Interleave,
     Metric,
@@ -63,6 +65,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         prediction=_prediction(document.prediction) if document.prediction else None,
         examples=Examples(share=document.examples.share, most=document.examples.most) if document.examples else None,
         redact=tuple(document.redact),
+        drift=_drift(document.drift) if document.drift else None,
         dry_run_header=(document.dry_run_header or "").lower(),
         model=document.model or "",
         reveal=document.reveal,
@@ -96,6 +99,10 @@ def _arm(arm: written.ArmDocument) -> Arm:
     asked = arm.probe
     probe = Probe(path=asked.path, every=asked.every, body=asked.body or "") if asked else None
     return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe)
+
+
+def _drift(asked: DriftDocument) -> Drift:
+    return Drift(sample=asked.sample, reference=asked.reference, features=tuple(asked.features))
 
 
 def _prediction(written_: written.PredictionDocument) -> Predicted:

@@ -120,6 +120,10 @@ alpha: 5%
 # examples: {share: 1%, most: 200}
 # redact: [$.user.email]
 
+# Inputs and predictions are counted (not at all by default), so that a changed world, a worse model and a broken feed
+# can be told apart. Only counts are kept; texts as one of 64 hashes, or by name where `features` lists their field:
+# drift: {sample: 5%, reference: 24h, features: [age, $.user.country]}
+
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later;
 #              prediction: what the reply predicted, set against the outcome that came true (both models, in shadow)
