@@ -82,7 +82,7 @@ def same(runs: int) -> Iterator[Row]:
 def different(runs: int) -> Iterator[Row]:
     """Time to detection."""
     plan, needed = test_rates.plan, test_rates.needed
-    canary = needed(lambda rng: fresh(rng, plan((0.05,), 200), 0.01, 0.02), runs, 200, looks=100)
+    canary = needed(lambda rng: fresh(rng, plan((0.05,), 200), 0.01, 0.02), runs, 200)
     yield soon("errors 1 % to 2 %, 5 % canary", canary, 20_000, "units")
     late = int((canary > 40_000).sum())
     yield seldom(DIFFERENT, "errors 1 % to 2 %, 5 % canary: not found by 40,000 units", late, runs, 0.15)
@@ -92,8 +92,10 @@ def different(runs: int) -> Iterator[Row]:
     yield soon("errors 0.8 % to 3.6 %, 5 % canary", fast, 10_000, "units")
     missed = int((~np.isfinite(fast)).sum())
     yield seldom(DIFFERENT, "errors 0.8 % to 3.6 %: not found by 30,000 units", missed, runs, 0.01)
-    better = needed(lambda rng: settled(rng, plan((0.5,), 300), 0.05, 0.06), runs, 300)
+    better = test_rates.proven_better(runs)
     yield soon("conversion 5 % to 6 %, even (1.25 × the best asymptotic sequence)", better, 17_000, "units")
+    late = int((better > 2.2 * test_rates.FIXED_HORIZON).sum())
+    yield seldom(DIFFERENT, "conversion 5 % to 6 %: not found by 2.2 × a fixed horizon of 80 % power", late, runs, 0.2)
     rng, half = np.random.default_rng(9), Plan(shares=(0.5,), buckets=150, arrivals=20)
     slow = [test_quantiles.decided(rng, half, 0.95, 0.0, 1.2, looks=150, daily=0.0) for _ in range(runs // 4)]
     yield soon("p95 + 20 %, even", np.array(slow), 1000, "observations")

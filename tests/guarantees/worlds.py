@@ -133,23 +133,53 @@ def until(moments: RateMoments, rows: int) -> RateMoments:
     return replace(moments, **cut)
 
 
-def rate_log_e(moments: RateMoments, sign: int, slope: float = 1.0, offset: float = 0.0) -> float:
+def rate_log_e(
+    moments: RateMoments, sign: int, slope: float = 1.0, offset: float = 0.0, weights: np.ndarray = labels.WEIGHTS
+) -> float:
     """The log e-value that `infer` reads."""
     at = np.array([slope]), np.array([offset])
     if moments.settled:
-        return float(labels.trials_log_e(labels.trials(moments), *at, sign)[0])
-    return float(labels.events_log_e(labels.events(moments), *at, sign)[0])
+        return float(labels.trials_log_e(labels.trials(moments), *at, sign, weights)[0])
+    return float(labels.events_log_e(labels.events(moments), *at, sign, weights)[0])
+
+
+def log_e_path(
+    moments: RateMoments, sign: int, slope: float = 1.0, offset: float = 0.0, weights: np.ndarray = labels.WEIGHTS
+) -> np.ndarray:
+    """The log e-value after every bucket: `rate_log_e` of each beginning, in one pass where that can be."""
+    at = np.array([slope]), np.array([offset])
+    if not moments.settled and (moments.seen_a is None or moments.seen_b is None):
+        rows = range(1, len(moments.share) + 1)
+        return np.array([rate_log_e(until(moments, row), sign, slope, offset, weights) for row in rows])
+    if not moments.settled:
+        seen_a, seen_b = np.asarray(moments.seen_a, float), np.asarray(moments.seen_b, float)
+        both, counted = seen_a + seen_b, {"seen_a": seen_a, "seen_b": seen_b, "k_a": moments.k_a, "k_b": moments.k_b}
+        rows = labels.Events(share=moments.share, at_least=both, at_most=both, **counted)
+        return labels.mixture(np.cumsum(labels.events_won(rows, *at, sign)[:, 0], axis=0), weights)
+    starts, before = labels.epoch_starts(moments.n_a + moments.n_b, moments.share)
+    begun = starts[np.searchsorted(starts, np.arange(len(before)), side="right") - 1]
+    happened = np.cumsum(moments.k_a + moments.k_b) - (moments.k_a + moments.k_b)
+    odds = labels.bets(moments.share, (happened[begun] + 0.5) / (before[begun] + 1.0), *at, sign)
+    won = odds.gathered(*(np.asarray(n, float) for n in (moments.n_a, moments.k_a, moments.n_b, moments.k_b)))[:, 0]
+    unlearnt = np.flatnonzero(before[begun] == 0)
+    won[unlearnt] = 0.0
+    if len(unlearnt):
+        won[unlearnt[-1]] = labels.trials_won(labels.trials(until(moments, int(unlearnt[-1]) + 1)), *at, sign)[0]
+    return labels.mixture(np.cumsum(won, axis=0), weights)
 
 
 def first_rejection(
-    moments: RateMoments, sign: int, *, slope: float = 1.0, offset: float = 0.0, alpha: float = 0.05, looks: int = 25
+    moments: RateMoments,
+    sign: int,
+    *,
+    slope: float = 1.0,
+    offset: float = 0.0,
+    alpha: float = 0.05,
+    weights: np.ndarray = labels.WEIGHTS,
 ) -> int | None:
-    """The first of evenly spaced looks (in buckets) at which the null is rejected."""
-    rows = len(moments.share)
-    for seen in np.unique(np.linspace(rows / looks, rows, looks).astype(int)):
-        if rate_log_e(until(moments, int(seen)), sign, slope, offset) >= -math.log(alpha):
-            return int(seen)
-    return None
+    """The first bucket after which the null is rejected, looked at after every one; counted from one."""
+    rejected = np.flatnonzero(log_e_path(moments, sign, slope, offset, weights) >= -math.log(alpha))
+    return int(rejected[0]) + 1 if len(rejected) else None
 
 
 def latencies(

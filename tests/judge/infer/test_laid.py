@@ -34,14 +34,16 @@ def test_each_line_has_the_e_value_it_has_alone(known, sign):
     lines = [some(seed, known) for seed in range(12)] + [RateMoments(settled=known)]
     laid = TrialLines(lines) if known else EventLines(lines)
     for slope, offset in NULLS:
-        at = np.full(len(lines), slope), np.full(len(lines), offset), np.full(len(lines), float(sign))
+        fine = np.arange(len(lines)) % 3 == 1
+        at = np.full(len(lines), slope), np.full(len(lines), offset), np.full(len(lines), float(sign)), fine
         together = laid.log_e(np.arange(len(lines)), *at)
-        for one, found in zip(lines, together, strict=True):
+        for one, small, found in zip(lines, fine, together, strict=True):
+            weights = labels.FINE if small else labels.WEIGHTS
             null = np.array([slope]), np.array([offset])
             alone = (
-                labels.trials_log_e(labels.trials(one), *null, sign)
+                labels.trials_log_e(labels.trials(one), *null, sign, weights)
                 if known
-                else labels.events_log_e(labels.events(one), *null, sign)
+                else labels.events_log_e(labels.events(one), *null, sign, weights)
             )
             assert found == pytest.approx(float(alone[0]), rel=1e-9, abs=1e-9)
 
@@ -49,7 +51,7 @@ def test_each_line_has_the_e_value_it_has_alone(known, sign):
 def test_lines_may_come_in_any_order_and_several_times():
     lines = [some(seed, True) for seed in range(5)]
     laid = TrialLines(lines)
-    one = np.ones(5), np.zeros(5), np.ones(5)
+    one = np.ones(5), np.zeros(5), np.ones(5), np.zeros(5, dtype=bool)
     assert laid.log_e(np.array([3, 0, 3, 4, 1]), *one) == pytest.approx(
         laid.log_e(np.arange(5), *one)[[3, 0, 3, 4, 1]], rel=1e-12
     )
@@ -126,5 +128,7 @@ def test_an_interval_ends_where_the_test_begins_to_reject(n, share, rate, factor
             slope, offset = (1.0 + at / found.values["v1"], 0.0) if relative else (1.0, at)
             if slope <= 0.0:
                 continue
-            log_e = laid.log_e(np.array([0]), np.array([slope]), np.array([offset]), np.array([sign]))[0]
+            log_e = laid.log_e(
+                np.array([0]), np.array([slope]), np.array([offset]), np.array([sign]), np.array([False])
+            )[0]
             assert (log_e >= -math.log(alpha)) == rejected

@@ -23,6 +23,9 @@ DELTAS: Floats = np.array([0.06, 0.18, 0.4, 0.7, 1.2, 2.2, 4.5])
 WEIGHTS: Floats = np.array([0.5, 2.0, 1.5, 3.0, 1.5, 1.0, 0.7]) / 10.2
 """The stake on each: most on 20 % more, which tests of conversion look for, and on twice as much, which canaries do."""
 
+FINE: Floats = np.array([0.6, 3.0, 1.2, 0.8, 0.5, 0.3, 0.1]) / 6.5
+"""The stake on each where a goal is to be proven better: challengers improve goals by a fifth, hardly ever threefold."""
+
 FIRST_RATES: Floats = np.array([0.001, 0.01, 0.06, 0.25, 0.5, 0.75, 0.94, 0.99, 0.999])
 """Base rates averaged over while no past exists to learn one from; the same for an event as for its opposite."""
 
@@ -127,8 +130,13 @@ def epoch_starts(seen: np.ndarray, share: Floats, growth: float = EPOCH_GROWTH) 
     return np.flatnonzero(changed), before
 
 
-def events_log_e(data: Events, slope: Floats, offset: Floats, sign: int) -> Floats:
-    """Log e-value against each null (slope, offset) when only events are bet on.
+def events_log_e(data: Events, slope: Floats, offset: Floats, sign: int, weights: Floats = WEIGHTS) -> Floats:
+    """Log e-value against each null (slope, offset) when only events are bet on, stakes as in `weights`."""
+    return mixture(events_won(data, slope, offset, sign).sum(axis=0), weights)
+
+
+def events_won(data: Events, slope: Floats, offset: Floats, sign: int) -> Floats:
+    """What each row has won for the bet on each difference, in logs; shape (rows, nulls, deltas).
 
     A unit may have its event at any time after it arrived. Under the null an event is B's with odds
     `share · slope / (1 − share)`. An offset is paid for (or earned) at each unit of a step, whichever arm it is in: the
@@ -144,12 +152,11 @@ def events_log_e(data: Events, slope: Floats, offset: Floats, sign: int) -> Floa
     gain_a = (1.0 - bet) / (1.0 - null)
     paid = np.where(m >= 0, m * pi * (gain_b - 1.0), (-m / a) * (1.0 - pi) * (gain_a - 1.0))
     units = np.where(paid > 0, data.at_most[:, None, None], data.at_least[:, None, None])
-    terms = (
+    return np.asarray(
         units * np.log1p(-np.minimum(paid, 1.0 - TINY))
         + data.k_b[:, None, None] * np.log(gain_b)
         + data.k_a[:, None, None] * np.log(gain_a)
     )
-    return mixture(terms.sum(axis=0))
 
 
 def event_bets(share: Floats, sign: int) -> tuple[Floats, Floats]:
@@ -159,8 +166,13 @@ def event_bets(share: Floats, sign: int) -> tuple[Floats, Floats]:
     return np.log((1.0 - bet) / (1.0 - pi)), np.log(bet / pi)
 
 
-def trials_log_e(data: Trials, slope: Floats, offset: Floats, sign: int) -> Floats:
-    """Log e-value against each null (slope, offset) when every unit's outcome is known."""
+def trials_log_e(data: Trials, slope: Floats, offset: Floats, sign: int, weights: Floats = WEIGHTS) -> Floats:
+    """Log e-value against each null (slope, offset) when every unit's outcome is known, stakes as in `weights`."""
+    return mixture(trials_won(data, slope, offset, sign), weights)
+
+
+def trials_won(data: Trials, slope: Floats, offset: Floats, sign: int) -> Floats:
+    """What the bets on each difference have won, in logs; shape (nulls, deltas)."""
     first = np.flatnonzero(np.isnan(data.base))
     known = np.flatnonzero(~np.isnan(data.base))
     rows = np.r_[known, np.tile(first, len(FIRST_RATES))]
@@ -171,7 +183,7 @@ def trials_log_e(data: Trials, slope: Floats, offset: Floats, sign: int) -> Floa
     if len(first):
         guesses = terms[len(known) :].reshape(len(FIRST_RATES), len(first), *log_e.shape).sum(axis=1)
         log_e = log_e + log_mean_exp(guesses, axis=0)
-    return mixture(log_e)
+    return log_e
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

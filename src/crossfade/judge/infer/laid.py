@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit, logit
 
 from crossfade.judge.infer import labels
@@ -18,6 +19,8 @@ from crossfade.judge.moments import Floats, Ints, RateMoments
 AT_ONCE = 8000
 """Rows taken at once: as many as keep the arrays between two operations inside the processor's cache."""
 
+Bools = npt.NDArray[np.bool_]
+
 Totals = tuple[Floats, Floats, Floats, Floats]
 """(n_a, k_a, n_b, k_b), or the log factors that belong to them."""
 
@@ -25,8 +28,11 @@ Totals = tuple[Floats, Floats, Floats, Floats]
 class Laid(Protocol):
     """Many lines whose log e-values can be asked for."""
 
-    def log_e(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats) -> Floats:
-        """Log e-value of each of `lines` (which may come several times) against its null and on its side."""
+    def log_e(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats, fine: Bools) -> Floats:
+        """Log e-value of each of `lines` (which may come several times) against its null and on its side.
+
+        Where `fine`, small differences get the stakes.
+        """
 
 
 class _Rows:
@@ -55,7 +61,10 @@ def _summed(terms: Floats, place: Ints, lines: int) -> Floats:
 
 
 def _in_parts(
-    sizes: Ints, lines: Ints, nulls: Sequence[Floats], ask: Callable[[Ints, Floats, Floats, Floats], Floats]
+    sizes: Ints,
+    lines: Ints,
+    nulls: tuple[Floats, Floats, Floats, Bools],
+    ask: Callable[[Ints, Floats, Floats, Floats, Bools], Floats],
 ) -> Floats:
     """`ask` of a part of the lines at a time, so many that their rows are about `AT_ONCE`."""
     rows = np.cumsum(sizes[lines])
@@ -63,11 +72,16 @@ def _in_parts(
         return np.zeros(0)
     cuts = np.flatnonzero(np.diff(rows // AT_ONCE)) + 1
     parts = np.split(np.arange(len(lines)), cuts)
-    return np.concatenate([ask(lines[part], *(null[part] for null in nulls)) for part in parts])
+    slope, offset, sign, fine = nulls
+    return np.concatenate([ask(lines[part], slope[part], offset[part], sign[part], fine[part]) for part in parts])
 
 
-def _mixed(log_e: Floats) -> Floats:
-    return labels.mixture(log_e.T)
+def _mixed(log_e: Floats, fine: Bools) -> Floats:
+    """The mixture over stakes of log e-values of shape (deltas, lines)."""
+    mixed = labels.mixture(log_e.T)
+    if fine.any():
+        mixed[fine] = labels.mixture(log_e[:, fine].T, labels.FINE)
+    return mixed
 
 
 def _concat(moments: Sequence[RateMoments]) -> tuple[Ints, dict[str, np.ndarray]]:
@@ -124,11 +138,11 @@ class TrialLines:
         columns = {name: column[known] for name, column in total.items()}
         return _Rows(line[known], self._count, share=share[starts][known], base=base[known], **columns), first
 
-    def log_e(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats) -> Floats:
+    def log_e(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats, fine: Bools) -> Floats:
         """Log e-value of each of `lines` against its null."""
-        return _in_parts(self._sizes, lines, (slope, offset, sign), self._part)
+        return _in_parts(self._sizes, lines, (slope, offset, sign, fine), self._part)
 
-    def _part(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats) -> Floats:
+    def _part(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats, fine: Bools) -> Floats:
         row, place = self._known.of(lines)
         many, guesses = len(lines), len(labels.FIRST_RATES)
         # The guesses at each line's first base rate are rows like others, behind the known ones.
@@ -142,7 +156,7 @@ class TrialLines:
         terms = _gathered(column("share"), base, slope[where], offset[where], sign[where], counts)
         log_e = _summed(terms[:, : len(row)], place, many)
         first = terms[:, len(row) :].reshape(len(terms), guesses, many)
-        return _mixed(log_e + labels.log_mean_exp(first, axis=1))
+        return _mixed(log_e + labels.log_mean_exp(first, axis=1), fine)
 
 
 def _gathered(pi: Floats, base: Floats, a: Floats, m: Floats, sign: Floats, counts: Totals) -> Floats:
@@ -181,11 +195,11 @@ class EventLines:
         self.found = found
         self._rows = _Rows(line, len(moments), **columns)
 
-    def log_e(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats) -> Floats:
+    def log_e(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats, fine: Bools) -> Floats:
         """Log e-value of each of `lines` against its null."""
-        return _in_parts(self._rows.counts + 1, lines, (slope, offset, sign), self._part)
+        return _in_parts(self._rows.counts + 1, lines, (slope, offset, sign, fine), self._part)
 
-    def _part(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats) -> Floats:
+    def _part(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats, fine: Bools) -> Floats:
         row, place = self._rows.of(lines)
         pi, k_a, k_b = (self._rows.columns[name][row] for name in ("share", "k_a", "k_b"))
         a, m = slope[place], offset[place]
@@ -197,7 +211,7 @@ class EventLines:
         terms = units * np.log1p(-np.minimum(paid, 1.0 - labels.TINY))
         terms += k_b * np.log(gain_b)
         terms += k_a * np.log(gain_a)
-        return _mixed(_summed(terms, place, len(lines)))
+        return _mixed(_summed(terms, place, len(lines)), fine)
 
 
 def _events(moments: Sequence[RateMoments]) -> list[labels.Events]:

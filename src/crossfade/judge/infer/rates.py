@@ -61,8 +61,9 @@ def _alike(asked: Sequence[Asked], settled: bool) -> list[Evidence]:
     safe = np.array([question.boundary(False) for question, _ in asked])
     sign = np.array([float(question.harm_sign) for question, _ in asked])
     every = np.arange(len(asked))
-    log_harm = laid.log_e(every, harm[:, 0], harm[:, 1], sign).tolist()
-    log_safe = laid.log_e(every, safe[:, 0], safe[:, 1], -sign).tolist()
+    goal = np.array([question.role == "goal" for question, _ in asked])
+    log_harm = laid.log_e(every, harm[:, 0], harm[:, 1], sign, np.zeros_like(goal)).tolist()
+    log_safe = laid.log_e(every, safe[:, 0], safe[:, 1], -sign, goal).tolist()
     ends = _intervals(asked, seen, laid)
     lines = []
     for place, (question, moments) in enumerate(asked):
@@ -208,6 +209,8 @@ def _ends(
         centre, scale = value_b - value_a, np.sqrt(pooled * (1.0 - pooled) * (1.0 / n_a + 1.0 / n_b))
     # The lower ends first, then the upper ones: 2·many walks away from the estimate.
     way = np.repeat([-1.0, 1.0], many)
+    fine = np.array([asked[p][0].role == "goal" for p in places] * 2)
+    fine &= way == np.array([asked[p][0].harm_sign for p in places] * 2)
     centre, scale, line_ = np.tile(centre, 2), np.tile(scale, 2), np.tile(line_, 2)
 
     def null(walks: Ints, z: Floats) -> Floats:
@@ -218,7 +221,7 @@ def _ends(
     def log_e(walks: Ints, at: Floats) -> Floats:
         other = np.zeros_like(at) if ratio else np.ones_like(at)
         slope, offset = (at, other) if ratio else (other, at)
-        return laid.log_e(line_[walks], slope, offset, -way[walks])
+        return laid.log_e(line_[walks], slope, offset, -way[walks], fine[walks])
 
     found = walk(null, log_e, -np.log(alphas.T.ravel()))
     if ratio:
