@@ -24,7 +24,7 @@ WEIGHTS: Floats = np.array([0.5, 2.0, 1.5, 3.0, 1.5, 1.0, 0.7]) / 10.2
 """The stake on each: most on 20 % more, which tests of conversion look for, and on twice as much, which canaries do."""
 
 FINE: Floats = np.array([0.6, 3.0, 1.2, 0.8, 0.5, 0.3, 0.1]) / 6.5
-"""The stake on each where a goal is to be proven better: challengers improve goals by a fifth, hardly ever threefold."""
+"""The stake on each where a goal is to be proven better: goals improve by a fifth, hardly ever threefold."""
 
 FIRST_RATES: Floats = np.array([0.001, 0.01, 0.06, 0.25, 0.5, 0.75, 0.94, 0.99, 0.999])
 """Base rates averaged over while no past exists to learn one from; the same for an event as for its opposite."""
@@ -183,7 +183,7 @@ def trials_won(data: Trials, slope: Floats, offset: Floats, sign: int) -> Floats
     if len(first):
         guesses = terms[len(known) :].reshape(len(FIRST_RATES), len(first), *log_e.shape).sum(axis=1)
         log_e = log_e + log_mean_exp(guesses, axis=0)
-    return log_e
+    return cast(Floats, log_e)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
