@@ -31,7 +31,7 @@ from crossfade.live.interleave import (
     team_draft,
     team_draft_multileave,
 )
-from crossfade.live.interleave.chance import coins, uniform, uniforms
+from crossfade.live.interleave.chance import flips, uniform, uniforms
 
 PAIRS = ("team-draft", "balanced", "probabilistic", "optimized")
 SEVERAL = ("team-draft-multileave", "probabilistic-multileave", "pairwise-preference")
@@ -218,7 +218,7 @@ def _optimized(a: Sequence[str], b: Sequence[str], key: str, length: int | None,
     if credit not in optimized.CREDITS:
         raise ValueError(f"credit {credit!r} is not known; allowed: {', '.join(optimized.CREDITS)}")
     planned = _plan(*optimized.pattern(a, b, length), credit)
-    return optimized.show(a, b, planned, chance=uniform(key, 0), coin=coins(key), length=length)
+    return optimized.show(a, b, planned, chance=uniform(key, 0), flips=flips(key), length=length)
 
 
 @lru_cache(maxsize=4096)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossfade.live.interleave.chance import coin, coins, uniform, uniforms
+from crossfade.live.interleave.chance import coin, coins, flips, uniform, uniforms
 
 
 def test_coins_are_fair_and_independent_of_each_other():
@@ -26,6 +27,10 @@ def test_one_by_one_and_in_a_row_are_the_same(key, draws):
         assert toss(draw) == coin(key, draw)
         assert number(draw) == uniform(key, draw)
         assert 0.0 <= number(draw) < 1.0
+
+
+def test_coins_in_order_are_the_same():
+    assert list(islice(flips("k"), 200)) == [coin("k", round) for round in range(200)]
 
 
 def test_the_first_coin_is_the_digest_in_its_lower_half():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -57,7 +57,7 @@ def test_position_alone_is_worth_nothing_at_every_slot(a, b, credit, length):
 @settings(deadline=None, max_examples=40)
 @given(rankings, rankings, st.floats(0, 1, exclude_max=True), st.lists(st.booleans(), min_size=9, max_size=9))
 def test_every_list_keeps_the_rules(a, b, chance, coin):
-    merged = show(a, b, planned(a, b), chance=chance, coin=coin.__getitem__)
+    merged = show(a, b, planned(a, b), chance=chance, flips=coin)
     assert len(set(merged.items)) == len(merged.items) == max(len(set(a)), len(set(b)))
     assert len(merged.owners) == len(merged.credits) == len(merged.items)
     for slot, item in enumerate(merged.items):
@@ -109,7 +109,7 @@ def test_the_lists_are_all_ways_of_taking_tops():
 
 def test_what_lies_below_the_optimized_slots_is_credited_to_nobody():
     a, b = [f"a{n}" for n in range(15)], [f"b{n}" for n in range(15)]
-    merged = show(a, b, planned(a, b), chance=0.3, coin=lambda number: number % 2 == 0)
+    merged = show(a, b, planned(a, b), chance=0.3, flips=cycle([True, False]))
     assert len(merged.items) == 15
     assert set(merged.owners[:10]) == {"A", "B"}
     assert set(merged.owners[10:]) == {""}

@@ -52,7 +52,7 @@ def test_ten_thousand_random_pairs():
         b = chance.choices(a + alphabet[:5], k=chance.randint(0, 12)) if chance.random() < 0.7 else a[:]
         flips = [chance.random() < 0.5 for _ in range(13)]
         length = chance.choice([None, None, 0, 1, 5, 10, 30])
-        merged = draft(a, b, coin=flips.__getitem__, length=length)
+        merged = draft(a, b, flips=flips, length=length)
         most = max(len(set(a)), len(set(b))) if length is None else length
         shown, owners = plainly(a, b, flips, most)
         assert list(merged.items) == shown
@@ -80,14 +80,14 @@ def check(a, b, merged, most):
 
 @given(rankings, rankings, coins, st.none() | st.integers(0, 12))
 def test_every_list_keeps_the_rules(a, b, flips, length):
-    merged = draft(a, b, coin=flips.__getitem__, length=length)
+    merged = draft(a, b, flips=flips, length=length)
     check(a, b, merged, max(len(set(a)), len(set(b))) if length is None else length)
 
 
 @given(rankings, rankings, coins)
 def test_relabelling_the_rankers_flips_the_owners(a, b, flips):
-    merged = draft(a, b, coin=flips.__getitem__)
-    mirrored = draft(b, a, coin=lambda number: not flips[number])
+    merged = draft(a, b, flips=flips)
+    mirrored = draft(b, a, flips=[not flip for flip in flips])
     assert mirrored.items == merged.items
     assert mirrored.owners == tuple({"A": "B", "B": "A", "": ""}[owner] for owner in merged.owners)
     assert mirrored.same == merged.same
@@ -95,7 +95,7 @@ def test_relabelling_the_rankers_flips_the_owners(a, b, flips):
 
 @given(rankings, coins)
 def test_equal_rankings_give_that_ranking(a, flips):
-    merged = draft(a, a, coin=flips.__getitem__)
+    merged = draft(a, a, flips=flips)
     assert list(merged.items) == list(dict.fromkeys(a))
     assert merged.same
     assert all(arm == "A" for arm, _ in merged.from_)
@@ -103,7 +103,7 @@ def test_equal_rankings_give_that_ranking(a, flips):
 
 @given(rankings, rankings, coins, st.integers(0, 9))
 def test_same_means_the_same_over_what_is_shown(a, b, flips, length):
-    merged = draft(a, b, coin=flips.__getitem__, length=length)
+    merged = draft(a, b, flips=flips, length=length)
     tops = [list(dict.fromkeys(ranking))[:length] for ranking in (a, b)]
     assert merged.same == (tops[0] == tops[1])
     if merged.same:
@@ -134,7 +134,7 @@ def test_every_slot_is_as_often_one_captains_as_the_others(a, b, length):
     """Over all coins, exactly: so clicks by position alone favour neither ranker, whatever the lists."""
     owned: Counter[tuple[int, str]] = Counter()
     for flips in product((True, False), repeat=7):
-        merged = draft(a, b, coin=flips.__getitem__, length=length)
+        merged = draft(a, b, flips=flips, length=length)
         owned.update(enumerate(merged.owners))
     for slot in range(10):
         assert owned[slot, "A"] == owned[slot, "B"], (slot, owned)
@@ -144,7 +144,7 @@ def test_every_slot_is_as_often_one_captains_as_the_others(a, b, length):
 def test_slots_are_fair_for_any_two_lists(a, b):
     owned: Counter[tuple[int, str]] = Counter()
     for flips in product((True, False), repeat=6):
-        owned.update(enumerate(draft(a, b, coin=(*flips, True, True, True).__getitem__, length=9).owners))
+        owned.update(enumerate(draft(a, b, flips=(*flips, True, True, True), length=9).owners))
     for slot in range(9):
         assert owned[slot, "A"] == owned[slot, "B"]
 
@@ -153,7 +153,7 @@ def test_slots_are_fair_for_any_two_lists(a, b):
 def test_equal_rankings_get_no_preference_in_expectation(clicked):
     total = 0
     for flips in product((True, False), repeat=2):
-        merged = draft("abcd", "abcd", coin=flips.__getitem__)
+        merged = draft("abcd", "abcd", flips=flips)
         total += credit(merged.items, merged.owners, clicked)
     assert total == 0
 
@@ -162,7 +162,7 @@ def test_a_better_ranker_is_preferred():
     """Someone who clicks only the relevant item prefers the ranker that has it first."""
     votes = []
     for flips in product((True, False), repeat=4):
-        merged = draft("abcdefgh", "hgfedcba", coin=flips.__getitem__)
+        merged = draft("abcdefgh", "hgfedcba", flips=flips)
         votes.append(credit(merged.items, merged.owners, ["h"]))
     assert votes == [1] * 16
 
@@ -171,6 +171,6 @@ def test_the_known_blind_spot_of_team_draft_is_there():
     """A = abc, B = bca, only c relevant: B is better and the expected credit is 0 (Radlinski and Craswell 2013)."""
     votes = 0
     for flips in product((True, False), repeat=3):
-        merged = draft("abc", "bca", coin=flips.__getitem__)
+        merged = draft("abc", "bca", flips=flips)
         votes += credit(merged.items, merged.owners, ["c"])
     assert votes == 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from crossfade.live.interleave import optimized
 from crossfade.live.interleave.balanced import balance, balance_fairly
-from crossfade.live.interleave.chance import coin, coins, uniform, uniforms
+from crossfade.live.interleave.chance import coin, coins, flips, uniform, uniforms
 from crossfade.live.interleave.merged import CHALLENGER, CHAMPION, NOBODY, Merged, credit, recorded
 from crossfade.live.interleave.probabilistic import draw
 from crossfade.live.interleave.team_draft import draft
@@ -20,6 +20,7 @@ __all__ = [
     "Merged",
     "coin",
     "credit",
+    "flips",
     "merge",
     "merge_fairly",
     "recorded",
@@ -27,7 +28,7 @@ __all__ = [
 
 
 def _team_draft(a: Sequence[str], b: Sequence[str], key: str, length: int | None) -> Merged:
-    return draft(a, b, coin=coins(key), length=length)
+    return draft(a, b, flips=flips(key), length=length)
 
 
 def _balanced(a: Sequence[str], b: Sequence[str], key: str, length: int | None) -> Merged:
@@ -75,7 +76,7 @@ def merge_fairly(
     """
     if method == PLANNED:
         assert plan is not None
-        return optimized.show(champion, challenger, plan, chance=uniform(key, 0), coin=coins(key))
+        return optimized.show(champion, challenger, plan, chance=uniform(key, 0), flips=flips(key))
     if method == "balanced":
         return balance_fairly(champion, challenger, champion_leads=coin(key, 0))
     return merge(method, champion, challenger, key=key)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 
 import xxhash
 
@@ -30,6 +31,13 @@ def coins(key: str) -> Callable[[int], bool]:
         return bits[round] == "0"
 
     return toss
+
+
+def flips(key: str) -> Iterator[bool]:
+    """`coin` for round after round, without end."""
+    for number in count():
+        for bit in f"{_digest(f'{key}:{number}'.encode()):064b}":
+            yield bit == "0"
 
 
 def uniform(key: str, draw: int) -> float:

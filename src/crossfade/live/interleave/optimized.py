@@ -8,7 +8,7 @@ the one that tells most. The solver is an argument, because solvers need numeric
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import log
@@ -130,7 +130,7 @@ def show(
     planned: Plan,
     *,
     chance: float,
-    coin: Callable[[int], bool],
+    flips: Iterable[bool],
     length: int | None = None,
 ) -> Merged:
     """The list of the plan on which a number in [0, 1) falls; what lies below its slots is drafted, uncredited.
@@ -148,7 +148,7 @@ def show(
     below = draft(
         [item for item in ours if item not in taken],
         [item for item in theirs if item not in taken],
-        coin=coin,
+        flips=flips,
         length=max(length - len(items), 0),
     ).items
     owners = [CHALLENGER if value > 0.0 else CHAMPION if value < 0.0 else NOBODY for value in credits]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from crossfade.live.interleave.merged import CHALLENGER, CHAMPION, NOBODY, Merged, places, rest, shown
 
 
 def draft(
-    champion: Sequence[str], challenger: Sequence[str], *, coin: Callable[[int], bool], length: int | None = None
+    champion: Sequence[str], challenger: Sequence[str], *, flips: Iterable[bool], length: int | None = None
 ) -> Merged:
-    """Merge two lists of ids; `coin(round)` is true when the champion picks first in that round (from 0).
+    """Merge two lists of ids; `flips` says round by round whether the champion picks first, for as many as there are.
 
     In a round each captain picks its best item not yet taken. Repeats within one list are dropped, the first kept.
-    `length` is the longer list's (repeats dropped) unless given.
+    `length` is the longer list's (repeats dropped) unless given; there are never more rounds than that.
 
     Once either captain has nothing left to pick, the other's items fill the rest uncredited; a second pick that the
     other order of the round could not have made is uncredited too. So, whatever the lists, each slot is as likely to
@@ -22,7 +22,8 @@ def draft(
     ours, theirs = places(champion, CHAMPION), places(challenger, CHALLENGER)
     if length is None:
         length = max(len(ours), len(theirs))
-    items, owners = _rounds(list(ours), list(theirs), coin, length)
+    picks = _rounds(list(ours), list(theirs), flips, length)
+    items, owners = list(picks), list(picks.values())
     if len(items) < length:
         items += rest(items, ours, theirs)
         owners += [NOBODY] * (len(items) - len(owners))
@@ -30,48 +31,46 @@ def draft(
     return shown(items, owners, ours, theirs, length)
 
 
-def _rounds(a: list[str], b: list[str], coin: Callable[[int], bool], length: int) -> tuple[list[str], list[str]]:
-    """The credited slots and their owners: at least `length` of them, or as many as both captains can fill fairly."""
-    items: list[str] = []
-    owners: list[str] = []
-    taken: set[str | None] = set()
-    push, take = items.append, taken.add
-    # None ends each list; it is never taken, so the search for the next free item stops there.
-    ours, theirs = iter([*a, None]), iter([*b, None])
+def _rounds(a: list[str], b: list[str], flips: Iterable[bool], length: int) -> dict[str, str]:
+    """The credited items in order, each with its owner: at least `length` of them, or as many as are fair."""
+    picks: dict[str, str] = {}
+    # None ends each list; it is never picked, so the search for the next free item stops there.
+    ours: Iterator[str | None] = iter([*a, None])
+    theirs: Iterator[str | None] = iter([*b, None])
     one, other = next(ours), next(theirs)
-    round = 0
-    while len(items) < length:
-        while one in taken:
-            one = next(ours)
-        while other in taken:
-            other = next(theirs)
+    for first in flips:
+        if len(picks) >= length:
+            break
+        if one in picks:
+            one = _free(ours, picks)
+        if other in picks:
+            other = _free(theirs, picks)
         if one is None or other is None:
             break
-        first = coin(round)
-        round += 1
-        owners += _CHAMPION_FIRST if first else _CHALLENGER_FIRST
         if one == other:
-            push(one)
-            take(one)
-            one, other = next(ours), next(theirs)
-            while one in taken:
-                one = next(ours)
-            while other in taken:
-                other = next(theirs)
+            picks[one] = CHAMPION if first else CHALLENGER
+            one, other = _free(ours, picks), _free(theirs, picks)
             if one is None or other is None:
                 break
-            second = other if first else one
-            push(second)
-            take(second)
+            if first:
+                picks[other] = CHALLENGER
+            else:
+                picks[one] = CHAMPION
+        elif first:
+            picks[one] = CHAMPION
+            picks[other] = CHALLENGER
         else:
-            items += (one, other) if first else (other, one)
-            take(one)
-            take(other)
-    return items, owners[: len(items)]
+            picks[other] = CHALLENGER
+            picks[one] = CHAMPION
+    return picks
 
 
-_CHAMPION_FIRST = (CHAMPION, CHALLENGER)
-_CHALLENGER_FIRST = (CHALLENGER, CHAMPION)
+def _free(ranking: Iterator[str | None], picks: dict[str, str]) -> str | None:
+    """The next item that nobody has picked; None where there is none left."""
+    for item in ranking:
+        if item not in picks:
+            return item
+    return None
 
 
 def unshared(
