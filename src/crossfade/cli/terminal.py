@@ -218,6 +218,10 @@ def _losses(record: Record) -> list[RenderableType]:
         parts.append(Text("? " + " · ".join(told), style=INK["amber"]))
     if record["votes"]:
         parts.append(Text(record["votes"]["text"]))
+    worth = record.get("worth") or {"expected": (), "both": (), "note": ""}
+    parts += [Text(f"{one['text'][:1].upper()}{one['text'][1:]}.", style="dim") for one in worth["expected"]]
+    parts += [Text(one["text"], style="dim") for one in worth["both"]]
+    parts += [Text(worth["note"], style="dim")] if worth["note"] else []
     if record["lease"]["held"] is False:
         parts.append(Text("? the gateways do not hear the controller: only the champion serves", style=INK["amber"]))
     return parts

@@ -266,7 +266,18 @@ def _evidence(record: Record) -> Markup:
     note = f"{record['harm']['arm']} − champion. Intervals are always-valid: looking often does not spoil them."
     table = el("table", el("thead", head), el("tbody", rows), class_="evidence")
     votes = el("p", record["votes"]["text"]) if record["votes"] else None
-    return el("section", el("h2", "Evidence"), el("p", note, class_="quiet"), votes, el("div", table, class_="panel"))
+    shown = el("div", table, class_="panel")
+    return el("section", el("h2", "Evidence"), el("p", note, class_="quiet"), votes, shown, _worth(record.get("worth")))
+
+
+def _worth(worth: Record | None) -> Markup | None:
+    """What a preference may be worth, and what earlier rollouts that were tested both ways have shown."""
+    if not worth:
+        return None
+    told = [el("p", one["text"][:1].upper() + one["text"][1:], ".") for one in worth["expected"]]
+    past = [el("li", one["text"]) for one in worth["both"]]
+    note = el("p", worth["note"], class_="quiet") if worth["note"] else None
+    return el("div", el("h3", "What a preference may be worth"), told, note, el("ul", past) if past else None)
 
 
 def _evidence_row(row: int, line: Record, said: Record) -> Markup:

@@ -9,6 +9,7 @@ from typing import Any
 
 from crossfade.ledger import MANUAL, Entry
 from crossfade.rim.store import Store, StoreError, UnknownRollout
+from crossfade.rim.tested_before import worth_of
 from crossfade.state import RULE, Move
 from crossfade.view import refreshed
 
@@ -44,7 +45,8 @@ def standing(store: Store, name: str, now: float) -> dict[str, Any]:
     stored = store.get(name)
     record = refreshed(store.view(name), stored.rollout, stored.position, store.entries(name), now=now)
     held = lease_held(store.path.parent, now)
-    return record if held is None else {**record, "lease": {"held": held}}
+    lease = {} if held is None else {"lease": {"held": held}}
+    return {**record, **lease, "worth": worth_of(store, stored, record["evidence"])}
 
 
 def lease_held(data: Path, now: float) -> bool | None:
