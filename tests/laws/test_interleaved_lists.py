@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.live.exchange.playbook import JSON, asked, route
 
 from crossfade.facts import Shown
 from crossfade.judge.credit.fair import fair_mixture
@@ -18,6 +17,7 @@ from crossfade.live.exchange.messages import Arrived, Begun, Devise, Devised, He
 from crossfade.live.interleave import METHODS, PLANNED, optimized
 from crossfade.live.pages import GROWING, Page
 from crossfade.spec.model import Pages, Parameter, Ranking
+from live.exchange.playbook import JSON, asked, route
 
 Item = dict[str, Any]
 DEEPEST = 400
