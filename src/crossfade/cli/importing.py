@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -47,15 +47,17 @@ class Carrier(Protocol):
 class ToFolder:
     """Straight into the inbox of a data folder."""
 
-    def __init__(self, inbox: OutcomeInbox, known: Sequence[str]) -> None:
-        self._inbox, self._known = inbox, known
+    def __init__(self, inbox: OutcomeInbox, known: Collection[str], recorded: Callable[[str, str], str]) -> None:
+        self._inbox, self._known, self._recorded = inbox, known, recorded
 
     def carry(self, items: Sequence[Mapping[str, Any]]) -> Answer:
         """Read as the control port would, so that both say the same of the same row."""
         from crossfade.console import outcomes
         from crossfade.rim.batches import JournalError
 
-        found = outcomes.read(json.dumps(items).encode(), lines=False, now=time.time(), known=self._known)
+        found = outcomes.read(
+            json.dumps(items).encode(), lines=False, now=time.time(), known=self._known, recorded=self._recorded
+        )
         try:
             taken = self._inbox.accept(found.outcomes)
         except JournalError as error:

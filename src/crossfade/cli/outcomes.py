@@ -110,15 +110,18 @@ class _Carrier:
             return ToPort(port)
         from crossfade.rim.batches import JournalError
         from crossfade.rim.inbox import OutcomeInbox
+        from crossfade.rim.pseudonym_keys import Keys
 
         with opened(self._data, as_json=self._as_json) as store:
-            known = [stored.name for stored in store.rollouts()]
+            known = {stored.name: stored.rollout for stored in store.rollouts()}
+            keys = Keys(self._data)
+            keys.check(known.values())
         try:
             inbox = OutcomeInbox(self._data)
         except JournalError as error:
             raise Undelivered(str(error)) from error
         self._close = inbox.close
-        return ToFolder(inbox, known)
+        return ToFolder(inbox, known, lambda rollout, unit: keys.recorded(known[rollout], unit))
 
     def __exit__(self, *_: object) -> None:
         if self._close is not None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import IO
 
 from crossfade.rim.journal import Journal
+from crossfade.rim.pseudonym_keys import Keys
 from crossfade.rim.recorder import Recorder
 from crossfade.rim.routes_feed import RoutesFeed
+from crossfade.rim.secrets import SecretError
 from crossfade.rim.store import Store, UnknownRollout
 from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
@@ -58,9 +60,15 @@ def open_all(text: str, data: Path, now: float) -> Opened:
             stored.revision,
             wanted.revision,
         )
+    keys = Keys(data)
+    try:
+        keys.of(stored.rollout)
+    except SecretError:
+        store.close()
+        raise
     worker, claim = _claim(data)
     recorder = Recorder(Journal(data, worker))
-    feed = RoutesFeed(store, lambda: recorder.healthy, only=wanted.name)
+    feed = RoutesFeed(store, lambda: recorder.healthy, only=wanted.name, key=keys.of)
     return Opened(stored.rollout, worker, recorder, feed, store, claim)
 
 

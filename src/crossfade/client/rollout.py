@@ -27,7 +27,7 @@ from crossfade.live import units
 from crossfade.live.assign import assign
 from crossfade.live.exchange.asked import Asked
 from crossfade.live.health import Outlier, told
-from crossfade.live.routes import Route
+from crossfade.live.routes import Route, recorded
 from crossfade.rim.identity import decision_id
 from crossfade.rim.routes_feed import Update
 from crossfade.spec.model import From
@@ -181,16 +181,17 @@ class Rollout:
             raise ValueError(f"{len(segments)} segments are given; the spec names {len(route.segments)}, in its order")
         now = time.time()
         decision = decision_id(now)
+        named = decision if route.unit.source is From.REQUEST else units.canonical(unit)
         asked = Asked(
             method="POST",
             decision_id=decision,
             now=now,
             start=time.monotonic(),
-            unit=decision if route.unit.source is From.REQUEST else units.canonical(unit),
+            unit=recorded(route, named),
             digest=_digest(payload, decision) if route.mode == "interleave" else "",
             segments=tuple(map(units.canonical, segments)) or ("",) * len(route.segments),
         )
-        assigned = assign(route, asked.unit)
+        assigned = assign(route, named)
         ejected = assigned.arm != route.champion.name and not self._admits(assigned.arm)
         steps = serving.serve(
             route,

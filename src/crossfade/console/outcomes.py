@@ -7,7 +7,7 @@ events that are alike in every field, `at` included, therefore need ids of their
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -93,12 +93,18 @@ _parts = msgspec.json.Decoder(list[msgspec.Raw])
 _one = msgspec.json.Decoder(Item)
 
 
-def read(body: bytes, *, lines: bool, now: float, known: Collection[str]) -> Read:
-    """Take a body apart. `lines`: it is NDJSON; `known`: names of the rollouts. Raises Unreadable, TooMany."""
+def read(
+    body: bytes, *, lines: bool, now: float, known: Collection[str], recorded: Callable[[str, str], str] | None = None
+) -> Read:
+    """Take a body apart. `lines`: it is NDJSON; `known`: names of the rollouts; `recorded`: how a rollout's units are
+    written down, where not as they are named.
+
+    Raises Unreadable, TooMany, and what `recorded` raises.
+    """
     items = _items_of_lines(body) if lines else _items_of_array(body)
     outcomes, rejected = [], []
     for index, item in items:
-        found = item if isinstance(item, str) else _outcome(item, now, known)
+        found = item if isinstance(item, str) else _outcome(item, now, known, recorded)
         if isinstance(found, str):
             rejected.append({"index": index, "problem": found})
         else:
@@ -174,7 +180,9 @@ def _problem(text: str) -> str:
     return f"{where or 'item'}: {what[:1].lower()}{what[1:]}"
 
 
-def _outcome(item: Item, now: float, known: Collection[str]) -> Outcome | str:
+def _outcome(
+    item: Item, now: float, known: Collection[str], recorded: Callable[[str, str], str] | None
+) -> Outcome | str:
     """The fact that an item states, or what is wrong with it."""
     wrong = _wrong(item, known)
     if wrong:
@@ -183,6 +191,10 @@ def _outcome(item: Item, now: float, known: Collection[str]) -> Outcome | str:
     if isinstance(at, str):
         return at
     by_decision = bool(item.decision_id)
+    if item.unit and recorded is not None:
+        # Before an id is made of it: a hash of the name would name it to whoever guesses. Beside a decision it is
+        # not kept at all.
+        item = msgspec.structs.replace(item, unit="" if by_decision else recorded(item.rollout, item.unit))
     return Outcome(
         outcome_id=item.outcome_id or _derived(item),
         rollout="" if by_decision else item.rollout,

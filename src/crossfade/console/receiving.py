@@ -16,6 +16,7 @@ from crossfade.console import outcomes
 from crossfade.console.models import OutcomeIn, Problem, Taken
 from crossfade.console.problems import Refused
 from crossfade.rim.inbox import OutcomeInbox
+from crossfade.rim.pseudonym_keys import Keys
 from crossfade.rim.store import Store
 
 LARGEST_BODY = 8 * 1024 * 1024
@@ -82,6 +83,7 @@ class Tally:
 def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
     """The endpoint, over a store that knows the rollouts' names and an inbox that keeps outcomes."""
     routes = APIRouter(tags=["outcomes"])
+    keys = Keys(store.path.parent)
 
     @routes.post(
         "/api/v1/outcomes",
@@ -107,9 +109,15 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
         wrong are listed and cost only themselves."""
         lines = _is_lines(request.headers.get("content-type", ""))
         body = await _body(request)
-        known = await run_in_threadpool(lambda: {stored.name for stored in store.rollouts()})
+        known = await run_in_threadpool(lambda: {stored.name: stored.rollout for stored in store.rollouts()})
+
+        def recorded(rollout: str, unit: str) -> str:
+            return keys.recorded(known[rollout], unit)
+
         try:
-            found = await run_in_threadpool(outcomes.read, body, lines=lines, now=time.time(), known=known)
+            found = await run_in_threadpool(
+                outcomes.read, body, lines=lines, now=time.time(), known=known, recorded=recorded
+            )
         except outcomes.TooMany as error:
             raise Refused(413, str(error), "send it in smaller batches") from error
         except outcomes.Unreadable as error:

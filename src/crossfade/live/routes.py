@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from crossfade.live.model_paths import listed, model_of
+from crossfade.live.pseudonyms import pseudonym
 from crossfade.spec.model import (
     Arm,
     Comparison,
@@ -62,6 +63,10 @@ class Route:
     """What of requests and replies is counted; None for nothing."""
     dry_run_header: str = ""
     """Header that marks mirrored copies; empty for none."""
+    pseudonyms: bool = False
+    """Units are recorded under pseudonyms."""
+    key: bytes = field(default=b"", repr=False)
+    """With which those are made; b'' where it cannot be had, and then units are not recorded at all."""
 
     @property
     def public(self) -> str:
@@ -104,8 +109,16 @@ def routes(rollout: Rollout, position: Position) -> Route:
         redact=rollout.redact,
         drift=rollout.drift,
         dry_run_header=rollout.dry_run_header,
+        pseudonyms=bool(rollout.pseudonyms),
         model=rollout.model,
     )
+
+
+def recorded(route: Route, unit: str) -> str:
+    """The name under which a unit is recorded."""
+    if not route.pseudonyms:
+        return unit
+    return pseudonym(route.key, unit) if route.key else ""
 
 
 def champion_only(route: Route) -> Route:

@@ -17,7 +17,7 @@ from crossfade.live.exchange.mirrored import compared
 from crossfade.live.interleave import PLANNED
 from crossfade.live.model_list import public_names
 from crossfade.live.pages import Turned, turned
-from crossfade.live.routes import Route, RouteTable, champion_only
+from crossfade.live.routes import Route, RouteTable, champion_only, recorded
 from crossfade.rim import logs
 from crossfade.rim.comparing import Comparing
 from crossfade.rim.health import Health
@@ -158,7 +158,7 @@ class Gateway:
             decision_id=decision,
             now=now,
             start=self.now(),
-            unit=unit,
+            unit=recorded(route, unit) if route.pseudonyms else unit,
             digest=searched.digest if searched is not None else "",
             segments=tuple(_read(field, request) for field in route.segments) if route.segments else (),
             page=searched.page if searched is not None else None,

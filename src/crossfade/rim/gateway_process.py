@@ -163,6 +163,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
 
     from crossfade.rim.glance import FILE, Glance
     from crossfade.rim.journal import Journal
+    from crossfade.rim.pseudonym_keys import Keys
     from crossfade.rim.recorder import Recorder as JournalRecorder
 
     logs.begin(worker)
@@ -173,7 +174,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
     sock.setblocking(False)
     recorder = JournalRecorder(Journal(data, worker))
     shares = _shares(data, worker, workers_hint) if workers_hint > 1 else None
-    feed = RoutesFeed(Glance(data / FILE), lambda: recorder.healthy)
+    feed = RoutesFeed(Glance(data / FILE), lambda: recorder.healthy, key=Keys(data).of)
     # What was imported lives as long as the process: walking over it again and again would only make users wait.
     gc.collect()
     gc.freeze()

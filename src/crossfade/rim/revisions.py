@@ -27,6 +27,12 @@ def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
                 f"{new.name} is {position.phase} and cannot change its {what} from {was} to {now}: units would change"
                 f" sides; {advice}"
             )
+    if bool(old.pseudonyms) != bool(new.pseudonyms):
+        was, now = ("pseudonyms", "names") if old.pseudonyms else ("names", "pseudonyms")
+        raise StoreError(
+            f"{new.name} is {position.phase} and cannot change from {was} of units to {now}: the same unit would be "
+            f"counted twice; {advice}"
+        )
     _check_questions(old, new, advice)
     for index in range(position.stage + 1):
         was = stage_name(old.stages[index])

@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from crossfade.live.routes import Route, RouteTable, champion_only, routes
+from crossfade.rim.secrets import SecretError
 from crossfade.spec.model import Rollout
 from crossfade.state import Position
 
@@ -62,6 +63,11 @@ class Update:
 NOTHING_NEW = Update(None, None)
 
 
+def no_key(rollout: Rollout) -> bytes:
+    """For those who have no keys: units that want one are not recorded."""
+    return b""
+
+
 class Feed(Protocol):
     """A source of routes for a gateway."""
 
@@ -91,8 +97,11 @@ class FixedRoutes:
 class StoreWatch:
     """One look at a time: what a store says, turned into routes that may be acted on. Time is an argument."""
 
-    def __init__(self, store: Store, healthy: Callable[[], bool], only: str = "") -> None:
+    def __init__(
+        self, store: Store, healthy: Callable[[], bool], only: str = "", key: Callable[[Rollout], bytes] = no_key
+    ) -> None:
         self._store = store
+        self._key = key
         self._healthy = healthy
         self._only = only
         self._version: int | None = None
@@ -117,9 +126,7 @@ class StoreWatch:
             self._beat = beat
             version = self._store.version()
             if version != self._version:
-                self._routes = tuple(
-                    routes(one.rollout, one.position) for one in self._store.rollouts() if self._ours(one.rollout)
-                )
+                self._routes = tuple(self._route(one) for one in self._store.rollouts() if self._ours(one.rollout))
                 self._version = version
                 fresh = True
             self._complaint = ""
@@ -127,7 +134,10 @@ class StoreWatch:
             # Locked, missing, half-written: the champion's users do not care, and the lease guards the others.
             self._complain(f"{type(error).__name__}: {error}")
         healthy = self._healthy()
-        allowed = tuple(healthy and now - self._moved <= route.lease for route in self._routes)
+        allowed = tuple(
+            healthy and now - self._moved <= route.lease and not (route.pseudonyms and not route.key)
+            for route in self._routes
+        )
         held = now - self._moved <= min((route.lease for route in self._routes), default=10.0)
         lease = held if held is not self._held else None
         self._held = held
@@ -136,6 +146,16 @@ class StoreWatch:
         self._allowed = allowed
         acted = (route if may else champion_only(route) for route, may in zip(self._routes, allowed, strict=True))
         return Update(RouteTable.of(acted), lease)
+
+    def _route(self, one: Stands) -> Route:
+        route = routes(one.rollout, one.position)
+        if not route.pseudonyms:
+            return route
+        try:
+            return replace(route, key=self._key(one.rollout))
+        except SecretError as error:
+            log.error("nobody new is exposed by %s: %s", route.rollout, error)
+            return route
 
     def _ours(self, rollout: Rollout) -> bool:
         """A gateway serves what can be called over HTTP; a program serves the one rollout it has opened."""
@@ -151,9 +171,15 @@ class RoutesFeed:
     """A thread that looks at the store every 100 ms; `only` names the one rollout of a program."""
 
     def __init__(
-        self, store: Store, healthy: Callable[[], bool], *, only: str = "", interval: float = INTERVAL
+        self,
+        store: Store,
+        healthy: Callable[[], bool],
+        *,
+        only: str = "",
+        interval: float = INTERVAL,
+        key: Callable[[Rollout], bytes] = no_key,
     ) -> None:
-        self._watch = StoreWatch(store, healthy, only)
+        self._watch = StoreWatch(store, healthy, only, key)
         self._interval = interval
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

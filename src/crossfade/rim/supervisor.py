@@ -26,9 +26,10 @@ from typing import IO
 
 from crossfade.rim.options import PLAIN, Options, OptionsError
 from crossfade.rim.processes import Child, stop_all
+from crossfade.rim.pseudonym_keys import Keys
 from crossfade.rim.store import Store, StoreError
 from crossfade.spec.parse import SpecProblems, parse
-from crossfade.state import Move, Phase
+from crossfade.state import ENDED, Move, Phase
 
 READY_WITHIN = 60.0
 """Seconds the processes may take to come up; on a busy machine they import for half a minute."""
@@ -240,8 +241,10 @@ def lock(data: Path) -> IO[str]:
 def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: float) -> list[str]:
     """Put each spec into the store (a changed one is a new revision) and start the pending ones."""
     names: list[str] = []
+    keys = Keys(store.path.parent)
     for text in texts:
         rollout = parse(text)
+        keys.of(rollout)
         store.add(text, rollout, at)
         names.append(rollout.name)
         if start and store.get(rollout.name).position.phase is Phase.PENDING:
@@ -326,6 +329,7 @@ def serve(
         unserved.callback(store.close)
         if not texts and not store.rollouts():
             raise ServeError("there is no rollout to serve; name a spec file, or run `crossfade init` to write one")
+        Keys(data).check(stored.rollout for stored in store.rollouts() if stored.position.phase not in ENDED)
         data_socket = unserved.enter_context(listen(host, port, "data port")) if workers else None
         control_socket = unserved.enter_context(listen(control_host, control_port, "control port"))
         admit(store, texts, start=start, actor=actor, at=time.time())

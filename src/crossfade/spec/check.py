@@ -35,6 +35,7 @@ def check(document: Document) -> None:
     _protection(document)
     _ranking(document)
     _in_process(document)
+    _pseudonyms(document)
 
 
 def _arms(document: Document) -> None:
@@ -95,6 +96,16 @@ def _segments(document: Document) -> None:
                 "every request would be a segment of its own; expected header:NAME, cookie:NAME or json:$.path",
                 allowed="header:NAME, cookie:NAME or json:$.path",
             )
+
+
+def _pseudonyms(document: Document) -> None:
+    if not document.wrote("pseudonyms") or not known(document.unit):
+        return
+    if document.unit.source is From.REQUEST:
+        document.at("pseudonyms").report_key(
+            "with unit: request every request is a unit of its own and names nobody, so there is nothing to hide; "
+            "remove it"
+        )
 
 
 def _ranking(document: Document) -> None:

@@ -218,6 +218,9 @@ class Document(Written):
     drift: DriftDocument | None = None
     """Whether inputs and predictions are counted, such as {sample: 5%}, to tell a changed world from a worse model and
     a broken feed. Nothing is counted unless written."""
+    pseudonyms: Annotated[str, words.SECRET] | None = None
+    """Where the key is with which units are hashed before they are recorded: env:NAME or file:/PATH. Without it units
+    are recorded as requests name them. Who sees what does not change; see docs/how-to/privacy.md."""
     dry_run_header: Annotated[str, words.HEADER] | None = None
     """A header that marks every mirrored copy with the value true, such as x-dry-run, for models that write."""
     model: ModelName | None = None

@@ -415,6 +415,8 @@ class Rollout:
     """None: nothing of requests is counted."""
     dry_run_header: str = ""
     """Header that marks mirrored copies, in lower case; empty for none."""
+    pseudonyms: str = ""
+    """Where the key of pseudonyms is, `env:NAME` or `file:/PATH`; empty where units are recorded as they are."""
     model: str = ""
     """What clients call the model in lists of models; empty for the rollout's name."""
     revision: str = ""

@@ -67,6 +67,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         redact=tuple(document.redact),
         drift=_drift(document.drift) if document.drift else None,
         dry_run_header=(document.dry_run_header or "").lower(),
+        pseudonyms=document.pseudonyms or "",
         model=document.model or "",
         reveal=document.reveal,
         lease=document.lease,

@@ -124,6 +124,9 @@ alpha: 5%
 # can be told apart. Only counts are kept; texts as one of 64 hashes, or by name where `features` lists their field:
 # drift: {sample: 5%, reference: 24h, features: [age, $.user.country]}
 
+# Units are recorded as requests name them. With a key (`openssl rand -hex 32`) only a keyed hash of them is:
+# pseudonyms: env:CROSSFADE_UNIT_KEY     # or file:/etc/crossfade/unit.key
+
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later;
 #              prediction: what the reply predicted, set against the outcome that came true (both models, in shadow)

@@ -164,6 +164,12 @@ HEADER = text("the name of a header, such as x-dry-run", r"[!#$%&'*+.^_`|~0-9A-Z
 _STEPS = r"(?:\.[\w-]+|\[[0-9]{1,9}\]|\['[^'\x00-\x1f]+'\])"
 JSON_PATH = text("a JSON path such as $.items or $.outputs[0].data", rf"\${_STEPS}*", most=500)
 
+SECRET = text(
+    "where a secret is: env:NAME for an environment variable, or file:/PATH for a file of its own",
+    r"env:[A-Za-z_][A-Za-z0-9_]{0,100}|file:/[^\x00-\x1f\x7f]{1,300}",
+    most=400,
+)
+
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}"
 _FIELD = re.compile(rf"(?:(header|cookie):({_TOKEN})|(json):(\${_STEPS}+)|(request))")
 
