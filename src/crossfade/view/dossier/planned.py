@@ -72,9 +72,9 @@ def data(known: Known) -> Part:
         table(("metric", "what", "direction", "role", "margin", "window"), rows),
     ]
     if rollout.pseudonyms:
-        blocks.append(
+        told.append(
             text(
-                "Units are recorded under pseudonyms, a keyed hash (HMAC-SHA-256) of what requests name; the key is not "
+                "Units are recorded under pseudonyms, a keyed hash (HMAC-SHA-256) of their names; the key is not "
                 "part of the record. Who knows the key and a name can still find that unit's facts."
             )
         )
