@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,7 +34,24 @@ def register(app: typer.Typer) -> None:
         app.command(move, help=what)(_command(move))
 
 
+Now = Annotated[
+    bool,
+    typer.Option("--now", help="Stop at once: works also while the controller is dead, or hangs and holds the store."),
+]
+
+
 def _command(move: str) -> Callable[..., None]:
+    def rollback(
+        name: Name, reason: Reason, now: Now = False, data: DataDir = DATA, actor: Actor = None, json: AsJson = False
+    ) -> None:
+        if now:
+            _stop(name, reason, data, actor, json)
+        else:
+            _act(move, name, reason, data, actor, json)
+
+    if move == "rollback":
+        return rollback
+
     def act(name: Name, reason: Reason, data: DataDir = DATA, actor: Actor = None, json: AsJson = False) -> None:
         _act(move, name, reason, data, actor, json)
 
@@ -47,7 +65,7 @@ def _act(move: str, name: str, reason: str, data: DataDir, actor: str | None, js
 
         try:
             who = actor if actor is not None else _user()
-            entry = move_by_hand(store, name, Move(move), actor=who, reason=reason, at=time.time())
+            entry = move_by_hand(store, name, Move(move), actor=who, reason=reason, at=time.time(), by=by_user())
         except IllegalMove:
             raise
         except ValueError as error:
@@ -57,6 +75,43 @@ def _act(move: str, name: str, reason: str, data: DataDir, actor: str | None, js
         return
     phase = str((entry.to_position or {}).get("phase", "")).replace("_", " ")
     typer.echo(f"{name} is {phase}. {entry.sentence} (entry {entry.n})")
+
+
+def _stop(name: str, reason: str, data: Path, actor: str | None, json: bool) -> None:
+    from crossfade.cli.common import PROBLEM, explained
+    from crossfade.rim import standing
+    from crossfade.rim.stop_orders import Order
+    from crossfade.rim.stopping import stop_now
+    from crossfade.state import IllegalMove
+
+    with explained(data, lambda: None, as_json=json):
+        if not (data / "state.db").is_file():
+            raise standing.NoData(f"{data} holds no rollouts: it has no state.db")
+        who = actor if actor is not None else _user()
+        order = Order(name=name, actor=standing.plain(who), reason=standing.plain(reason), at=time.time(), by=by_user())
+        try:
+            stopped = stop_now(data, order)
+        except IllegalMove:
+            raise
+        except ValueError as error:
+            fail(str(error), "write why with --reason", as_json=json)
+    if stopped.entry is None:
+        fail(
+            f"{name} is stopped and every gateway obeys, but the ledger could not be written: {stopped.why}",
+            f"the next controller that can write it puts it there, and so does `crossfade rollback {name} --now` again",
+            code=PROBLEM,
+            as_json=json,
+        )
+    if json:
+        print_json(stopped.entry.to_json())
+        return
+    ended = " A controller that hung and kept others from writing was ended." if stopped.ended else ""
+    typer.echo(f"{name} is rolled back. {stopped.entry.sentence} (entry {stopped.entry.n}){ended}")
+
+
+def by_user() -> dict[str, str]:
+    """How somebody at the command line is known: by their account on this machine, whatever name they give."""
+    return {"through": "command line", "user": _user()}
 
 
 def _user() -> str:

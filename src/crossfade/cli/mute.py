@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crossfade.cli.act import Actor, Reason, _user
+from crossfade.cli.act import Actor, Reason, _user, by_user
 from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, print_json
 
 WHAT = {
@@ -43,7 +43,9 @@ def _mute(word: str, name: str, field: str, reason: str, data: DataDir, actor: s
 
         who = actor if actor is not None else _user()
         try:
-            entry = mute_by_hand(store, name, field, actor=who, reason=reason, at=time.time(), on=word == "mute")
+            entry = mute_by_hand(
+                store, name, field, actor=who, reason=reason, at=time.time(), on=word == "mute", by=by_user()
+            )
         except StoreError:
             raise
         except ValueError as error:

@@ -31,6 +31,9 @@ def serve(
     control_port: Annotated[int, typer.Option(help="Outcomes, rollouts, pages.", min=0, max=65535)] = 8090,
     workers: Annotated[int, typer.Option(help="Gateway processes; 0 where programs call models.", min=0)] = 1,
     tick: Annotated[float, typer.Option(help="Seconds between looks at the evidence.", min=0.05)] = 1.0,
+    controllers: Annotated[
+        int, typer.Option(help="Controllers; one leads, the others take over within 5 s.", min=1, max=9)
+    ] = 1,
     lake: Annotated[
         str | None, typer.Option(metavar="URL", help="Where facts are kept, as s3://BUCKET/PREFIX; else in --data.")
     ] = None,
@@ -99,6 +102,7 @@ def serve(
             control_port=control_port,
             workers=workers,
             tick=tick,
+            controllers=controllers,
             start=start,
             actor=_user(),
             options=options,

@@ -15,7 +15,7 @@ SCHEMA = "crossfade.ledger/1"
 MANUAL = "manual"
 """The rule of a move that a person asked for."""
 
-LATER = frozenset({"sealed", "software", "signer", "signature"})
+LATER = frozenset({"sealed", "software", "by", "about", "signer", "signature"})
 """Fields that came after the first entries were hashed: where they say nothing they are not written."""
 
 
@@ -46,6 +46,10 @@ class Body:
     """Number and hash of the seal that names the files of these versions."""
     software: str | None = None
     """Which Crossfade decided: its version and a digest of the code that judges."""
+    by: Mapping[str, Any] | None = None
+    """How the person who asked was known: the name and roles of their token, or their account on the machine."""
+    about: Mapping[str, Any] | None = None
+    """What a note is about, in a form for programs; each rule says what it puts here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

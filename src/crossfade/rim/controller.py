@@ -6,6 +6,7 @@ cannot judge is as good as dead, and then users get the champion.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
@@ -24,9 +25,12 @@ from crossfade.rim.engine import Engine
 from crossfade.rim.engine.look import outcome_names
 from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.leading import Candidate, Renewal
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.showing import record_of
+from crossfade.rim.stopping import carry_out_all
 from crossfade.rim.store import StaleDecision, Store, Stored, StoreError
+from crossfade.rim.stored import Deposed
 from crossfade.rim.upkeep import Upkeep
 from crossfade.spec.model import Rollout
 from crossfade.state import ENDED, RULE, IllegalMove, Phase
@@ -37,12 +41,17 @@ log = logging.getLogger("crossfade.controller")
 LINGER = 600.0
 """Seconds a rollout that has ended is still looked at, so that late outcomes complete its account of harm."""
 
+SEEK = 0.25
+"""Seconds between two looks of a controller that does not lead at the one that does."""
+
 
 class Controller:
     """Judges every rollout of one data folder."""
 
-    def __init__(self, data: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, data: Path, *, clock: Callable[[], float] = time.time, term: int | None = None) -> None:
+        """`term`: the leadership in which it decides; None where it is known to be the only one."""
         self._store = Store(data)
+        self._store.lead(term)
         self._lake = Lake(data)
         self._engine = Engine(self._lake)
         self._repeats = RepeatCounts(data)
@@ -51,12 +60,18 @@ class Controller:
         self._upkeep = Upkeep(self._store, self._lake, self._sealer, now=clock())
 
     def turn(self) -> None:
-        """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written."""
+        """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written.
+
+        Raises Deposed when another controller leads.
+        """
+        carry_out_all(self._store)
         self._lake.compact_journals()
         judged = True
         for stored in self._store.rollouts():
             try:
                 self._judge(stored)
+            except Deposed:
+                raise
             except StaleDecision:
                 # A person moved it while we looked: the next tick sees the new position.
                 log.info("%s moved while it was being judged", stored.name)
@@ -67,13 +82,28 @@ class Controller:
             self._store.beat()
         self._upkeep.turn(self._clock())
 
-    def close(self) -> None:
+    def may_compact(self) -> bool:
+        """Whether no other process holds the right to write the lake."""
+        return self._lake.claim()
+
+    def tell(self, candidate: Candidate) -> None:
+        """Put into the ledger how this controller came to lead."""
+        try:
+            candidate.tell(self._clock(), self._store)
+        except Deposed:
+            log.warning("another controller leads already")
+        except StoreError as error:
+            log.error("could not put into the ledger that this controller took over: %s", error)
+
+    def close(self, *, seal: bool = True) -> None:
         """Seal what came in since the last seal, and free what is open."""
         try:
-            self._sealer.seal("stop", self._clock())
+            if seal:
+                self._sealer.seal("stop", self._clock())
         except (LakeError, StoreError) as error:
             log.warning("could not seal the last facts, which the next start will do: %s", error)
         self._engine.close()
+        self._lake.close()
         self._repeats.close()
         self._store.close()
 
@@ -150,15 +180,46 @@ def run(data: Path, *, tick: float = 1.0) -> None:
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
-    controller = Controller(data)
+    # One attempt must not wait so long for a hung writer that taking over from it comes too late.
+    store = Store(data, busy=0.5)
+    candidate = Candidate(store)
+    log.info("ready to lead")
     try:
         while not stop.is_set():
+            term = candidate.seek(time.monotonic())
+            if term is not None:
+                _lead(data, store, candidate, term, tick, stop)
+                candidate = Candidate(store)
+            stop.wait(SEEK)
+    finally:
+        store.close()
+
+
+def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float, stop: threading.Event) -> None:
+    """Judge until told to stop, or until another leads."""
+    log.info("leads in term %d", term)
+    renewal = Renewal(store, term)
+    controller = Controller(data, term=term)
+    deposed = False
+    try:
+        candidate.clear_the_way(controller.may_compact)
+        controller.tell(candidate)
+        while not (stop.is_set() or renewal.lost.is_set()):
             began = time.monotonic()
+            renewal.progress()
             try:
                 controller.turn()
+            except Deposed:
+                break
             except Exception:
                 # No beat was given: the gateways' lease runs out while this lasts, and users get the champion.
                 log.exception("this look failed; trying again")
             stop.wait(max(0.02, tick - (time.monotonic() - began)))
+        deposed = not stop.is_set()
+        if deposed:
+            log.warning("another controller leads now; this one waits for its turn")
     finally:
-        controller.close()
+        renewal.stop()
+        controller.close(seal=not deposed)
+        with contextlib.suppress(StoreError):
+            store.leaders.release(term)

@@ -14,6 +14,7 @@ from typing import Any
 
 from crossfade.rim.parsed import unpacked
 from crossfade.rim.revisions import StoreError
+from crossfade.rim.stop_orders import ordered
 from crossfade.spec.model import Rollout
 from crossfade.state import Position
 
@@ -54,6 +55,10 @@ class Glance:
     def version(self) -> int:
         """A number that changes with every change of a spec or a position, in any process."""
         return self._counter("changes")
+
+    def stopped(self) -> frozenset[str]:
+        """Rollouts that somebody has ordered to be stopped at once, whatever the file says."""
+        return ordered(self.path.parent)
 
     def rollouts(self) -> list[Seen]:
         """Every rollout, by name."""

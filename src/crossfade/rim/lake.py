@@ -269,6 +269,15 @@ class Lake:
             root.update(f"{digest} {name}\n".encode())
         return root.hexdigest()
 
+    def claim(self) -> bool:
+        """Take the right to compact, for as long as this lake is open; whether nobody else has it."""
+        with self._lock:
+            try:
+                self._claim_compaction()
+            except LakeError:
+                return False
+            return True
+
     def _claim_compaction(self) -> None:
         if self._claim is not None:
             return

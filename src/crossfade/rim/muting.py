@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from crossfade.ledger import Entry
-from crossfade.rim.standing import plain
+from crossfade.rim.standing import checked_words
 from crossfade.rim.store import Store
 from crossfade.spec.check_compare import FIELD
-from crossfade.state import RULE, mute, unmute
+from crossfade.state import mute, unmute
 
 MUTE, UNMUTE = "mute", "unmute"
 """The rules under which the ledger has them."""
 
 
-def mute_by_hand(store: Store, name: str, path: str, *, actor: str, reason: str, at: float, on: bool = True) -> Entry:
+def mute_by_hand(
+    store: Store,
+    name: str,
+    path: str,
+    *,
+    actor: str,
+    reason: str,
+    at: float,
+    on: bool = True,
+    by: Mapping[str, Any] | None = None,
+) -> Entry:
     """Mute a field, or (`on` false) let it count again.
 
     Raises UnknownRollout, IllegalMute, or ValueError for a missing reason, a path that is none, or the rules' own name.
     """
-    reason, actor = plain(reason), plain(actor)
-    if not reason:
-        raise ValueError("a mute needs a reason: it is what others will read in the ledger")
-    if actor in ("", RULE):
-        raise ValueError(f"{actor!r} cannot be the name of a person who mutes a field; give another")
+    reason, actor = checked_words(reason, actor, "a mute", "mutes a field")
     if FIELD.fullmatch(path) is None:
         raise ValueError(f"{path!r} is no field: expected a path such as $.took_ms or $.items[*].score")
     word = "Muted" if on else "Unmuted"
@@ -31,6 +40,7 @@ def mute_by_hand(store: Store, name: str, path: str, *, actor: str, reason: str,
         rule=MUTE if on else UNMUTE,
         sentence=f"{word} {path} by {actor}: {reason}",
         at=at,
+        by=by,
         change=lambda rollout, position: (
             mute(rollout, position, path, reason) if on else unmute(rollout, position, path)
         ),

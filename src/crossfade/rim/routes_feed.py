@@ -45,6 +45,10 @@ class Store(Protocol):
         """Moves while a controller is alive."""
         ...
 
+    def stopped(self) -> frozenset[str]:
+        """Rollouts that somebody has ordered to be stopped at once."""
+        ...
+
     def rollouts(self) -> Sequence[Stands]:
         """Every rollout."""
         ...
@@ -109,6 +113,7 @@ class StoreWatch:
         self._moved = float("-inf")
         self._routes: tuple[Route, ...] = ()
         self._allowed: tuple[bool, ...] | None = None
+        self._stopped: frozenset[str] = frozenset()
         self._held = False
         self._complaint = ""
 
@@ -120,6 +125,8 @@ class StoreWatch:
         """
         fresh = False
         try:
+            # Before the version: an order is taken away once the position has changed.
+            self._stopped = self._store.stopped()
             beat = self._store.heartbeat()
             if self._beat is not None and beat != self._beat:
                 self._moved = now
@@ -135,7 +142,10 @@ class StoreWatch:
             self._complain(f"{type(error).__name__}: {error}")
         healthy = self._healthy()
         allowed = tuple(
-            healthy and now - self._moved <= route.lease and not (route.pseudonyms and not route.key)
+            healthy
+            and now - self._moved <= route.lease
+            and route.rollout not in self._stopped
+            and not (route.pseudonyms and not route.key)
             for route in self._routes
         )
         held = now - self._moved <= min((route.lease for route in self._routes), default=10.0)

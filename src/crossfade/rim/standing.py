@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +70,35 @@ def all_standing(store: Store, now: float) -> list[dict[str, Any]]:
     return [standing(store, stored.name, now) for stored in store.rollouts()]
 
 
-def move_by_hand(store: Store, name: str, move: Move, *, actor: str, reason: str, at: float) -> Entry:
-    """Make a person's move, with the evidence they could see kept beside it.
-
-    Raises IllegalMove, UnknownRollout, or ValueError for a missing reason or an actor that is the rules' own name.
-    """
+def checked_words(
+    reason: str, actor: str, what: str = "a move by hand", who: str = "moves a rollout"
+) -> tuple[str, str]:
+    """A person's reason and name, fit to be shown. Raises ValueError for a missing one, or the rules' own name."""
     # Both are shown on other people's terminals, whose colours and cursor they must not reach.
     reason, actor = plain(reason), plain(actor)
     if not reason:
-        raise ValueError("a move by hand needs a reason: it is what others will read in the ledger")
+        raise ValueError(f"{what} needs a reason: it is what others will read in the ledger")
     if actor in ("", RULE):
-        raise ValueError(f"{actor!r} cannot be the name of a person who moves a rollout; give another")
+        raise ValueError(f"{actor!r} cannot be the name of a person who {who}; give another")
+    return reason, actor
+
+
+def move_by_hand(
+    store: Store,
+    name: str,
+    move: Move,
+    *,
+    actor: str,
+    reason: str,
+    at: float,
+    by: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Make a person's move, with the evidence they could see kept beside it.
+
+    `by` says how the person was known. Raises IllegalMove, UnknownRollout, or ValueError for a missing reason or an
+    actor that is the rules' own name.
+    """
+    reason, actor = checked_words(reason, actor)
     seen = store.view(name)
     return store.act(
         name,
@@ -89,6 +108,7 @@ def move_by_hand(store: Store, name: str, move: Move, *, actor: str, reason: str
         sentence=f"{PAST[move]} by {actor}: {reason}",
         evidence=seen["evidence"] if seen else [],
         at=at,
+        by=by,
     )
 
 

@@ -24,6 +24,7 @@ from crossfade.rim.revisions import StoreError, check_revision
 from crossfade.rim.software import software
 from crossfade.rim.store_entries import Entries
 from crossfade.rim.store_file import StoreFile
+from crossfade.rim.store_leader import Leaders
 from crossfade.rim.store_rows import Rows
 from crossfade.rim.stored import StaleDecision, StaleSeal, Stored, Told, UnknownRollout
 from crossfade.spec.model import Rollout
@@ -35,14 +36,16 @@ __all__ = ["StaleDecision", "StaleSeal", "Store", "StoreError", "Stored", "Told"
 class Store:
     """The state of every rollout under one data directory. Safe to share between threads and processes."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, busy: float | None = None) -> None:
+        """`busy`: seconds to wait for another writer; some if left out."""
         data.mkdir(parents=True, exist_ok=True)
         self.path = data / FILE
         self._sign = signing.from_environment()
         self._rows = Rows(self.path)
         self._entries = Entries(self._rows, self._sign)
         self._glance = Glance(self.path)
-        self._file = StoreFile(self.path)
+        self._file = StoreFile(self.path, busy)
+        self.leaders = Leaders(self._file)
         if self._file.made():
             return
         with self._file.writing() as connection:
@@ -55,6 +58,10 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+    def lead(self, term: int | None) -> None:
+        """Write in this leadership from now on; each write raises Deposed once another leads."""
+        self._file.term = term
 
     # -- specs and positions ---------------------------------------------------------------------
 
@@ -137,6 +144,7 @@ class Store:
         expect_seq: int | None = None,
         facts: Mapping[str, int] | None = None,
         sealed: Mapping[str, Any] | None = None,
+        by: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Make a move: check it, write it to the ledger and take the new position, all or nothing.
 
@@ -162,6 +170,7 @@ class Store:
                 evidence=evidence,
                 facts=facts,
                 sealed=sealed,
+                by=by,
             )
 
     def note(
@@ -172,9 +181,13 @@ class Store:
         rule: str,
         sentence: str,
         at: float,
-        change: Callable[[Rollout, Position], Position],
+        change: Callable[[Rollout, Position], Position] = lambda _, position: position,
+        evidence: Sequence[Mapping[str, Any]] = (),
+        facts: Mapping[str, int] | None = None,
+        by: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> Entry:
-        """Write to the ledger what is no move and changes the position all the same, all or nothing.
+        """Write to the ledger what is no move, with the change of the position that comes with it, all or nothing.
 
         Raises UnknownRollout, and what `change` raises.
         """
@@ -182,7 +195,18 @@ class Store:
             row = self._rows.row(connection, name)
             after = change(self._rows.rollout(connection, name, row.revision), self._rows.position(row))
             return self._entries.decided(
-                connection, row, after, at=at, rule=rule, move=None, actor=actor, sentence=sentence
+                connection,
+                row,
+                after,
+                at=at,
+                rule=rule,
+                move=None,
+                actor=actor,
+                sentence=sentence,
+                evidence=evidence,
+                facts=facts,
+                by=by,
+                about=about,
             )
 
     def entries(self, name: str) -> list[Entry]:
@@ -287,6 +311,10 @@ class Store:
     def heartbeat(self) -> int:
         """A number that moves while the controller is alive. Cheap."""
         return self._glance.heartbeat()
+
+    def stopped(self) -> frozenset[str]:
+        """Rollouts that somebody has ordered to be stopped at once. Cheap."""
+        return self._glance.stopped()
 
     def version(self) -> int:
         """A number that changes with every change of a spec or a position, in any process. Cheap."""

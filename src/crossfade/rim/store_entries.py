@@ -38,6 +38,8 @@ class Entries:
         evidence: Sequence[Mapping[str, Any]] = (),
         facts: Mapping[str, int] | None = None,
         sealed: Mapping[str, Any] | None = None,
+        by: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Write the next entry, and the position that it leads to."""
         last = self._rows.last(connection, row.name)
@@ -57,6 +59,8 @@ class Entries:
                 evidence=evidence,
                 facts=facts,
                 sealed=sealed,
+                by=by,
+                about=about,
                 software=software(),
             ),
             self._sign,

@@ -12,15 +12,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crossfade.rim import store_tables as tables
 from crossfade.rim.revisions import StoreError
+from crossfade.rim.stored import Deposed
 
 
 class StoreFile:
     """Transactions on one SQLite file. Safe to share between threads and processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy: float | None = None) -> None:
+        """`busy`: seconds to wait for another writer."""
         self.path = path
-        self._engine = tables.engine(path, "FULL")
-        self._light = tables.engine(path, "NORMAL")
+        self.term: int | None = None
+        """The leadership in which everything is written from now on; None for people, who need none."""
+        self._engine = tables.engine(path, "FULL", busy)
+        self._light = tables.engine(path, "NORMAL", busy)
 
     def made(self) -> bool:
         """Whether all tables are there. Only who finds one missing has to write, and to wait for other writers."""
@@ -46,11 +50,15 @@ class StoreFile:
             raise StoreError(f"cannot read {self.path}: {tables.cause(error)}") from error
 
     @contextmanager
-    def writing(self, *, light: bool = False) -> Iterator[Connection]:
-        """One change, all or nothing; `light` ones may be lost in a power cut. Raises StoreError."""
+    def writing(self, *, light: bool = False, unfenced: bool = False) -> Iterator[Connection]:
+        """One change, all or nothing; `light` ones may be lost in a power cut. Raises StoreError, Deposed."""
         engine = self._light if light else self._engine
         try:
             with engine.connect().execution_options(crossfade_begin="IMMEDIATE") as connection, connection.begin():
+                if self.term is not None and not unfenced:
+                    leads = connection.execute(sa.select(tables.leader.c.term, tables.leader.c.held)).one_or_none()
+                    if leads is None or tuple(leads) != (self.term, 1):
+                        raise Deposed(self.term)
                 yield connection
         except SQLAlchemyError as error:
             raise StoreError(f"cannot write {self.path}: {tables.cause(error)}") from error

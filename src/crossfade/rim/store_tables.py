@@ -60,13 +60,26 @@ counters = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Integer, nullable=False),
 )
+leader = sa.Table(
+    "leader",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("term", sa.Integer, nullable=False),
+    sa.Column("renewals", sa.Integer, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("held", sa.Integer, nullable=False),
+)
 
 COUNTERS = ("changes", "beats", "seals")
 
 
-def engine(path: Path, synchronous: str) -> sa.Engine:
-    """Connections to the file in WAL mode; a transaction begins as its `crossfade_begin` option says."""
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+def engine(path: Path, synchronous: str, busy: float | None = None) -> sa.Engine:
+    """Connections to the file in WAL mode; a transaction begins as its `crossfade_begin` option says.
+
+    `busy`: seconds that one waits for another process's.
+    """
+    timeout = BUSY_SECONDS if busy is None else busy
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": timeout})
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

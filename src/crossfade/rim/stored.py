@@ -10,7 +10,7 @@ from crossfade.rim.revisions import StoreError
 from crossfade.spec.model import Rollout
 from crossfade.state import Position
 
-__all__ = ["StaleDecision", "StaleSeal", "StoreError", "Stored", "Told", "UnknownRollout"]
+__all__ = ["Deposed", "StaleDecision", "StaleSeal", "StoreError", "Stored", "Told", "UnknownRollout"]
 
 
 class UnknownRollout(StoreError):
@@ -20,6 +20,14 @@ class UnknownRollout(StoreError):
         there = ", ".join(known) if known else "none yet; add one with `crossfade serve SPEC`"
         super().__init__(f"no rollout is named {name!r}; known: {there}")
         self.name = name
+
+
+class Deposed(StoreError):
+    """A controller that does not lead any more tried to write."""
+
+    def __init__(self, term: int) -> None:
+        super().__init__(f"another controller leads now (this one did in term {term}): nothing was written")
+        self.term = term
 
 
 class StaleSeal(StoreError):

@@ -77,7 +77,7 @@ class Supervisor:
         """Where this host reaches the control port."""
         return _url(self.control_socket)
 
-    def start(self, *, workers: int, tick: float, options: Options = PLAIN) -> None:
+    def start(self, *, workers: int, tick: float, options: Options = PLAIN, controllers: int = 1) -> None:
         """Start every process; returns at once."""
         logs = self.data / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,10 @@ class Supervisor:
         command = [sys.executable, "-m", "crossfade.console", *common, "--fd", str(control_fd)]
         self.children.append(Child("console", command, (control_fd,), logs / "console.log"))
         command = [*base, "controller", *common, "--tick", str(tick)]
-        self.children.append(Child("controller", command, (), logs / "controller.log"))
+        for index in range(controllers):
+            # The others wait until the one that leads has died or hangs.
+            name = f"controller-{index}" if index else "controller"
+            self.children.append(Child(name, command, (), logs / f"{name}.log"))
         for child in self.children:
             child.start()
         self._write_state()
@@ -303,13 +306,14 @@ def serve(
     control_port: int = 8090,
     workers: int = 1,
     tick: float = 1.0,
+    controllers: int = 1,
     start: bool = True,
     actor: str = "operator",
     options: Options = PLAIN,
     on_ready: Callable[[Supervisor], None] | None = None,
     reread: Callable[[], Sequence[str]] = tuple,
 ) -> None:
-    """Serve the specs until SIGTERM or SIGINT. `tick` is the controller's period in seconds.
+    """Serve the specs until SIGTERM or SIGINT. `tick` is the period in seconds of the controller that leads.
 
     With no `workers` there is no data port: the models are called inside programs. On SIGHUP the texts that `reread`
     gives are recorded, none where it has found a problem and said so.
@@ -344,7 +348,7 @@ def serve(
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, supervisor.ask_stop)
     try:
-        supervisor.start(workers=workers, tick=tick, options=options)
+        supervisor.start(workers=workers, tick=tick, options=options, controllers=controllers)
         supervisor.wait_ready(store)
         if on_ready is not None and not supervisor.stopping:
             on_ready(supervisor)
