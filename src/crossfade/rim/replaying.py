@@ -107,6 +107,9 @@ class Facts:
         """Read what a decision saw, from now on; how many files. Raises LakeError."""
         if entry.sealed is not None:
             self._now = self._by_seal[int(entry.sealed["n"]) - 1]
+        elif not entry.facts:
+            # It was taken before anything had been recorded.
+            self._now = {}
         elif self._record.exported:
             raise LakeError(f"no seal names the facts of entry {entry.n}, so they were not exported")
         else:

@@ -39,6 +39,9 @@ class Sealer:
         A decision is never kept waiting by that: its entry then names versions without a seal, and whoever verifies
         is told so.
         """
+        if not versions:
+            # Nothing has been recorded yet: there is nothing to seal.
+            return None
         try:
             found = self.seal("decision", now, versions)
         except (LakeError, StoreError) as error:
