@@ -1,0 +1,200 @@
+"""Who has changed: an ordered tuple of small rules, each with a sentence. The first that speaks is the headline.
+
+No rule knows which arm is the champion. An arm is named only where another arm, measured over the same time, stayed as
+it was while its inputs did, too: what meets all arms at once is the world's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from crossfade.judge.drift.family import needed
+from crossfade.judge.drift.watch import Change
+
+Cause = Literal["feed", "world", "model", "unclear", "none", "unmeasured"]
+
+CONTRAST = 2.0
+"""How many times as far as any other arm one must have moved, the other's noise counted in its favour."""
+
+NAMED = 3
+"""Fields named in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one rule says."""
+
+    cause: Cause
+    sentence: str
+    arm: str = ""
+    """The arm that changed, for `model`."""
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the rules look at."""
+
+    changes: Sequence[Change]
+    found: Sequence[Change]
+    """Those that have changed."""
+
+    def of(self, *sides: str) -> list[Change]:
+        """What has changed on these sides."""
+        return [change for change in self.found if change.side in sides]
+
+    def others(self, change: Change) -> list[Change]:
+        """The same field of other arms, as far as it is measured."""
+        return [
+            one
+            for one in self.changes
+            if one.measured and (one.side, one.field) == (change.side, change.field) and one.arm != change.arm
+        ]
+
+    def alone(self, change: Change) -> bool:
+        """Whether this arm moved and every other that is measured did not, or far less."""
+        others = self.others(change)
+        return bool(others) and all(
+            one not in self.found and change.beyond > CONTRAST * (one.beyond + 2.0 * (one.psi_noise or 0.0))
+            for one in others
+        )
+
+    def together(self, change: Change) -> bool:
+        """Whether every other arm moved, too."""
+        others = self.others(change)
+        return bool(others) and all(one in self.found for one in others)
+
+
+def causes(changes: Sequence[Change], alpha: float) -> tuple[Finding, ...]:
+    """Everything that there is to say, the headline first; always at least one sentence."""
+    limit = needed(changes, alpha)
+    seen = Seen(changes=changes, found=[change for change in changes if change.changed(limit)])
+    said = [finding for rule in RULES if (finding := rule(seen)) is not None]
+    return (
+        tuple(said[:1])
+        if said and said[0].cause in ("none", "unmeasured")
+        else tuple(finding for finding in said if finding.cause not in ("none", "unmeasured"))
+    )
+
+
+def broken_feed(seen: Seen) -> Finding | None:
+    """Inputs are missing, constant, nested, or of a kind that never was: nobody's model is to blame."""
+    broken = [change for change in seen.of("input") if change.broken]
+    if not broken:
+        return None
+    return Finding(
+        cause="feed",
+        sentence=f"The feed is broken: {_listed([_how(change) for change in broken])}.",
+        changes=tuple(broken),
+    )
+
+
+def changed_world(seen: Seen) -> Finding | None:
+    """Inputs of everyone moved, or what all arms predict or lead to."""
+    inputs = [change for change in seen.of("input") if not change.broken]
+    # What models make of a broken feed says nothing of the world.
+    both = [] if broken_feed(seen) else [change for change in seen.of("output", "outcome") if seen.together(change)]
+    if not inputs and not both:
+        return None
+    told = []
+    if inputs:
+        told.append(f"inputs of everyone ({_listed([change.field for change in inputs])})")
+    for side, word in (("output", "predictions"), ("outcome", "outcomes")):
+        fields = list(dict.fromkeys(change.field for change in both if change.side == side))
+        if fields:
+            told.append(f"{word} of all arms ({_listed(fields)})")
+    return Finding(
+        cause="world",
+        sentence=f"The world changed: {_and(told)} are not as in the reference. No arm is blamed for it.",
+        changes=(*inputs, *both),
+    )
+
+
+def changed_model(seen: Seen) -> Finding | None:
+    """One arm moved while the others and everyone's inputs stayed."""
+    if seen.of("input"):
+        return None
+    alone = [change for change in seen.of("output", "outcome") if seen.alone(change)]
+    arms = {change.arm for change in alone}
+    if len(arms) != 1:
+        return None
+    (arm,) = arms
+    told = [
+        f"its {word} ({_listed([change.field for change in alone if change.side == side])})"
+        for side, word in (("output", "predictions"), ("outcome", "outcomes"))
+        if any(change.side == side for change in alone)
+    ]
+    return Finding(
+        cause="model",
+        sentence=f"{arm} changed: {_and(told)} are not as in the reference, while the other arms and the inputs are.",
+        arm=arm,
+        changes=tuple(alone),
+    )
+
+
+def unclear(seen: Seen) -> Finding | None:
+    """Something moved that is neither everybody's nor one arm's alone."""
+    named = {id(change) for rule in (broken_feed, changed_world, changed_model)
+             if (finding := rule(seen)) for change in finding.changes}  # fmt: skip
+    left = [change for change in seen.of("output", "outcome") if id(change) not in named]
+    if not left:
+        return None
+    fields = _listed([f"{change.field} of {change.arm}" for change in left])
+    if seen.of("input"):
+        why = "the inputs changed, too, so no model is blamed"
+    elif not any(seen.others(change) for change in left):
+        why = "no other arm is measured beside it, so world and model cannot be told apart"
+    else:
+        why = "other arms have too few requests, or moved as well, so world and model cannot be told apart"
+    return Finding(cause="unclear", sentence=f"Not as in the reference: {fields}; {why}.", changes=tuple(left))
+
+
+def nothing(seen: Seen) -> Finding | None:
+    """All that could be measured is as it was."""
+    measured = [change for change in seen.changes if change.measured]
+    if not measured or seen.found:
+        return None
+    left = len(seen.changes) - len(measured)
+    more = f"; {left} not measured" if left else ""
+    fields = "field is" if len(measured) == 1 else "fields are"
+    return Finding(cause="none", sentence=f"No drift found: {len(measured)} {fields} as in the reference{more}.")
+
+
+def unmeasured(seen: Seen) -> Finding | None:
+    """There is nothing to compare, or nothing to compare it with."""
+    if any(change.measured for change in seen.changes):
+        return None
+    reasons = sorted({change.reason for change in seen.changes})
+    why = reasons[0] if reasons else "nothing has been counted yet"
+    return Finding(cause="unmeasured", sentence=f"Drift is not measured: {why}.")
+
+
+RULES = (broken_feed, changed_world, changed_model, unclear, nothing, unmeasured)
+
+
+def _how(change: Change) -> str:
+    share = "" if change.broken_share is None else f"{change.broken_share:.0%}"
+    match change.broken:
+        case "missing":
+            return f"{change.field} is missing in {share} of requests"
+        case "constant":
+            return f"{change.field} has one value in {share} of requests"
+        case "unseen":
+            return f"{change.field} has values never seen before in {share} of requests"
+        case "nested":
+            return f"{change.field} is a list or an object in {share} of requests"
+        case "new":
+            return f"{change.field} is new, in {share} of requests"
+        case _:
+            return change.field
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = len(words) - NAMED
+    return ", ".join(words[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
