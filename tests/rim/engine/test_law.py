@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as replace_
 
 from crossfade.facts import Exposed, Fact, Outcome
-from crossfade.judge.measure import Absent, Measured
+from crossfade.judge.measure import Absent, Measured, spread
 from crossfade.judge.measure.assignment import CHECKED
 from crossfade.judge.moments import MeanMoments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
-from crossfade.rim.engine import Engine
+from crossfade.rim.engine import Engine, session
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
@@ -86,6 +86,7 @@ def exposures(draw: st.DrawFn, n: int) -> Exposed:
         weight=draw(st.sampled_from([0.05, 0.2])),
         failed=draw(st.booleans()),
         latency_ms=draw(st.sampled_from([0.0, 1.0, 4.0, 64.0, 1024.0])),
+        segments=tuple(draw(st.lists(st.sampled_from(["de", "fr", "", "it"]), max_size=2))),
     )
 
 
@@ -163,15 +164,20 @@ class Tried:
 def plain(measured: Measured) -> dict[str, Any]:
     """Everything measured, comparable with ==."""
     found: dict[str, Any] = {"progress": measured.progress, "reach": measured.reach}
+    found["segments"] = (measured.segments.segments, measured.segments.others)
+    segmented = {
+        (f"{name} in {segment}", arm): moments
+        for (name, arm, segment), moments in {**measured.segments.metrics, **measured.segments.gates}.items()
+    }
     assigned = {("assignment", arm): moments for arm, moments in measured.assignment.items()}
     assert bool(assigned) == (measured.mode in CHECKED)
-    for (name, arm), moments in {**measured.metrics, **measured.gates, **assigned}.items():
+    for (name, arm), moments in {**measured.metrics, **measured.gates, **assigned, **segmented}.items():
         if isinstance(moments, RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments):
             fields = {field: getattr(moments, field) for field in type(moments).__dataclass_fields__}
             found[f"{name}/{arm}"] = {
                 # A unit's mean of three is no exact number, and sums of such depend on the order.
                 key: [float(f"{x:.12g}") for x in value]
-                if name == "speed" and isinstance(value, np.ndarray)
+                if name.startswith("speed") and isinstance(value, np.ndarray)
                 else value.tolist()
                 if isinstance(value, np.ndarray)
                 else value
@@ -204,8 +210,20 @@ def ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, mo
         tried.close()
 
 
+@pytest.fixture(autouse=True)
+def soon_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Few units are enough to tell a segment apart, and not all segments can be."""
+    monkeypatch.setattr(spread, "SUPPORT", 2)
+    monkeypatch.setattr(spread, "MOST", 2)
+    compiled_before = dict(session._compiled)
+    session._compiled.clear()
+    yield
+    session._compiled.clear()
+    session._compiled.update(compiled_before)
+
+
 TICKS = {"facts": streams(), "seed": st.integers(0, 2**32), "ticks": st.integers(1, 5), "moved": st.integers(0, 6)}
-QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=QUIET, phases=[Phase_.generate])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ibis
 
+from crossfade.judge.measure.spread import slice_of, spread
 from crossfade.judge.measure.tables import (
     ARRIVALS,
     FALLEN,
@@ -48,44 +49,54 @@ SETTLED: Expr = ibis.table(
 """`outcomes.settled` of one metric, kept by an engine that does not want to compute it anew each time."""
 
 
-def response_rate(entered: Expr = UNITS, arrived: Expr = ARRIVALS, failed: Expr = FALLEN) -> Expr:
-    """Units at their first exposure of the stage (`n`) and of each step (`seen`), and at their first failure (`k`)."""
+def response_rate(
+    entered: Expr = UNITS, arrived: Expr = ARRIVALS, failed: Expr = FALLEN, *, by: tuple[str, ...] = ()
+) -> Expr:
+    """Units at their first exposure of the stage (`n`) and of each step (`seen`), and at their first failure (`k`).
+
+    First events are judged by step: of segments no slice of time is told.
+    """
     times = ((entered, "entered", "n"), (arrived, "elapsed", "seen"), (failed, "elapsed", "k"))
     told = [
         rows.select(
+            *by,
             "arm",
             "step",
             "weight",
-            bucket=bucket_of(rows[at]),
+            bucket=ibis.literal(0, "int64") if by else bucket_of(rows[at]),
             **{name: ibis.literal(int(name == counted), "int64") for name in ("n", "seen", "k")},
         )
-        for rows, at, counted in times
+        for rows, at, counted in ((spread(table, by), at, counted) for table, at, counted in times)
     ]
     all_ = told[0].union(told[1], told[2])
     counts = {name: all_[name].sum() for name in ("n", "seen", "k")}
-    return all_.group_by("arm", "step", "weight", "bucket").agg(**counts)
+    return all_.group_by(*by, "arm", "step", "weight", "bucket").agg(**counts)
 
 
-def response_mean(homely: Expr = HOMES, *, failures: bool = False) -> Expr:
+def response_mean(homely: Expr = HOMES, *, failures: bool = False, by: tuple[str, ...] = ()) -> Expr:
     """Per unit the mean latency (or, for `failures`, the number of failed requests) of the step it entered at."""
+    homely = spread(homely, by)
     value = homely["failures"].cast("float64") if failures else homely["latency"] / homely["requests"].cast("float64")
-    valued = homely.select("arm", "step", "weight", closed=ibis.literal(True), value=value)
-    return _sums(valued, {"total": "value", "squares": ("value", "value")}, reports=valued.count())
+    valued = homely.select(*by, "arm", "step", "weight", closed=ibis.literal(True), value=value)
+    return _sums(valued, by, {"total": "value", "squares": ("value", "value")}, reports=valued.count())
 
 
-def response_quantile(greeted: Expr = GREETINGS) -> Expr:
+def response_quantile(greeted: Expr = GREETINGS, *, by: tuple[str, ...] = ()) -> Expr:
     """A latency histogram of each unit's first request in each step.
 
     The arm of a unit that returns is known: its further requests would bet on the same coin again.
     """
-    binned = greeted.mutate(bucket=bucket_of(greeted["elapsed"]), bin=latency_bin_of(greeted["latency_ms"]))
-    return binned.group_by("arm", "step", "weight", "bucket", "bin").agg(n=binned.count())
+    greeted = spread(greeted, by)
+    slice_ = slice_of if by else bucket_of
+    binned = greeted.mutate(bucket=slice_(greeted["elapsed"]), bin=latency_bin_of(greeted["latency_ms"]))
+    return binned.group_by(*by, "arm", "step", "weight", "bucket", "bin").agg(n=binned.count())
 
 
-def outcome_rate(judged: Expr = SETTLED) -> Expr:
+def outcome_rate(judged: Expr = SETTLED, *, by: tuple[str, ...] = ()) -> Expr:
     """Units (`n`), units with an event (`k`), outcomes reported when the window closed, and those that came late."""
-    timed = judged.mutate(bucket=_slice(judged))
-    return timed.group_by("arm", "step", "weight", "bucket").agg(
+    judged = spread(judged, by)
+    timed = judged.mutate(bucket=_slice(judged, by))
+    return timed.group_by(*by, "arm", "step", "weight", "bucket").agg(
         n=timed.count(),
         k=counted(timed["events"] > 0).sum(),
         reports=timed["reports"].sum(),
@@ -93,20 +104,24 @@ def outcome_rate(judged: Expr = SETTLED) -> Expr:
     )
 
 
-def outcome_mean(judged: Expr = SETTLED, *, count: bool = False, covariate: bool = False) -> Expr:
+def outcome_mean(
+    judged: Expr = SETTLED, *, count: bool = False, covariate: bool = False, by: tuple[str, ...] = ()
+) -> Expr:
     """n, sum and sum of squares of the summed value (or, for `count`, of the number of events).
 
     With `covariate` also those of the value before the unit entered, which no arm can have affected.
     """
+    judged = spread(judged, by)
     valued = judged.mutate(value=judged["events"].cast("float64") if count else judged["total"])
     sums: dict[str, str | tuple[str, str]] = {"total": "value", "squares": ("value", "value")}
     if covariate:
         sums |= {"cov_sum": "before", "cov_squares": ("before", "before"), "cov_products": ("before", "value")}
-    return _sums(valued, sums, reports=valued["reports"].sum(), late=valued["late"].sum())
+    return _sums(valued, by, sums, reports=valued["reports"].sum(), late=valued["late"].sum())
 
 
-def outcome_ratio(judged: Expr = SETTLED) -> Expr:
+def outcome_ratio(judged: Expr = SETTLED, *, by: tuple[str, ...] = ()) -> Expr:
     """n and the sums, squares and products of the numerator `y` and the denominator `x`."""
+    judged = spread(judged, by)
     sums: dict[str, str | tuple[str, str]] = {
         "sum_y": "total",
         "sum_x": "per",
@@ -114,28 +129,30 @@ def outcome_ratio(judged: Expr = SETTLED) -> Expr:
         "squares_x": ("per", "per"),
         "products_xy": ("per", "total"),
     }
-    return _sums(judged, sums, reports=judged["reports"].sum(), late=judged["late"].sum())
+    return _sums(judged, by, sums, reports=judged["reports"].sum(), late=judged["late"].sum())
 
 
-def outcome_quantile(judged: Expr = SETTLED) -> Expr:
+def outcome_quantile(judged: Expr = SETTLED, *, by: tuple[str, ...] = ()) -> Expr:
     """A histogram of the summed values of units that something was reported for, when the window closed.
 
     What is not above the first edge (0 and below, too) lies in the first bin.
     """
+    judged = spread(judged, by)
     value = ibis.cases((judged["total"] > 0.0, judged["total"]), else_=0.0)
     none = ~judged["closed"] | (judged["reports"] == 0)
-    timed = judged.mutate(bucket=_slice(judged), bin=ibis.cases((none, OPEN), else_=latency_bin_of(value)))
-    return timed.group_by("arm", "step", "weight", "bucket", "bin").agg(
+    timed = judged.mutate(bucket=_slice(judged, by), bin=ibis.cases((none, OPEN), else_=latency_bin_of(value)))
+    return timed.group_by(*by, "arm", "step", "weight", "bucket", "bin").agg(
         n=timed.count(), reports=timed["reports"].sum(), late=timed["late"].sum()
     )
 
 
-def _slice(judged: Expr) -> Expr:
-    return ibis.cases((judged["closed"], bucket_of(judged["due"])), else_=OPEN).cast("int64")
+def _slice(judged: Expr, by: tuple[str, ...]) -> Expr:
+    slice_ = slice_of if by else bucket_of
+    return ibis.cases((judged["closed"], slice_(judged["due"])), else_=OPEN).cast("int64")
 
 
-def _sums(valued: Expr, sums: dict[str, str | tuple[str, str]], **counts: Expr) -> Expr:
+def _sums(valued: Expr, by: tuple[str, ...], sums: dict[str, str | tuple[str, str]], **counts: Expr) -> Expr:
     told = {
         name: (valued[of] if isinstance(of, str) else valued[of[0]] * valued[of[1]]).sum() for name, of in sums.items()
     }
-    return valued.group_by("arm", "step", "weight", "closed").agg(n=valued.count(), **told, **counts)
+    return valued.group_by(*by, "arm", "step", "weight", "closed").agg(n=valued.count(), **told, **counts)

@@ -101,6 +101,45 @@ class Reach:
     """(metric, arm) → units with an event of a rate metric."""
 
 
+ABSENT = "absent"
+"""How a segment's value is written that requests did not have."""
+
+Key = tuple[str, str, str]
+"""A metric or gate, a challenger, a segment's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One value of one field that is told apart."""
+
+    field: str
+    """As the spec writes it, such as `header:x-country`."""
+    value: str
+    """Empty where requests did not have the field."""
+    place: int
+    """0 for the first value of its field that had enough units."""
+    units: int
+    """Of all arms; in shadow, mirrored requests."""
+
+    @property
+    def name(self) -> str:
+        """How lines of evidence call it: `header:x-country=DE`."""
+        return f"{self.field}={self.value or ABSENT}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmented:
+    """What one look found of segments; empty where the spec declares none."""
+
+    segments: tuple[Segment, ...] = ()
+    """In the order of the spec's fields and of their places."""
+    others: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Field → units whose value is not told apart, and how many such values there are."""
+    metrics: Mapping[Key, Moments | Absent] = field(default_factory=dict)
+    """Moments of the segment's units against the champion's of that segment."""
+    gates: Mapping[Key, Moments | Absent] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """One look: everything the judge needs, and the versions of the fact tables it was computed from."""
@@ -120,3 +159,4 @@ class Measured:
     """Challenger → units of it and of the champion, where the stage compares groups of units."""
     progress: Progress = Progress()
     reach: Reach = Reach()
+    segments: Segmented = Segmented()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ibis
 
 from crossfade.judge.measure.mutes import counting
+from crossfade.judge.measure.spread import pairs_signed
 from crossfade.judge.measure.tables import FACTS, LOOK, Expr, bucket_of, counted, during, first, latency_bin_of
 
 
@@ -22,12 +23,18 @@ def signed(sample: Expr) -> Expr:
 
 
 def disagreement(
-    *, noise: bool, mutes: tuple[str, ...] = (), compared: Expr = FACTS["compared"], look: Expr = LOOK
+    fields: int = 0,
+    *,
+    noise: bool,
+    mutes: tuple[str, ...] = (),
+    compared: Expr = FACTS["compared"],
+    look: Expr = LOOK,
 ) -> Expr:
     """Pairs in which both answered: +1 where the challenger differs, −1 where the champion differs from itself.
 
     Where the spec asks the champion twice (`noise`) only such pairs count: mixed with others, the champion's own
     noise would be charged to the challenger. Fields muted since a pair was recorded do not count in it either.
+    With `fields`, per segment of so many.
     """
     pairs = during(compared, look)
     pairs = pairs.filter(~pairs["champion_failed"], ~pairs["challenger_failed"])
@@ -35,13 +42,15 @@ def disagreement(
     if noise:
         pairs = pairs.filter(pairs["noise_differs"].notnull())
         d = d - counted(counting(pairs["noise_differs"], pairs["noise_fields"], mutes, unknown=False))
-    return signed(pairs.mutate(d=d))
+    sample = pairs.mutate(d=d)
+    return pairs_signed(sample, fields, compared, look) if fields else signed(sample)
 
 
-def failures(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
-    """Pairs by who failed: +1 the challenger alone, −1 the champion alone."""
+def failures(fields: int = 0, *, compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
+    """Pairs by who failed: +1 the challenger alone, −1 the champion alone. With `fields`, per segment of so many."""
     pairs = during(compared, look)
-    return signed(pairs.mutate(d=counted(pairs["challenger_failed"]) - counted(pairs["champion_failed"])))
+    sample = pairs.mutate(d=counted(pairs["challenger_failed"]) - counted(pairs["champion_failed"]))
+    return pairs_signed(sample, fields, compared, look) if fields else signed(sample)
 
 
 def _one_per_slice(compared: Expr, look: Expr) -> Expr:

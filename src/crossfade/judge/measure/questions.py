@@ -54,6 +54,10 @@ class Question:
     """For outcome metrics: the table `settled` that the query sums."""
     by_unit: bool = False
     """The query sums rows of tables with a row a unit (or a unit and step): it can be kept up by differences."""
+    by_pair: Callable[[int], Expr] | None = None
+    """For mirrored requests that segments are told of: the query of all segments of so many fields."""
+    segments: int = 0
+    """How many fields the query tells the segments of; 0 for units as a whole."""
 
 
 def ask(rollout: Rollout, mode: str, metric: Metric) -> Question | Absent:
@@ -73,7 +77,13 @@ def _in_shadow(metric: Metric) -> Question | Absent:
     silent = "no mirrored request has been compared in this stage yet"
     match metric.kind:
         case Kind.RATE:
-            return Question(key=("failures",), build=pairs.failures, shape=assemble.paired, silent=silent)
+            return Question(
+                key=("failures",),
+                build=pairs.failures,
+                shape=assemble.paired,
+                silent=silent,
+                by_pair=pairs.failures,
+            )
         case Kind.QUANTILE:
             build = pairs.latency_pairs
             return Question(key=("latency-pairs",), build=build, shape=assemble.paired_quantile, silent=silent)
@@ -180,10 +190,12 @@ def gates(rollout: Rollout, stage: int, mode: str) -> dict[str, Question]:
         asked = "no mirrored request has been compared"
         twice = " (the champion has not been asked twice yet)" if noise else ""
         segments = tuple(str(field) for field in rollout.segments)
+        disagreement = partial(pairs.disagreement, noise=noise, mutes=mutes)
         return {
             assemble.DISAGREEMENT: Question(
                 key=("disagreement", noise, mutes),
-                build=partial(pairs.disagreement, noise=noise, mutes=mutes),
+                build=disagreement,
+                by_pair=disagreement,
                 shape=assemble.paired,
                 silent=f"{asked} in this stage yet{twice}",
             ),

@@ -51,6 +51,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         "weight",
         "failed",
         "latency_ms",
+        "segments",
     ),
     "compared": (
         "rollout",
@@ -117,6 +118,7 @@ EXPOSURES: Expr = ibis.table(
         "weight": "float64",
         "failed": "boolean",
         "latency_ms": "float64",
+        "segments": "array<string>",
         "elapsed": "float64",
     },
     name="exposures",

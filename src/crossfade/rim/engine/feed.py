@@ -66,9 +66,11 @@ class Reader:
 class Feed(Reader):
     """Reads each fact of a lake once."""
 
-    def __init__(self, lake: Lake, session: Session) -> None:
+    def __init__(self, lake: Lake, session: Session, *, without: Sequence[str] = ()) -> None:
+        """`without`: columns of exposures that nobody will ask for."""
         super().__init__(lake)
         self._session = session
+        self._without = {"exposed": tuple(without)}
         self._early = dict.fromkeys(TIMED, 0)
         for kind in TIMED:
             session.empty(kind, FACTS[kind])
@@ -104,7 +106,9 @@ class Feed(Reader):
 
     def _fill(self, kind: str, part: Part, where: str, now: float) -> None:
         before = self._count(kind)
-        self._session.run(f"INSERT INTO {kind} {reading(kind, part.files, part.limited(where), numbered=part.cut)}")
+        without = self._without.get(kind, ())
+        told = reading(kind, part.files, part.limited(where), numbered=part.cut, without=without)
+        self._session.run(f"INSERT INTO {kind} {told}")
         early = f'"{TIMED[kind]}" > {number(now)}'
         if self._count(kind) > before and self._count(kind, early):
             self._move(kind, f"early_{kind}", early)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import ibis.expr.operations as ops
 
-from crossfade.judge.measure import counts, received
+from crossfade.judge.measure import counts, received, spread
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Received
 from crossfade.judge.measure.questions import Judged, Question
@@ -35,6 +35,8 @@ _SHARED: Mapping[str, Callable[[], Expr]] = {
     "fallen": fallen,
     "homes": homes,
     "touched": counts.touched,
+    "named": spread.named,
+    "labels": spread.labels,
 }
 """Tables that several questions ask."""
 
@@ -76,11 +78,18 @@ class Full:
 
     def ask(self, question: Question) -> Rows:
         """The rows of a question."""
+        if question.segments and question.by_unit:
+            self._said(question.segments)
         judged = question.judged
         if judged is not None and judged != self._judged:
             self._keep("settled", ("settled", judged), judged.build)
             self._judged = judged
         return self._rows(question.key, question.build)
+
+    def segments(self, fields: int) -> Rows:
+        """Units by segment, over so many fields."""
+        self._said(fields)
+        return self._rows(("heard",), spread.heard)
 
     def count(self, name: str, build: Callable[[], Expr]) -> Rows:
         """The rows of a query of `measure.counts`."""
@@ -111,6 +120,11 @@ class Full:
     def close(self) -> None:
         """Free the memory."""
         self._session.close()
+
+    def _said(self, fields: int) -> None:
+        if "said" not in self._made:
+            self._keep("said", ("said", fields), partial(spread.said, fields))
+            self._made.add("said")
 
     def _rows(self, key: tuple[object, ...], build: Callable[[], Expr]) -> Rows:
         self._prepare(key, build)

@@ -14,10 +14,13 @@ from crossfade.judge.measure.arms import OPEN
 from crossfade.judge.measure.assemble import PREFERENCE, Rows
 from crossfade.judge.measure.assignment import assignment
 from crossfade.judge.measure.measured import Received, Windowed
+from crossfade.judge.measure.segments import Key, Segmented, by_segment, heard, heard_in_shadow, moments_of
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import MeanMoments, PairedMoments, RateMoments, RatioMoments
-from crossfade.spec.model import Interleave, Kind, Promote, Rollout, Source, stage_name
+from crossfade.spec.model import Interleave, Kind, Promote, Rollout, Shadow, Source, stage_name
 from crossfade.state import Phase, Position, as_muted
+
+SHADOW = stage_name(Shadow())
 
 
 class Answers(Protocol):
@@ -25,6 +28,9 @@ class Answers(Protocol):
 
     def ask(self, question: Question) -> Rows:
         """The rows of a question."""
+
+    def segments(self, fields: int) -> Rows:
+        """Units of the stage by segment, over so many fields: rows of `spread.heard`."""
 
     def count(self, name: str, build: Callable[[], Expr]) -> Rows:
         """The rows of a query of `measure.counts`."""
@@ -83,7 +89,27 @@ def take(source: Answers, rollout: Rollout, position: Position, now: float, vers
         assignment={arm: answer(assigned, rows, arm) for arm in challengers} if assigned and rows else {},
         progress=replace(_progress(source, rollout, position.step, now, metrics, found), windows=windows),
         reach=_reach(source, rollout),
+        segments=_segments(source, rollout, position, mode),
     )
+
+
+def _segments(source: Answers, rollout: Rollout, position: Position, mode: str) -> Segmented:
+    """What the look finds of each segment that the spec declares."""
+    fields, challengers = [str(field) for field in rollout.segments], [arm.name for arm in rollout.challengers]
+    if not fields:
+        return Segmented()
+    many = len(fields)
+    rows = source.ask(heard_in_shadow(many)) if mode == SHADOW else source.segments(many)
+    segments, others = heard(rows, fields)
+    told: list[dict[Key, Any]] = []
+    for asked in (questions(rollout, position), gates(rollout, position.stage, mode)):
+        found: dict[Key, Any] = {}
+        for name, question in asked.items():
+            each = by_segment(question, many) if isinstance(question, Question) and segments else None
+            if each is not None:
+                found |= moments_of(each, source.ask(each), fields, segments, name, challengers)
+        told.append(found)
+    return Segmented(segments=segments, others=others, metrics=told[0], gates=told[1])
 
 
 def not_started(rollout: Rollout, position: Position, now: float, versions: Mapping[str, int]) -> Measured:

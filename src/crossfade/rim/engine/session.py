@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,9 +86,15 @@ def columns(table: Expr) -> str:
     return ", ".join(f'"{name}" {_TYPES[str(type_).lower()]}' for name, type_ in table.schema().items())
 
 
-def reading(kind: str, files: Sequence[str], where: str = "TRUE", *, numbered: bool = False) -> str:
-    """A query for the columns of facts that questions ask for; null where an earlier version of us wrote none."""
-    names = ", ".join(f'"{name}"' for name in FACTS[kind].columns)
+def reading(
+    kind: str, files: Sequence[str], where: str = "TRUE", *, numbered: bool = False, without: Sequence[str] = ()
+) -> str:
+    """A query for the columns of facts that questions ask for; null where an earlier version of us wrote none.
+
+    Columns it is asked `without` are null too, and are not read.
+    """
+    types = {name: _TYPES[str(type_).lower()] for name, type_ in FACTS[kind].schema().items()}
+    names = ", ".join(f'NULL::{type_} AS "{name}"' if name in without else f'"{name}"' for name, type_ in types.items())
     told = ", ".join(map(text, files))
     extra = ", file_row_number = true" if numbered else ""
     source = f"read_parquet([{told}]{extra})"
@@ -100,9 +107,13 @@ def reading(kind: str, files: Sequence[str], where: str = "TRUE", *, numbered: b
     return f"SELECT {names} FROM {source} WHERE {where}"
 
 
+_EVER: defaultdict[str, frozenset[str]] = defaultdict(frozenset, exposed=frozenset({"segments"}))
+"""Columns that may be left out of a fact and that every file has all the same."""
+
+
 def _later(kind: type, name: str) -> dict[str, str]:
     """The columns with their types that questions ask for and files of an earlier version may not have."""
-    optional = {f.name for f in msgspec.structs.fields(kind) if f.default is not msgspec.NODEFAULT}
+    optional = {f.name for f in msgspec.structs.fields(kind) if f.default is not msgspec.NODEFAULT} - _EVER[name]
     schema = FACTS[name].schema()
     return {column: _TYPES[str(type_).lower()] for column, type_ in schema.items() if column in optional}
 

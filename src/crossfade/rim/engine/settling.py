@@ -102,6 +102,10 @@ class Settling:
     def _mine(self, hit: Ints) -> Ints:
         return hit[np.isin(self._hits.log["name"][hit], [self._main, self._per, self._covariate])]
 
+    def of(self, units: Ints, entries: Columns) -> Rows:
+        """The rows of some units, each of which has entered."""
+        return self._rows(units, entries.at(units))
+
     def nothing(self) -> Rows:
         """The table without a row."""
         return self._rows(

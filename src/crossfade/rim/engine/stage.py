@@ -43,6 +43,7 @@ class StageUnits:
         self._visited = Columns(requests=(np.int64, 0), latency=(np.float64, 0.0), failures=(np.int64, 0))
         self._pairs = KeyIndex()
         self._came = Columns(times=(np.int32, 0))
+        self._steps: set[int] = set()
         self.units_by_arm = np.zeros(arms, dtype=np.int64)
 
     def absorb(self, arrived: Rows, fallen: Rows, visited: Rows, units: int) -> Change:
@@ -79,6 +80,24 @@ class StageUnits:
             entries=entries,
         )
 
+    def of(self, units: Ints) -> Changed:
+        """Everything that is known of some units, each of which has entered."""
+        pairs = [
+            self._arrivals.find(pair_keys(units, np.zeros(len(units), dtype=np.int64), step)) for step in self._steps
+        ]
+        arrived = np.concatenate(pairs) if pairs else np.zeros(0, dtype=np.int64)
+        arrived = arrived[arrived >= 0]
+        arrivals = {**self._which.at(arrived), **self._arrived.rows.at(arrived)}
+        self._fallen.rows.grow(self.entries.rows.count)
+        fallen = units[np.isfinite(self._fallen.rows["elapsed"][units])]
+        return {
+            "arrivals": arrivals,
+            "greetings": arrivals,
+            "units": {"unit": units, **self.entries.rows.at(units)},
+            "fallen": {"unit": fallen, **self._fallen.rows.at(fallen)},
+            "homes": self._homes(units),
+        }
+
     def nothing(self) -> Changed:
         """Every table without a row."""
         none = np.zeros(0, dtype=np.int64)
@@ -88,6 +107,7 @@ class StageUnits:
 
     def _arrive(self, rows: Rows) -> tuple[Rows, Rows]:
         nobody = np.zeros(len(rows["unit"]), dtype=np.int64)
+        self._steps |= set(np.unique(rows["step"]).tolist())
         number = self._arrivals.number(pair_keys(rows["unit"], nobody, rows["step"]))
         self._which.grow(self._arrivals.count)
         self._which.put(number, {"unit": rows["unit"], "step": rows["step"]})

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+
+import numpy as np
 
 from crossfade.judge.measure import Question, counts
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.assignment import assignment
 from crossfade.judge.measure.questions import Judged, ask
+from crossfade.judge.measure.segments import by_segment
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.hits import Hits
+from crossfade.rim.engine.segmenting import Moved, Segments
 from crossfade.rim.engine.session import Session, compiled
 from crossfade.rim.engine.settling import Settling
 from crossfade.rim.engine.stage import Change, Changed, StageUnits
@@ -28,8 +32,12 @@ class Sums:
         self._settling: dict[Judged, Settling] = {}
         self._settled: dict[_SettledKey, Totals] = {}
         self._responses: dict[tuple[object, ...], Totals] = {}
+        self.segments = Segments(len(rollout.segments)) if rollout.segments else None
+        self._segmented: dict[Judged | None, dict[tuple[object, ...], Totals]] = {}
+        """By what has to be known of each unit before: the sums of each question by segment."""
         nothing = StageUnits(len(arms)).nothing()
         self._given(nothing)
+        session.given("labels", Segments(1).labels(np.zeros(0, dtype=np.int64)))
         self.counts = {
             "requests": self._totals("requests", compiled(("requests",), counts.requests), arms),
             "step-units": self._totals("step_units", compiled(("step-units",), counts.step_units), arms),
@@ -42,31 +50,67 @@ class Sums:
             if question.judged is None:
                 if question.key not in self._responses:
                     self._responses[question.key] = make()
-                continue
-            if question.judged not in self._settling:
-                self._settling[question.judged] = Settling(question.judged, hits)
-            self._session.given("settled", self._settling[question.judged].nothing())
-            self._settled.setdefault((question.key, question.judged), make())
+            else:
+                if question.judged not in self._settling:
+                    self._settling[question.judged] = Settling(question.judged, hits)
+                self._session.given("settled", self._settling[question.judged].nothing())
+                self._settled.setdefault((question.key, question.judged), make())
+            # The last that is asked is no metric, and nobody asks it of segments.
+            if rollout.segments and number < len(rollout.metrics):
+                self._segment(question, len(rollout.segments), number, arms)
 
     def rows(self, question: Question) -> Rows:
         """The rows of a question."""
+        if question.segments and self.segments is not None:
+            return self.segments.places(self._segmented[question.judged][question.key].rows())
         if question.judged is None:
             return self._responses[question.key].rows()
         return self._settled[question.key, question.judged].rows()
 
     def apply(self, stage: StageUnits, change: Change, hit: Ints, revised: Ints, since: float, now: float) -> None:
         """Take off what changed units gave before, put on what they give now."""
+        # Under the segments that units have had so far; those that turn out to be in others are `moved` after that.
         for sign, changed in ((-1, change.before), (1, change.after)):
             self._given(changed)
-            for totals in (self.counts["step-units"], *self._responses.values()):
+            labelled = self._labelled(None, change.after["homes"]["unit"])
+            for totals in (self.counts["step-units"], *self._responses.values(), *labelled):
                 totals.add(sign)
         for judged, settling in self._settling.items():
             sides = settling.change(stage.entries.rows, change.moved, change.entries, hit, revised, since, now)
+            labelled = self._labelled(judged, sides[1]["unit"])
             for sign, rows in zip((-1, 1), sides, strict=True):
                 self._session.given("settled", rows)
-                for (_, of), totals in self._settled.items():
-                    if of == judged:
+                for totals in (*(of for (_, what), of in self._settled.items() if what == judged), *labelled):
+                    totals.add(sign)
+
+    def move(self, stage: StageUnits, moved: Moved) -> None:
+        """Take off units from the segments they were in, and put them on those that they are in."""
+        if not len(moved.units):
+            return
+        self._given(stage.of(moved.units))
+        for judged, many in self._segmented.items():
+            if judged is not None:
+                self._session.given("settled", self._settling[judged].of(moved.units, stage.entries.rows))
+            for sign, rows in ((-1, moved.before), (1, moved.after)):
+                if len(rows["unit"]):
+                    self._session.given("labels", rows)
+                    for totals in many.values():
                         totals.add(sign)
+
+    def _segment(self, question: Question, fields: int, number: int, arms: Sequence[str]) -> None:
+        asked = by_segment(question, fields)
+        many = self._segmented.setdefault(question.judged, {})
+        if asked is not None and asked.key not in many:
+            many[asked.key] = self._totals(f"segments_{number}", compiled(asked.key, asked.build), arms)
+
+    def _labelled(self, judged: Judged | None, units: Ints) -> Iterable[Totals]:
+        """The sums by segment that some units take part in, whose segments are given."""
+        many = self._segmented.get(judged, {})
+        if self.segments is None or not many:
+            return ()
+        rows = self.segments.labels(units)
+        self._session.given("labels", rows)
+        return many.values() if len(rows["unit"]) else ()
 
     def _given(self, changed: Changed) -> None:
         for name, rows in changed.items():

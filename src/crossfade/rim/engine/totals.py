@@ -9,7 +9,7 @@ import numpy as np
 from crossfade.judge.measure.assemble import Rows
 from crossfade.rim.engine.session import Session
 
-KEYS = ("arm", "step", "weight", "bucket", "bin", "closed")
+KEYS = ("field", "place", "arm", "step", "weight", "bucket", "bin", "closed")
 """Columns that say whose sum it is; all others are sums."""
 
 SLACK_ROWS = 50_000

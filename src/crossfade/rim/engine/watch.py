@@ -23,6 +23,7 @@ from crossfade.rim.engine.hits import NOBODY, Hits
 from crossfade.rim.engine.keys import KeyIndex
 from crossfade.rim.engine.look import look_mode, outcome_names
 from crossfade.rim.engine.reach import Touched
+from crossfade.rim.engine.segmenting import Segments
 from crossfade.rim.engine.session import Session, compiled, number, reading, text
 from crossfade.rim.engine.stage import StageUnits
 from crossfade.rim.engine.sums import Sums
@@ -34,12 +35,11 @@ RAW = ("compared", "shown", "dropped", "lease", "fault")
 """Kinds of which the rows themselves are kept, because their questions are asked anew each time."""
 
 EVERYBODY = """SELECT hash(decision_id) AS decision, hash(unit) AS who, {arm} AS arm, step, weight, failed, latency_ms,
-    "at", mode IN {modes} AS exposing, stage = {stage} AND mode = {mode} AND "at" >= {since} - {slack} AS scoped
+    {more}"at", mode IN {modes} AS exposing, stage = {stage} AND mode = {mode} AND "at" >= {since} - {slack} AS scoped
     FROM exposed WHERE unit <> ''"""
 
-EXPOSED = (
-    """SELECT unit, arm, step, weight, failed, latency_ms, "at" - {since} AS elapsed FROM everybody WHERE scoped"""
-)
+EXPOSED = """SELECT unit, arm, step, weight, failed, latency_ms, {more}"at" - {since} AS elapsed
+    FROM everybody WHERE scoped"""
 
 VISITS = """SELECT unit, arm, step, count(*) AS requests, sum(latency_ms) AS latency,
     sum(failed::BIGINT)::BIGINT AS failures FROM exposures GROUP BY unit, arm, step"""
@@ -66,7 +66,8 @@ class Watch:
         self._lake = lake
         self._decisions = decisions
         self._batch, self._raw = Session(threads), Session(threads)
-        self._feed = Feed(lake, self._batch)
+        self._feed = Feed(lake, self._batch, without=() if rollout.segments else ("segments",))
+        self._more = "segments, " if rollout.segments else ""
         # Numbers in the order of the names, so that ties are broken alike by name and by number; 0 is any other arm.
         self._arms = ["", *sorted(arm.name for arm in (rollout.champion, *rollout.challengers))]
         self._units = KeyIndex()
@@ -108,6 +109,10 @@ class Watch:
         if question.by_unit:
             return self._sums.rows(question)
         return self._raw.rows(compiled(question.key, question.build))
+
+    def segments(self, fields: int) -> Rows:
+        """Units by segment, over so many fields."""
+        return Segments(fields).heard() if self._sums.segments is None else self._sums.segments.heard()
 
     def count(self, name: str, build: Callable[[], Expr]) -> Rows:
         """The rows of a query of `measure.counts`."""
@@ -168,7 +173,7 @@ class Watch:
         self._sums.counts["requests"].add(1)
         self._stages |= {int(stage) for stage in batch.rows("SELECT DISTINCT stage FROM exposed")["stage"]}
         self._number()
-        batch.table("exposures", EXPOSED.format(since=number(since)))
+        batch.table("exposures", EXPOSED.format(since=number(since), more=self._more))
         arrived = batch.rows(compiled(("greetings-at-once",), lambda: greetings(arrived=arrivals(visits()))))
         fell = batch.rows(compiled(("fallen",), fallen))
         met = self._touched.meet(batch.rows(MET))
@@ -177,6 +182,8 @@ class Watch:
         change = self._stage.absorb(arrived, fell, batch.rows(VISITS), self._units.count)
         self._touched.happen(batch, self.rollout.champion.name, hit, revised, met)
         self._sums.apply(self._stage, change, hit, revised, since, now)
+        if self._sums.segments is not None:
+            self._sums.move(self._stage, self._sums.segments.absorb(batch, self._units.count))
 
     def _number(self) -> None:
         """Make the table `everybody`: exposures of units by number, and what each is for."""
@@ -184,7 +191,7 @@ class Watch:
         stage, mode, since = self._scope
         arm = f"coalesce(list_position([{', '.join(map(text, self._arms))}], arm), 1) - 1"
         given = {"stage": stage, "mode": text(mode), "since": number(since), "slack": SLACK}
-        self._batch.table("hashed", EVERYBODY.format(arm=arm, modes=EXPOSING, **given))
+        self._batch.table("hashed", EVERYBODY.format(arm=arm, modes=EXPOSING, more=self._more, **given))
         who = self._batch.rows("SELECT DISTINCT who FROM hashed")["who"]
         self._batch.given("numbered", {"who": who, "unit": self._units.number(who)})
         self._batch.table("everybody", "SELECT * FROM hashed JOIN numbered USING (who)")
