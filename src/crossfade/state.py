@@ -6,7 +6,7 @@ therefore a diagram of the system.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -66,6 +66,10 @@ class IllegalMove(ValueError):
         self.move = move
 
 
+Suffering = tuple[str, str, str]
+"""A metric, an arm, and the segment that it harms."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """Where one rollout stands.
@@ -84,6 +88,10 @@ class Position:
     held_since: float | None = None
     paused: float = 0.0
     """Seconds a person has held this stage; its patience is extended by them."""
+    held_for: tuple[Suffering, ...] = ()
+    """Segments with proven harm for whose sake a rule holds it; it does not resume by itself."""
+    gone_on: tuple[Suffering, ...] = ()
+    """Those that a person has seen, and gone on all the same."""
     muted: tuple[tuple[str, str], ...] = ()
     """(field of replies, why) pairs: what a person said does not count among differences, beside the spec's own."""
 
@@ -101,6 +109,9 @@ class Position:
         }
         if self.muted:
             told["muted"] = dict(self.muted)
+        for name in ("held_for", "gone_on"):
+            if suffering := getattr(self, name):
+                told[name] = [list(one) for one in suffering]
         return told
 
     @classmethod
@@ -116,19 +127,34 @@ class Position:
             held_since=data["held_since"],
             paused=float(data.get("paused", 0.0)),
             muted=tuple(sorted((str(path), str(why)) for path, why in data.get("muted", {}).items())),
+            held_for=_suffering(data.get("held_for", ())),
+            gone_on=_suffering(data.get("gone_on", ())),
         )
+
+
+def _suffering(told: Sequence[Sequence[Any]]) -> tuple[Suffering, ...]:
+    return tuple((str(metric), str(arm), str(segment)) for metric, arm, segment in told)
 
 
 RULE = "rule"
 """The `held_by` of a hold that evidence asked for; it may resume without a person."""
 
 
-def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor: str = RULE) -> Position:
+def apply(
+    rollout: Rollout,
+    position: Position,
+    move: Move,
+    at: float,
+    *,
+    actor: str = RULE,
+    held_for: tuple[Suffering, ...] = (),
+) -> Position:
     """The position after `move` at time `at` (seconds since the epoch).
 
     `advance` goes to the next step of a canary, else to the next stage; it never enters `promote`
     (that is `promote`). `resume` restarts the clock of the step, so that a step is held for its full time
-    under observation. Raises IllegalMove when the table or the stages do not allow the move.
+    under observation. A person who resumes what was held for the sake of segments (`held_for`) has seen them: it is not
+    held for these again. Raises IllegalMove when the table or the stages do not allow the move.
     """
     phase = TRANSITIONS.get((position.phase, move))
     if phase is None:
@@ -139,10 +165,17 @@ def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor:
         case Move.ADVANCE:
             return _advance(rollout, position, at)
         case Move.HOLD:
-            return replace(position, phase=phase, held_by=actor, held_since=at)
+            return replace(position, phase=phase, held_by=actor, held_since=at, held_for=held_for)
         case Move.RESUME:
             return replace(
-                position, phase=phase, step_since=at, held_by=None, held_since=None, paused=_paused(position, at)
+                position,
+                phase=phase,
+                step_since=at,
+                held_by=None,
+                held_since=None,
+                paused=_paused(position, at),
+                held_for=(),
+                gone_on=position.gone_on if actor == RULE else tuple(sorted({*position.gone_on, *position.held_for})),
             )
         case Move.PROMOTE:
             if len(rollout.challengers) > 1:
@@ -155,9 +188,11 @@ def apply(rollout: Rollout, position: Position, move: Move, at: float, *, actor:
             last = len(rollout.stages) - 1
             if not isinstance(rollout.stages[last], Promote):
                 last = position.stage
-            return Position(phase=phase, stage=last, stage_since=at, step_since=at, muted=position.muted)
+            return Position(
+                phase=phase, stage=last, stage_since=at, step_since=at, muted=position.muted, gone_on=position.gone_on
+            )
         case Move.ROLLBACK | Move.FINISH:
-            return replace(position, phase=phase, held_by=None, held_since=None, step_since=at)
+            return replace(position, phase=phase, held_by=None, held_since=None, step_since=at, held_for=())
 
 
 class IllegalMute(ValueError):

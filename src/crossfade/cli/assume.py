@@ -107,7 +107,7 @@ def recorded_values(rollout_name: str | None, data: Path, *, json: bool) -> dict
         for entry in store.entries(rollout_name):
             for line in entry.evidence:
                 value = (line.get("values") or {}).get(line["baseline"])
-                if value is not None and line["stage"] != "shadow":
+                if value is not None and line["stage"] != "shadow" and line["segment"] is None:
                     values[line["metric"]] = float(value)
     if not values:
         fail(f"{stored.name} has no evidence with values yet", "name them with --baseline", as_json=json)

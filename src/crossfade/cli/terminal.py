@@ -50,7 +50,8 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
     root.add(_titled("exposure", "", _exposure(record)))
     if record["lines"]:
         challenger = record["harm"]["arm"]
-        root.add(_titled("evidence", f"{challenger} − champion, always-valid intervals", _evidence(record["lines"])))
+        whole_ = [line for line in record["lines"] if line["segment"] is None]
+        root.add(_titled("evidence", f"{challenger} − champion, always-valid intervals", _evidence(whole_)))
     else:
         root.add(_titled("evidence", "", [Text("none yet", style=QUIET)]))
     harm = _harm(record["harm"])

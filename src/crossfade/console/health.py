@@ -202,7 +202,8 @@ def _evidence_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
     }
     verdict = GaugeMetricFamily("crossfade_verdict", "1 for the present verdict.", labels=[*labels, "verdict"])
     for record in records:
-        for line in record["evidence"]:
+        # Segments are looked at on the page: as many series as values would crowd out what alerts are made of.
+        for line in (line for line in record["evidence"] if line["segment"] is None):
             told = [record["name"], line["metric"], line["arm"], line["stage"]]
             verdict.add_metric([*told, line["verdict"]], 1)
             for key, family in families.items():

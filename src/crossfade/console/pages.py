@@ -249,7 +249,8 @@ def _losses(record: Record) -> Markup | None:
 
 
 def _evidence(record: Record) -> Markup:
-    pairs = list(zip(record["evidence"], record["lines"], strict=True))
+    lines = zip(record["evidence"], record["lines"], strict=True)
+    pairs = [(line, said) for line, said in lines if line["segment"] is None]
     if not pairs:
         text = "Nothing has been measured yet."
         return el("section", el("h2", "Evidence"), el("p", text, class_="quiet"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from crossfade.judge.decide import say
@@ -21,19 +22,43 @@ CORRECTED = "the values are those known at this look, and corrections came witho
 
 
 def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
-    """One line of evidence for every test that the alpha plan has for the measured stage."""
+    """One line of evidence for every test that the alpha plan has for the measured stage, and then for each segment."""
     tests = alpha_plan(rollout).stage(measured.stage)
-    asked = {place: (_question(rollout, measured, test), _found(measured, test)) for place, test in enumerate(tests)}
+    whole = [(test, _question(rollout, measured, test), _found(measured, test)) for test in tests]
+    parts = [one for test in tests for one in _segments(rollout, measured, test)]
+    lines = _lines(measured, [*whole, *parts])
+    return (*cautioned(lines[: len(whole)]), *_assignment(rollout, measured), *lines[len(whole) :])
+
+
+Asked = tuple[PlannedTest, Question, Moments | Absent]
+
+
+def _lines(measured: Measured, tests: Sequence[Asked]) -> list[Evidence]:
+    """The answers, in the order of the questions."""
+    asked = {place: (question, moments) for place, (_, question, moments) in enumerate(tests)}
     found = {
         place: (question, moments) for place, (question, moments) in asked.items() if not isinstance(moments, Absent)
     }
     lines = dict(zip(found, answers(list(found.values())), strict=True))
     for place, (question, absent) in asked.items():
         if isinstance(absent, Absent):
-            units = {arm: measured.progress.units.get(arm, 0) for arm in (question.baseline, question.arm)}
+            seen = measured.progress.units if question.segment is None else {}
+            units = {arm: seen.get(arm, 0) for arm in (question.baseline, question.arm)}
             lines[place] = unmeasured_line(question, absent.reason, Numbers(units=units))
-    told = [_corrected(lines[place], test, measured) for place, test in enumerate(tests)]
-    return (*cautioned(told), *_assignment(rollout, measured))
+    return [_corrected(lines[place], test, measured) for place, (test, _, _) in enumerate(tests)]
+
+
+def _segments(rollout: Rollout, measured: Measured, test: PlannedTest) -> list[Asked]:
+    """A test once for each segment that is told apart, each with its own part of the alpha."""
+    if not test.alpha_field:
+        return []
+    whole = _question(rollout, measured, test)
+    found = measured.segments.gates if test.role == "gate" else measured.segments.metrics
+    return [
+        (test, replace(whole, segment=segment.name, alpha_harm=test.alpha_segment(segment.place)), moments)
+        for segment in measured.segments.segments
+        if (moments := found.get((test.metric.name, test.arm, segment.name))) is not None
+    ]
 
 
 def _corrected(line: Evidence, test: PlannedTest, measured: Measured) -> Evidence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossfade.state import Move
+from crossfade.state import Move, Suffering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +13,10 @@ class Decision:
 
     move: Move | None
     rule: str
-    """`harm`, `overdue`, `cleared`, `unmeasured` or `wait`; `manual` for a person's move."""
+    """`harm`, `overdue`, `segment`, `cleared`, `unmeasured` or `wait`; `manual` for a person's move."""
     sentence: str
     """For people: the same words in terminal, page and notification."""
     until: float | None = None
     """When this changes by itself if nothing else does, seconds since the epoch."""
+    held_for: tuple[Suffering, ...] = ()
+    """Of a hold for the sake of segments: which of them suffer."""

@@ -3,6 +3,10 @@
 Over the rollout's life P(false rollback) ≤ alpha, because the harm tests of all stages share it (a union bound, good
 under any dependence and at any look); P(promoting a challenger that is worse) ≤ alpha, because promotion needs every
 guardrail safe and every goal superior at once (an intersection needs no split), and challengers share it.
+
+Where the spec declares segments they take `SEGMENT_SHARE` of the alpha of harm. It is split evenly over what is asked
+of segments and over their fields, and over the values of a field, which nobody knows beforehand, by the order in which
+they come to have enough units: the n-th gets 1/n of what the first gets.
 """
 
 from __future__ import annotations
@@ -30,6 +34,21 @@ CATASTROPHIC = "catastrophic"
 """The gate that every shadow has, at no margin unless the spec gives one: replies that nobody can use."""
 
 
+SEGMENT_SHARE = 0.2
+"""Of a rollout's alpha, what the segments that its spec declares may spend on finding harm."""
+
+MOST_SEGMENTS = 20
+"""Values of one field that are told apart, each with tests of its own."""
+
+
+def place_share(place: int) -> float:
+    """Of a field's alpha, what the value gets that was the n-th to have enough units (`place` is n − 1).
+
+    However many values there turn out to be, each has at least 28 % of what an even split over them would give.
+    """
+    return 1.0 / ((place + 1) * sum(1.0 / n for n in range(1, MOST_SEGMENTS + 1)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTest:
     """One line of evidence that a stage will have, with the error allowed to each of its verdicts."""
@@ -43,6 +62,12 @@ class PlannedTest:
     arm: str
     alpha_harm: float
     alpha_safe: float
+    alpha_field: float = 0.0
+    """The error allowed to *harmful* in all segments of one field together; 0 where segments are not asked."""
+
+    def alpha_segment(self, place: int) -> float:
+        """The error allowed to *harmful* in one segment: of the value of its field with this place."""
+        return self.alpha_field * place_share(place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +108,26 @@ class AlphaPlan:
                 "e_harm": 1.0 / test.alpha_harm,
                 "alpha_safe": test.alpha_safe,
                 "e_safe": 1.0 / test.alpha_safe,
+                "alpha_field": test.alpha_field,
             }
             for test in self.tests
         )
 
 
 def alpha_plan(rollout: Rollout) -> AlphaPlan:
-    """The tests of every stage. Harm: alpha evenly over all of them. Safety: alpha over the challengers."""
+    """The tests of every stage. Harm: alpha evenly over all of them. Safety: alpha over the challengers.
+
+    What segments may spend is taken off first.
+    """
     asked = [
         (index, metric, role, limit, arm.name)
         for index in range(len(rollout.stages))
         for metric, role, limit in questions(rollout, index)
         for arm in rollout.challengers
     ]
+    fields = len(rollout.segments)
+    each = sum(_of_segments(rollout, index, metric, role) for index, metric, role, _, _ in asked) * fields
+    spared = SEGMENT_SHARE if each else 0.0
     return AlphaPlan(
         alpha=rollout.alpha,
         tests=tuple(
@@ -106,12 +138,28 @@ def alpha_plan(rollout: Rollout) -> AlphaPlan:
                 role=role,
                 limit=limit,
                 arm=arm,
-                alpha_harm=rollout.alpha / len(asked),
+                alpha_harm=rollout.alpha * (1.0 - spared) / len(asked),
                 alpha_safe=rollout.alpha / len(rollout.challengers),
+                alpha_field=rollout.alpha * spared / each
+                if each and _of_segments(rollout, index, metric, role)
+                else 0.0,
             )
             for index, metric, role, limit, arm in asked
         ),
     )
+
+
+def _of_segments(rollout: Rollout, index: int, metric: Metric, role: str) -> bool:
+    """Whether a question is asked of segments too.
+
+    Of mirrored requests: whether they differ, and whether they fail. Replies that nobody can use name the segments they
+    come from, and the votes of interleaved lists are too few for it.
+    """
+    stage = rollout.stages[index]
+    if isinstance(stage, Shadow):
+        differing = role == "gate" and metric.name != CATASTROPHIC
+        return differing or (role != "gate" and metric.source is Source.RESPONSE and metric.kind is Kind.RATE)
+    return not (isinstance(stage, Interleave) and metric.name == PREFERENCE.name)
 
 
 MISMATCH_ALPHA = 0.01

@@ -138,6 +138,7 @@ class Controller:
                 expect_seq=stored.seq,
                 facts=dict(measured.facts),
                 sealed=self._sealer.decision(measured.facts, now),
+                held_for=decision.held_for,
             )
         except IllegalMove:
             log.exception("%s: the rule %s asked for a move that is not legal", stored.name, decision.rule)

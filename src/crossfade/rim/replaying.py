@@ -220,8 +220,10 @@ def _again(record: AnyRecord, facts: Facts, entry: Entry, threads: int) -> Again
 def _moved(rollout: Rollout, position: Position, entry: Entry) -> list[str]:
     """Whether the move leads where the entry says."""
     try:
-        after = apply(rollout, position, Move(str(entry.move)), entry.at, actor=entry.actor)
-    except (IllegalMove, ValueError) as error:
+        # Whom it was held for is part of what is decided, and held against that.
+        held_for = Position.from_json(entry.to_position or {}).held_for if entry.move == Move.HOLD else ()
+        after = apply(rollout, position, Move(str(entry.move)), entry.at, actor=entry.actor, held_for=held_for)
+    except (IllegalMove, ValueError, KeyError) as error:
         return [f"the move is not legal: {error}"]
     if plain(after.to_json()) != plain(entry.to_position):
         return ["the move leads to another position"]
@@ -239,6 +241,8 @@ def _decided(facts: Facts, rollout: Rollout, position: Position, entry: Entry, t
     anew = decide(rollout, position, evidence, entry.at, seen)
     if (str(anew.move), anew.rule) != (entry.move, entry.rule):
         differences.append(f"decided {anew.move or 'nothing'} ({anew.rule}), recorded {entry.move} ({entry.rule})")
+    if entry.move == Move.HOLD and anew.held_for != Position.from_json(entry.to_position or {}).held_for:
+        differences.append("held for the sake of other segments")
     # The words are held against the recorded numbers, because rounding may turn at the last digit.
     told = tuple(Evidence.from_json(line) for line in entry.evidence)
     said = decide(rollout, position, told, entry.at, seen).sentence

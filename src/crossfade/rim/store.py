@@ -28,7 +28,7 @@ from crossfade.rim.store_leader import Leaders
 from crossfade.rim.store_rows import Rows
 from crossfade.rim.stored import StaleDecision, StaleSeal, Stored, Told, UnknownRollout
 from crossfade.spec.model import Rollout
-from crossfade.state import Move, Position
+from crossfade.state import Move, Position, Suffering
 
 __all__ = ["StaleDecision", "StaleSeal", "Store", "StoreError", "Stored", "Told", "UnknownRollout"]
 
@@ -145,6 +145,7 @@ class Store:
         facts: Mapping[str, int] | None = None,
         sealed: Mapping[str, Any] | None = None,
         by: Mapping[str, Any] | None = None,
+        held_for: tuple[Suffering, ...] = (),
     ) -> Entry:
         """Make a move: check it, write it to the ledger and take the new position, all or nothing.
 
@@ -157,7 +158,7 @@ class Store:
                 raise StaleDecision(name, expect_seq, row.seq)
             before = self._rows.position(row)
             rollout = self._rows.rollout(connection, name, row.revision)
-            after = state.apply(rollout, before, move, at, actor=actor)
+            after = state.apply(rollout, before, move, at, actor=actor, held_for=held_for)
             return self._entries.decided(
                 connection,
                 row,

@@ -80,7 +80,7 @@ def rehearse(rollout: Rollout, world: World, rng: np.random.Generator, growth: f
             continue
         before = position
         if decision.move is not None:
-            position = apply(rollout, position, decision.move, now)
+            position = apply(rollout, position, decision.move, now, held_for=decision.held_for)
         if position.phase in ENDED or position.phase is Phase.PROMOTED or stuck or position.stage != before.stage:
             units = measured.progress.units
             exposed = sum(units.get(arm.name, 0) for arm in rollout.challengers)

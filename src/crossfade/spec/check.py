@@ -88,6 +88,10 @@ def _model(document: Document) -> None:
 
 
 def _segments(document: Document) -> None:
+    if document.on_segment_harm is not None and known(document.segments) and not document.segments:
+        document.at("on_segment_harm").report(
+            "it says what to do when a segment comes to harm, and there are none; expected `segments:` beside it",
+        )
     if not known(document.segments):
         return
     for index, segment in enumerate(document.segments):

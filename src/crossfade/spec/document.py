@@ -16,7 +16,7 @@ from crossfade.spec.document_compare import ComparisonDocument, ExamplesDocument
 from crossfade.spec.document_drift import DriftDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
-from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, Protocol, Source
+from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, OnSegmentHarm, Protocol, Source
 from crossfade.spec.source import UNKNOWN, Node, Unknown
 from crossfade.spec.words import FieldName, JsonPath, Name, ParameterName
 from crossfade.spec.written import Written
@@ -202,6 +202,8 @@ class Document(Written):
     """What assignment is hashed with; the rollout's name unless written. The same salt gives the same units."""
     segments: Annotated[list[FieldName], words.items("a list such as [header:x-country]")] = Field(default_factory=list)
     """Fields of the request by which exposure is recorded, to look at groups of units separately."""
+    on_segment_harm: Annotated[OnSegmentHarm, words.ON_SEGMENT_HARM] | None = None
+    """What to do when one of these groups provenly comes to harm and units as a whole do not. Hold unless written."""
     ranking: RankingDocument | None = None
     """Where replies carry a ranked list; an interleave stage needs it."""
     compare: Annotated[

@@ -63,6 +63,14 @@ class Source(StrEnum):
     """What the reply predicted, set against an outcome that says what came true. Measured in shadow, of both models."""
 
 
+class OnSegmentHarm(StrEnum):
+    """What to do when a declared segment comes to harm and the whole does not."""
+
+    REPORT = "report"
+    HOLD = "hold"
+    """Until a person resumes it or rolls it back."""
+
+
 SCORES = (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER, Kind.RMSE, Kind.MAE, Kind.NDCG)
 """Kinds of metric that set predictions against labels, and no others."""
 
@@ -394,6 +402,7 @@ class Rollout:
     salt: str = ""
     """Assignment salt; the rollout's name unless the spec says otherwise."""
     segments: tuple[Field, ...] = ()
+    on_segment_harm: OnSegmentHarm = OnSegmentHarm.HOLD
     ranking: Ranking | None = None
     reveal: bool = False
     """Whether replies carry `x-crossfade-arm`."""

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WrapValidator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from crossfade.spec.model import SCORES, Better, Field, From, Kind, Parameter, Protocol, Source
+from crossfade.spec.model import SCORES, Better, Field, From, Kind, OnSegmentHarm, Parameter, Protocol, Source
 from crossfade.spec.problems import listed, nearest
 from crossfade.spec.source import UNKNOWN, Node, Unknown, shown
 
@@ -129,6 +129,7 @@ def choice(allowed: Iterable[str], later: Iterable[str] = ()) -> Word:
 PROTOCOL = choice((Protocol.OPEN_INFERENCE, Protocol.JSON, Protocol.MLFLOW, Protocol.PREDICT_V1, Protocol.OPENAI_CHAT))
 KIND = choice((Kind.RATE, Kind.MEAN, Kind.COUNT, Kind.RATIO, Kind.QUANTILE, *SCORES))
 BETTER = choice(Better)
+ON_SEGMENT_HARM = choice(OnSegmentHarm, later=("exclude",))
 SOURCE = choice(Source)
 METHOD = choice(
     ["team-draft", "balanced", "probabilistic", "optimized"],

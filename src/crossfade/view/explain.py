@@ -15,7 +15,8 @@ from crossfade.view.words import duration, percent, whole
 def explain(rollout: Rollout, line: Evidence) -> list[str]:
     """A heading and then one sentence a step: values, difference, interval, limit, e-values, assumptions."""
     said = line_in_words(rollout, line)
-    told = [f"{SHAPES[line.verdict]} {line.metric} ({line.role}): {line.verdict}"]
+    where = f" where {line.segment}" if line.segment else ""
+    told = [f"{SHAPES[line.verdict]} {line.metric}{where} ({line.role}): {line.verdict}"]
     if line.reason:
         told.append(line.reason)
     for arm in (line.baseline, line.arm):

@@ -45,8 +45,9 @@ def harm_so_far(
     rates = {metric.name for metric in rollout.metrics if metric.kind is Kind.RATE}
     lines: dict[tuple[str, str], Mapping[str, Any]] = {}
     for entry in entries:
-        lines.update({(line["stage"], line["metric"]): line for line in entry.evidence if line["arm"] == arm})
-    lines.update({(line.stage, line.metric): line.to_json() for line in evidence if line.arm == arm})
+        lines.update({(line["stage"], line["metric"]): line for line in entry.evidence if _whole(line, arm)})
+    told = (line.to_json() for line in evidence)
+    lines.update({(line["stage"], line["metric"]): line for line in told if _whole(line, arm)})
     strata = [
         Harmed(
             metric=line["metric"],
@@ -57,10 +58,14 @@ def harm_so_far(
             baseline_events=int(line["events"].get(baseline, 0)),
         )
         for line in lines.values()
-        if line["metric"] in rates and line["stage"] != "shadow" and line["segment"] is None
+        if line["metric"] in rates and line["stage"] != "shadow"
         if line["events"] is not None and arm in line["events"]
     ]
     return Harm(units=reached.get(arm, 0), strata=strata)
+
+
+def _whole(line: Mapping[str, Any], arm: str) -> bool:
+    return line["arm"] == arm and line["segment"] is None
 
 
 def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:

@@ -109,7 +109,9 @@ def view(
     exposure = exposure or Exposure()
     progress = progress or Progress()
     arms = arms or {}
-    ordered = sorted(evidence, key=lambda line: ("goal", "guardrail", "gate").index(line.role))
+    # Segments follow all units, each in the order in which they were judged.
+    roles = ("goal", "guardrail", "gate")
+    ordered = sorted(evidence, key=lambda line: (line.segment is not None, roles.index(line.role)))
     pending = position.phase is Phase.PENDING
     stage = rollout.stages[position.stage]
     return {

@@ -8,6 +8,7 @@ from crossfade.judge.decide.cleared import cleared
 from crossfade.judge.decide.harm import harm
 from crossfade.judge.decide.look import Look, Progress, Rule
 from crossfade.judge.decide.overdue import overdue
+from crossfade.judge.decide.segment import segment
 from crossfade.judge.decide.unmeasured import unmeasured
 from crossfade.judge.decide.wait import wait
 from crossfade.judge.decision import Decision
@@ -17,7 +18,7 @@ from crossfade.state import Position
 
 __all__ = ["RULES", "Progress", "decide"]
 
-RULES: tuple[Rule, ...] = (harm, overdue, cleared, unmeasured)
+RULES: tuple[Rule, ...] = (harm, overdue, segment, cleared, unmeasured)
 """In order of rank; `wait` speaks when none of them does."""
 
 

@@ -36,7 +36,7 @@ def over(look: Look) -> tuple[tuple[Evidence, float, float], ...]:
     budgets = dict(look.stage.budget)
     found = []
     for line in look.evidence:
-        if line.metric in budgets and line.segment is None:
+        if line.metric in budgets:
             much = excess(line)
             if much is not None and much >= budgets[line.metric]:
                 found.append((line, much, budgets[line.metric]))

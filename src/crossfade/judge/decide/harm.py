@@ -30,6 +30,6 @@ def _liked(line: Evidence) -> bool:
     return preferred(line.metric) and line.verdict is Verdict.SAFE
 
 
-def _order(line: Evidence) -> tuple[float, str, str, str]:
+def _order(line: Evidence) -> tuple[float, str, str]:
     excess = (line.e_value or 0.0) * (1.0 - line.confidence)
-    return (-excess, line.metric, line.arm, line.segment or "")
+    return (-excess, line.metric, line.arm)

@@ -10,6 +10,7 @@ from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.mismatch import SAMPLE_RATIO
 from crossfade.judge.infer.preference import PREFERENCE
 from crossfade.judge.plan import CATASTROPHIC, labelled, questions
+from crossfade.judge.segments import Harmed, harmed
 from crossfade.spec.model import HASTE, Canary, Interleave, Promote, Rollout, Shadow, Stage
 from crossfade.state import RULE, Phase, Position, last_before_promotion, weight
 
@@ -61,7 +62,9 @@ class Look:
     now: float
     progress: Progress
     evidence: tuple[Evidence, ...]
-    """Sorted, so that the order in which evidence came cannot matter."""
+    """Of all units, sorted, so that the order in which evidence came cannot matter."""
+    harmed: tuple[Harmed, ...]
+    """Segments with proven harm, the surest first."""
     wants: tuple[Want, ...]
 
     @classmethod
@@ -69,13 +72,14 @@ class Look:
         cls, rollout: Rollout, position: Position, evidence: Sequence[Evidence], now: float, progress: Progress
     ) -> Look:
         """The look, with evidence put in an order of its own."""
-        lines = tuple(sorted(evidence, key=_rank))
+        lines = tuple(sorted((line for line in evidence if line.segment is None), key=_rank))
         return cls(
             rollout=rollout,
             position=position,
             now=now,
             progress=progress,
             evidence=lines,
+            harmed=harmed(rollout, evidence),
             wants=_wants(rollout, position, lines),
         )
 
@@ -146,8 +150,8 @@ class Look:
 Rule = Callable[[Look], Decision | None]
 
 
-def _rank(line: Evidence) -> tuple[str, str, str, str, float, str]:
-    return (line.metric, line.arm, line.segment or "", line.role, -(line.e_value or 0.0), str(line.verdict))
+def _rank(line: Evidence) -> tuple[str, str, str, float, str]:
+    return (line.metric, line.arm, line.role, -(line.e_value or 0.0), str(line.verdict))
 
 
 def _wants(rollout: Rollout, position: Position, lines: tuple[Evidence, ...]) -> tuple[Want, ...]:
@@ -155,9 +159,8 @@ def _wants(rollout: Rollout, position: Position, lines: tuple[Evidence, ...]) ->
         return ()
     by_key: dict[tuple[str, str], Evidence] = {}
     for line in lines:
-        if line.segment is None:
-            known = by_key.get((line.metric, line.arm))
-            by_key[line.metric, line.arm] = line if known is None else _worse(known, line)
+        known = by_key.get((line.metric, line.arm))
+        by_key[line.metric, line.arm] = line if known is None else _worse(known, line)
     return tuple(
         Want(metric=metric, arm=arm.name, proof=proof, line=by_key.get((metric, arm.name)), window=window)
         for metric, proof, window in _wanted(rollout, position)

@@ -52,7 +52,7 @@ def rooms(look: Look) -> tuple[Room, ...]:
     stage = look.stage
     if not isinstance(stage, Canary):
         return ()
-    lines = {(line.metric, line.arm): line for line in look.evidence if line.segment is None}
+    lines = {(line.metric, line.arm): line for line in look.evidence}
     found = []
     for name, budget in stage.budget:
         metric = look.rollout.metric(name)

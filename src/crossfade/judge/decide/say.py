@@ -116,5 +116,11 @@ def harmed(line: Evidence) -> str:
     return f"{line.metric} of {line.arm} is {amount} {side} {line.baseline}{limit}{found}"
 
 
+def named(line: Evidence) -> str:
+    """A segment and its size: "header:x-country=DE (512 units of v2, 9,731 of v1)"."""
+    units = ", ".join(f"{line.units[arm]:,} of {arm}" for arm in (line.arm, line.baseline) if arm in line.units)
+    return f"{line.segment} ({units})"
+
+
 def _large(value: float) -> str:
     return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}"

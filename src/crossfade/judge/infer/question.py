@@ -23,6 +23,8 @@ class Question:
     alpha_harm: float
     alpha_safe: float
     window: float | None = None
+    segment: str | None = None
+    """Of which units, such as `header:x-country=DE`; None for all."""
 
     @property
     def harm_sign(self) -> int:

@@ -124,7 +124,9 @@ class Segment:
     @property
     def name(self) -> str:
         """How lines of evidence call it: `header:x-country=DE`."""
-        return f"{self.field}={self.value or ABSENT}"
+        # Whoever really said "absent" is told apart from those who said nothing.
+        value = f'"{ABSENT}"' if self.value == ABSENT else self.value or ABSENT
+        return f"{self.field}={value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

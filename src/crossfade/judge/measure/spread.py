@@ -12,8 +12,9 @@ from typing import Any
 import ibis
 
 from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, counted, during, element
+from crossfade.judge.plan import MOST_SEGMENTS
 
-MOST = 20
+MOST = MOST_SEGMENTS
 """Values of one field that are told apart."""
 
 SUPPORT = 100

@@ -1,0 +1,48 @@
+"""A segment that comes to harm holds the rollout until a person says what to do; the harm of the whole outranks it."""
+
+from __future__ import annotations
+
+from crossfade.judge.decide import say
+from crossfade.judge.decide.look import Look
+from crossfade.judge.decision import Decision
+from crossfade.judge.segments import Harmed
+from crossfade.spec.model import OnSegmentHarm, Promote
+from crossfade.state import Move
+
+
+def segment(look: Look) -> Decision | None:
+    """Holds on harm in a segment that nobody has gone on with yet, and stays held until somebody does.
+
+    A segment never makes the way forward easier: its other verdicts are not asked for. After promotion it is only
+    shown, because there is nothing left to hold.
+    """
+    holds = look.rollout.on_segment_harm is not OnSegmentHarm.REPORT
+    if look.held_by_rule and look.position.held_for:
+        if not holds:
+            sentence = "Resumed: by its spec, harm in a segment is only reported now."
+            return Decision(move=Move.RESUME, rule="segment", sentence=sentence)
+        known = [one for one in look.harmed if one.suffering in look.position.held_for]
+        return Decision(move=None, rule="segment", sentence=_sentence(look, known), until=look.deadline)
+    if not holds or not look.running or isinstance(look.stage, Promote) or look.mismatched:
+        return None
+    new = [one for one in look.harmed if one.suffering not in look.position.gone_on]
+    if not new:
+        return None
+    return Decision(
+        move=Move.HOLD,
+        rule="segment",
+        sentence=_sentence(look, new),
+        until=look.deadline,
+        held_for=tuple(sorted(one.suffering for one in new)),
+    )
+
+
+def _sentence(look: Look, harmed: list[Harmed]) -> str:
+    if harmed:
+        more = f", and {len(harmed) - 1} more" if len(harmed) > 1 else ""
+        what = f"{say.harmed(harmed[0].line)}, where {say.named(harmed[0].line)}{more}"
+    else:
+        told = [f"{metric} of {arm} where {name}" for metric, arm, name in look.position.held_for]
+        what = f"harm was proven for {say.several(told)}; by now the evidence is weaker"
+    end = "" if look.deadline is None else f", or it is rolled back at {say.clock(look.deadline, look.now)}"
+    return f"Holding {say.where(look)}: {what}. Resume with a reason to go on all the same, or roll back{end}."
