@@ -1,7 +1,7 @@
 """Rankers of digits as TREC files, to try `simulate --interleave` on: `python -m crossfade.sim.interleave_digits DIR`.
 
 The queries are 300 images of scikit-learn's bundled set, the documents the others; a document is relevant if it shows
-the same digit. `full` compares all pixels, `pca4` and `pca3` so many principal components.
+the same digit. `full` compares all pixels, `pca6`, `pca4` and `pca3` so many principal components.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from crossfade.sim.models import Ranker
 
 QUERIES = 300
-COMPONENTS = (4, 3)
+COMPONENTS = (6, 4, 3)
 
 
 def write(folder: Path, *, seed: int = 0) -> list[Path]:
