@@ -109,7 +109,9 @@ COMPARED = {
         make=partial(digits, "pca4"),
         methods=METHODS,
     ),
-    "digits, close": Compared(about="the same: all pixels against 6 principal components", make=partial(digits, "pca6")),
+    "digits, close": Compared(
+        about="the same: all pixels against 6 principal components", make=partial(digits, "pca6")
+    ),
     "patients, easy": Compared(
         about="scikit-learn's diabetes: ten measurements against age and sex", make=partial(patients, (0, 1))
     ),
