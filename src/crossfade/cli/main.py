@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "replay-traffic": "replay_traffic",
     "differences": "differences",
     **dict.fromkeys(("mute", "unmute"), "mute"),
+    "token": "token",
 }
 """Every command and the module that registers it, in the order help lists them."""
 

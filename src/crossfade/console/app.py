@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,12 +19,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossfade import __version__
 from crossfade.console import differences, health, pages, problems, receiving, rollouts
+from crossfade.console.access import Access, Readers
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.store import Store
+from crossfade.rim.tokens import Tokens
 
 DESCRIPTION = """\
 Outcomes in, rollouts out, a person's moves. Every error is `{"error", "what_to_do"}`. Outcomes are acknowledged only
-once they are on the disk. Moves need the bearer token in `DATA/run/token`."""
+once they are on the disk. Moves need a bearer token: a named one with the role for it (`crossfade token add`) or that
+in `DATA/run/token`; where others than this machine reach the port, reading needs one as well."""
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -39,8 +44,13 @@ GRACE = 5
 """Seconds that requests in flight get when the process is told to stop."""
 
 
-def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | None) -> FastAPI:
-    """The control port over a store and an inbox. Without a token nobody can move a rollout through it."""
+def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | None, private: bool = True) -> FastAPI:
+    """The control port over a store and an inbox. Without a token nobody can move a rollout through it.
+
+    `token` is the data folder's own, beside those that have names. Where the port is not `private`, because others
+    than this machine reach it, reading takes a token too.
+    """
+    access = Access(Tokens(data), token)
     pulse, tally = health.Pulse(store), receiving.Tally()
 
     @contextlib.asynccontextmanager
@@ -60,10 +70,12 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     )
     problems.install(app, store)
     app.include_router(receiving.router(store, inbox, tally))
-    app.include_router(rollouts.router(store, token))
+    app.include_router(rollouts.router(store, access))
     app.include_router(health.router(store, data, pulse, tally))
     app.include_router(differences.router(store))
     app.include_router(pages.router(store))
+    if not private:
+        app.add_middleware(Readers, access=access)
     app.add_middleware(_SecurityHeaders)
     return app
 
@@ -74,8 +86,10 @@ def run(data: Path, sock_fd: int) -> None:
     secret = data / "run" / "token"
     token = secret.read_text().strip() if secret.is_file() else None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with socket.socket(fileno=os.dup(sock_fd)) as known:
+        private = _loopback(known)
     config = uvicorn.Config(
-        create_app(store, inbox, data, token=token or None),
+        create_app(store, inbox, data, token=token or None, private=private),
         access_log=False,
         log_config=None,
         server_header=False,
@@ -87,6 +101,11 @@ def run(data: Path, sock_fd: int) -> None:
         finally:
             inbox.close()
             store.close()
+
+
+def _loopback(sock: socket.socket) -> bool:
+    """Whether only this machine reaches a socket."""
+    return ipaddress.ip_address(str(sock.getsockname()[0]).partition("%")[0]).is_loopback
 
 
 async def _watch(pulse: health.Pulse) -> None:

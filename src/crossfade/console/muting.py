@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.responses import JSONResponse
 
 from crossfade.console import models
+from crossfade.console.access import Caller
 from crossfade.console.problems import Refused
 from crossfade.rim.muting import MUTE, UNMUTE, mute_by_hand
 from crossfade.rim.store import Store
@@ -26,17 +27,20 @@ def add(routes: APIRouter, store: Store, allowed: Any, responses: Any) -> None:
 
 
 def _add(routes: APIRouter, store: Store, word: str, allowed: Any, responses: Any) -> None:
-    def act(name: Name, asked: models.MuteIn) -> JSONResponse:
+    passed = Depends(allowed)
+
+    def act(name: Name, asked: models.MuteIn, caller: Caller = passed) -> JSONResponse:
         """Write it to the ledger and answer with the entry; gateways and gates follow within a second."""
         try:
             entry = mute_by_hand(
                 store,
                 name,
                 asked.field,
-                actor=asked.actor,
+                actor=caller.actor(asked.actor, "actor" in asked.model_fields_set),
                 reason=asked.reason,
                 at=time.time(),
                 on=word == MUTE,
+                by=caller.by,
             )
         except IllegalMute as error:
             raise Refused(409, str(error), "GET …/differences lists fields and their mutes") from error
@@ -52,7 +56,6 @@ def _add(routes: APIRouter, store: Store, word: str, allowed: Any, responses: An
         methods=["POST"],
         response_model=models.EntryRecord,
         responses=responses,
-        dependencies=[Depends(allowed)],
         summary=SUMMARY[word],
         name=word,
         operation_id=word,

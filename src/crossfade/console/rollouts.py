@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from crossfade import ledger
 from crossfade.console import models, muting
+from crossfade.console.access import Access, Caller
 from crossfade.console.problems import Refused
 from crossfade.rim import examples
 from crossfade.rim.differing import Differing
 from crossfade.rim.standing import all_standing, move_by_hand, standing
 from crossfade.rim.store import Store
+from crossfade.rim.tokens import MOVE, STOP
 from crossfade.state import Move
 from crossfade.view import status
+
+SAFE = (Move.HOLD, Move.ROLLBACK)
+"""Moves that never raise exposure."""
 
 MOVES = (Move.START, Move.HOLD, Move.RESUME, Move.ADVANCE, Move.ROLLBACK, Move.PROMOTE)
 
@@ -38,35 +41,25 @@ MOVED: Responses = {
     **OF_ONE,
     400: {"model": models.Problem, "description": "The body is not text."},
     401: {"model": models.Problem, "description": "The bearer token is missing or wrong."},
-    403: {"model": models.Problem, "description": "Moves through this port are switched off."},
+    403: {
+        "model": models.Problem,
+        "description": "The token has not the role for it, or there is none.",
+    },
     409: {"model": models.Problem, "description": "The present phase does not allow the move."},
     422: {"model": models.Problem, "description": "The reason is missing."},
 }
 
-_bearer = HTTPBearer(auto_error=False, description="The token in DATA/run/token.")
 
-
-def router(store: Store, token: str | None) -> APIRouter:
-    """The endpoints; moves need `token`, and without one there are no moves."""
+def router(store: Store, access: Access) -> APIRouter:
+    """The endpoints; a person's acts take a token with the role for it."""
     routes = APIRouter(prefix="/api/v1/rollouts", tags=["rollouts"])
     _add_reads(routes, store)
     _add_absent(routes, store)
     _add_examples(routes, store)
 
-    def allowed(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
-        if token is None:
-            raise Refused(403, "moves through this port are switched off: it has no token", "use the command line")
-        if given is None or not secrets.compare_digest(given.credentials.encode(), token.encode()):
-            raise Refused(
-                401,
-                "the bearer token is missing or wrong",
-                "send `authorization: Bearer …` with the content of DATA/run/token",
-                {"www-authenticate": "Bearer"},
-            )
-
     for move in MOVES:
-        _add_move(routes, store, move, allowed)
-    muting.add(routes, store, allowed, MOVED)
+        _add_move(routes, store, move, access.to(STOP if move in SAFE else MOVE))
+    muting.add(routes, store, access.to(MOVE), MOVED)
     return routes
 
 
@@ -152,19 +145,21 @@ def _add_absent(routes: APIRouter, store: Store) -> None:
 
 
 def _add_move(routes: APIRouter, store: Store, move: Move, allowed: Any) -> None:
+    passed = Depends(allowed)
+
     @routes.post(
         f"/{{name}}/{move}",
         response_model=models.EntryRecord,
         responses=MOVED,
-        dependencies=[Depends(allowed)],
         summary=str(move).capitalize(),
         name=str(move),
         operation_id=str(move),
     )
-    def act(name: Name, asked: models.MoveIn) -> JSONResponse:
+    def act(name: Name, asked: models.MoveIn, caller: Caller = passed) -> JSONResponse:
         """Make the move and answer with its ledger entry; routes follow within a second."""
         try:
-            entry = move_by_hand(store, name, move, actor=asked.actor, reason=asked.reason, at=time.time())
+            actor = caller.actor(asked.actor, "actor" in asked.model_fields_set)
+            entry = move_by_hand(store, name, move, actor=actor, reason=asked.reason, at=time.time(), by=caller.by)
         except ValueError as error:
             if type(error) is not ValueError:
                 raise

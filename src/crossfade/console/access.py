@@ -1,0 +1,130 @@
+"""Who may do what through the control port: by the token of the data folder, or by a named one with its roles."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from crossfade.console.problems import Refused, problem
+from crossfade.rim.tokens import APPROVE, MOVE, READ, ROLES, STOP, TokenProblem, Tokens
+
+OPEN = frozenset({"/healthz", "/readyz"})
+"""What anybody may ask, wherever the port listens: it says nothing of rollouts."""
+
+_DOING = {READ: "read", MOVE: "move a rollout", STOP: "hold or roll back", APPROVE: "approve"}
+
+_bearer = HTTPBearer(auto_error=False, description="A named token (`crossfade token add`), or that in DATA/run/token.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks."""
+
+    name: str | None
+    """The name of their token; None for the data folder's own, whose holder says who they are."""
+    by: Mapping[str, Any]
+    """How the ledger has it."""
+
+    def actor(self, given: str, said: bool) -> str:
+        """Under which name something is done: `given` is what the request says, `said` whether it says it itself."""
+        if self.name is None:
+            return given
+        if said and given != self.name:
+            raise Refused(
+                422, f"the token is {self.name}'s, and the request says that it is from {given}", "leave out `actor`"
+            )
+        return self.name
+
+
+class Access:
+    """The tokens of one control port."""
+
+    def __init__(self, tokens: Tokens, local: str | None) -> None:
+        """`local`: the content of DATA/run/token, None where there is none."""
+        self._tokens, self._local = tokens, local
+
+    def to(self, what: str) -> Callable[..., Caller]:
+        """A dependency that lets pass who may do it, and says who that is."""
+
+        def caller(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+            return self.check(given.credentials if given else None, what)
+
+        return caller
+
+    def check(self, secret: str | None, what: str) -> Caller:
+        """Who has this secret and may do it. Raises Refused."""
+        try:
+            if secret is None and self._local is None and not self._tokens.all():
+                said = "moves through this port are switched off: it has no token"
+                raise Refused(403, said, "use the command line, or `crossfade token add NAME --role operator`")
+            known = self._tokens.find(secret) if secret is not None else None
+        except TokenProblem as error:
+            raise Refused(503, str(error), "nobody is let in until it can be read; repair it, or remove it") from error
+        if secret is not None and self._local and secrets.compare_digest(secret.encode(), self._local.encode()):
+            return Caller(name=None, by={"through": "local token"})
+        if secret is not None and known is None and self._local is None and not self._tokens.all():
+            said = "moves through this port are switched off: it has no token"
+            raise Refused(403, said, "use the command line, or `crossfade token add NAME --role operator`")
+        if known is None:
+            raise Refused(
+                401,
+                "the bearer token is missing or wrong",
+                "send `authorization: Bearer …` with a token of `crossfade token add`, or that in DATA/run/token",
+                {"www-authenticate": "Bearer"},
+            )
+        if what not in known.may:
+            roles = " or ".join(role for role, may in ROLES.items() if what in may)
+            raise Refused(
+                403,
+                f"the token of {known.name} is that of {_a(' and '.join(known.roles) or 'nobody')}; to {_DOING[what]}, "
+                f"it has to be that of {_a(roles)}",
+                f"ask somebody who has it, or for `crossfade token add … --role {roles.split(' or ')[0]}`",
+            )
+        return Caller(name=known.name, by={"through": "token", "token": known.name, "roles": list(known.roles)})
+
+
+class Readers:
+    """Lets nobody read who has no token. A browser asks for one by itself: any user name, the token as password."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        try:
+            await run_in_threadpool(self._access.check, _secret(Headers(scope=scope)), READ)
+        except Refused as refused:
+            headers = {**(refused.headers or {})}
+            if refused.status == 401:
+                headers["www-authenticate"] = 'Basic realm="crossfade: your token as password", charset="UTF-8"'
+            answer = problem(refused.status, refused.error.replace("bearer ", ""), refused.what_to_do, headers)
+            await answer(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _a(role: str) -> str:
+    return f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
+
+
+def _secret(headers: Headers) -> str | None:
+    scheme, _, rest = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
+        except (ValueError, UnicodeDecodeError):
+            return None
+    return None

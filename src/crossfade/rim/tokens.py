@@ -1,0 +1,158 @@
+"""Tokens for the control port: a name, roles, and of the secret itself only a hash, in one file that its owner reads.
+
+A secret has 192 random bits, so a plain hash keeps it; nobody can guess their way to it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+VARIABLE = "CROSSFADE_TOKENS"
+"""Names another file than the data folder's own."""
+
+FILE = Path("run") / "tokens.json"
+
+SCHEMA = "crossfade.tokens/1"
+
+READ, MOVE, STOP, APPROVE = "read", "move", "stop", "approve"
+
+ROLES: Mapping[str, frozenset[str]] = {
+    "viewer": frozenset({READ}),
+    "operator": frozenset({READ, MOVE, STOP}),
+    "approver": frozenset({READ, STOP, APPROVE}),
+}
+"""What each role may do. Whoever may answer for a rollout may also stop it."""
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _.@-]{0,62}[A-Za-z0-9])?")
+
+RESERVED = frozenset({"rule", "local"})
+"""Names that say something else in the ledger."""
+
+
+class TokenProblem(Exception):
+    """The tokens cannot be read or changed as asked; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """One token, without its secret."""
+
+    name: str
+    roles: tuple[str, ...]
+    sha256: str
+    added: float
+    """Seconds since the epoch."""
+    added_by: str
+
+    @property
+    def may(self) -> frozenset[str]:
+        """What it may do."""
+        return frozenset().union(*(ROLES[role] for role in self.roles))
+
+    def to_json(self) -> dict[str, object]:
+        """The record for programs; the hash stays in the file."""
+        return {"name": self.name, "roles": list(self.roles), "added": self.added, "added_by": self.added_by}
+
+
+class Tokens:
+    """The tokens of one data folder, as they are now: one that is revoked opens nothing from then on."""
+
+    def __init__(self, data: Path) -> None:
+        named = os.environ.get(VARIABLE)
+        self.path = Path(named) if named else data / FILE
+
+    def all(self) -> list[Token]:
+        """Every token, by name. Raises TokenProblem."""
+        try:
+            said = json.loads(self.path.read_bytes())
+            if said["schema"] != SCHEMA:
+                raise TokenProblem(f"{self.path} is written as {said['schema']!r}; this is {SCHEMA}")
+            found = [
+                Token(**{**one, "roles": tuple(role for role in one["roles"] if role in ROLES)})
+                for one in said["tokens"]
+            ]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TokenProblem(f"the tokens in {self.path} cannot be read: {error!r}") from error
+        return sorted(found, key=lambda token: token.name)
+
+    def find(self, secret: str) -> Token | None:
+        """Whose secret it is. Takes as long for a wrong one as for any right one. Raises TokenProblem."""
+        given = _hash(secret)
+        found: Token | None = None
+        for token in self.all():
+            if secrets.compare_digest(token.sha256.encode(), given.encode()):
+                found = token
+        return found
+
+    def add(self, name: str, roles: Sequence[str], *, at: float, by: str) -> str:
+        """Make a token; its secret, which is told this once. Raises TokenProblem."""
+        if _NAME.fullmatch(name) is None or name in RESERVED:
+            raise TokenProblem(
+                f"{name!r} cannot be the name of a token: at most 64 letters, digits, spaces, '-', '_', '.' and '@', "
+                f"and not {' or '.join(sorted(RESERVED))}; best is the name of a person, as `approve:` in a spec has it"
+            )
+        unknown = [role for role in roles if role not in ROLES]
+        if unknown or not roles:
+            raise TokenProblem(f"no role is called {', '.join(unknown) or 'nothing'}; there are {', '.join(ROLES)}")
+        secret = secrets.token_urlsafe(24)
+        with self._changing() as tokens:
+            if any(token.name == name for token in tokens):
+                raise TokenProblem(
+                    f"{name} has a token already; revoke it first, and the old one opens nothing any more"
+                )
+            ordered = tuple(role for role in ROLES if role in roles)
+            tokens.append(Token(name=name, roles=ordered, sha256=_hash(secret), added=at, added_by=by))
+        return secret
+
+    def revoke(self, name: str) -> Token:
+        """Take a token away. Raises TokenProblem."""
+        with self._changing() as tokens:
+            found = next((token for token in tokens if token.name == name), None)
+            if found is None:
+                known = ", ".join(token.name for token in tokens) or "nobody"
+                raise TokenProblem(f"{name} has no token; tokens are held by {known}")
+            tokens.remove(found)
+        return found
+
+    @contextmanager
+    def _changing(self) -> Iterator[list[Token]]:
+        """The tokens, to be changed; written when done, all or nothing."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise TokenProblem(f"cannot write {self.path}: {error.strerror or error}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            tokens = self.all()
+            yield tokens
+            _write(self.path, {"schema": SCHEMA, "tokens": [asdict(token) for token in tokens]})
+        except OSError as error:
+            raise TokenProblem(f"cannot write {self.path}: {error.strerror or error}") from error
+        finally:
+            os.close(handle)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _write(path: Path, said: Mapping[str, object]) -> None:
+    draft = path.with_suffix(".tmp")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        json.dump(said, out, indent=1)
+        out.flush()
+        os.fsync(out.fileno())
+    draft.replace(path)
