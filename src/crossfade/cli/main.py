@@ -18,6 +18,7 @@ from crossfade.cli.common import FINE, WRONG_USE, print_json
 COMMANDS: dict[str, str] = {
     "init": "init",
     "check": "check",
+    "doctor": "doctor",
     "demo": "demo",
     "serve": "serve",
     "reload": "reload",

@@ -142,14 +142,7 @@ class Sender:
         return Reply(body, failure, (time.monotonic() - began) * 1000.0)
 
     def _exchange(self, arm: Arm, request: Request) -> tuple[bytes, str]:
-        where = urlsplit(arm.url)
-        target, body = f"{where.path.rstrip('/')}{request.path}".encode(), request.body
-        if arm.model is not None:
-            named = model_names.renamed(self._rollout.protocol, request.method, target, body, arm.model)
-            target, body = (named.target, named.body) if named is not None else (target, body)
-        headers = dict(request.headers)
-        if self._rollout.dry_run_header:
-            headers[self._rollout.dry_run_header] = "true"
+        target, body, headers = as_asked(self._rollout, arm, request)
         connection = self._connection(arm)
         try:
             connection.request(request.method, target.decode(), body or None, headers)
@@ -172,16 +165,29 @@ class Sender:
     def _connection(self, arm: Arm) -> http.client.HTTPConnection:
         kept: dict[str, http.client.HTTPConnection] = self._local.__dict__.setdefault("kept", {})
         if arm.url not in kept:
-            where = urlsplit(arm.url)
-            host = where.hostname or ""
-            kept[arm.url] = (
-                http.client.HTTPSConnection(host, where.port, timeout=arm.timeout, context=ssl.create_default_context())
-                if where.scheme == "https"
-                else http.client.HTTPConnection(host, where.port, timeout=arm.timeout)
-            )
+            kept[arm.url] = connection_to(arm)
         return kept[arm.url]
 
     def _forget(self, arm: Arm) -> None:
         connection = self._local.__dict__.get("kept", {}).pop(arm.url, None)
         if connection is not None:
             connection.close()
+
+
+def as_asked(rollout: Rollout, arm: Arm, request: Request) -> tuple[bytes, bytes, dict[str, str]]:
+    """Target, body and headers as an arm must get them: its own model name, and the mark of a dry run."""
+    target, body = f"{urlsplit(arm.url).path.rstrip('/')}{request.path}".encode(), request.body
+    if arm.model is not None:
+        named = model_names.renamed(rollout.protocol, request.method, target, body, arm.model)
+        target, body = (named.target, named.body) if named is not None else (target, body)
+    mark = {rollout.dry_run_header: "true"} if rollout.dry_run_header else {}
+    return target, body, dict(request.headers) | mark
+
+
+def connection_to(arm: Arm) -> http.client.HTTPConnection:
+    """A connection to an arm, not open yet."""
+    where = urlsplit(arm.url)
+    host = where.hostname or ""
+    if where.scheme == "https":
+        return http.client.HTTPSConnection(host, where.port, timeout=arm.timeout, context=ssl.create_default_context())
+    return http.client.HTTPConnection(host, where.port, timeout=arm.timeout)
