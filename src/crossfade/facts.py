@@ -96,6 +96,9 @@ class Compared(_Fact, frozen=True, tag="c"):
     sizes: tuple[float, ...] = ()
     """How far apart the two are in each of `fields`, at the first place: numbers as a share of the larger one (0 to 2);
     −1 where there is no size."""
+    champion_cost: float | None = None
+    """What the champion's reply cost, as the `cost` of the spec says; None where none of that is known."""
+    challenger_cost: float | None = None
 
 
 class Shown(_Fact, frozen=True, tag="s"):

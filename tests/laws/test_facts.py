@@ -129,7 +129,7 @@ def _exactly(kind: type) -> st.SearchStrategy:
     """A strategy for one kind that also fills the fields that have defaults."""
     types = {str: texts, float: st.floats(allow_nan=False), int: st.integers(-(2**63), 2**63 - 1), bool: st.booleans()}
     types |= {tuple[str, ...]: st.lists(texts, max_size=5).map(tuple), bool | None: st.none() | st.booleans()}
-    types |= {tuple[int, ...]: st.lists(types[int], max_size=5).map(tuple)}
+    types |= {tuple[int, ...]: st.lists(types[int], max_size=5).map(tuple), float | None: st.none() | types[float]}
     types |= {tuple[float, ...]: st.lists(st.floats(allow_nan=False), max_size=5).map(tuple)}
     return st.builds(kind, **{field.name: types[field.type] for field in _fields(kind)})
 

@@ -260,7 +260,7 @@ class _Stage:
     def _effect(self, test: PlannedTest, end: float) -> Effect:
         metric, assumed = test.metric, self.world.metrics[test.metric.name]
         seen = self._effective(max(end - (metric.window or 0.0), 0.0))
-        if isinstance(self.stage, Shadow) and (metric.source is Source.OUTCOME or metric.kind is Kind.MEAN):
+        if isinstance(self.stage, Shadow) and metric.source is Source.OUTCOME:
             seen = 0.0
         deviation, limit = 2.0 * assumed.deviation(metric), _limit(test, assumed)
         detectable = None

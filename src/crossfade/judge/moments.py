@@ -159,6 +159,23 @@ class ScoredMoments:
     """Labels that do not fit what was predicted, such as a class nobody gave a probability to."""
     immature: int = 0
     """Pairs whose window has not closed yet."""
+    assumptions: tuple[str, ...] = ()
+    """What was taken for granted on the way to these numbers."""
 
 
-Moments = RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments | ScoredMoments
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedMeans:
+    """Sums over units of a number of both arms, each its mean over the same mirrored requests of the unit."""
+
+    n: int = 0
+    sum_a: float = 0.0
+    squares_a: float = 0.0
+    sum_b: float = 0.0
+    squares_b: float = 0.0
+    products: float = 0.0
+    """Σab: what pairing is worth."""
+    missing: int = 0
+    """Pairs of which one reply does not have the number."""
+
+
+Moments = RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments | ScoredMoments | PairedMeans

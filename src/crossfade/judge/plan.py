@@ -180,14 +180,14 @@ def questions(rollout: Rollout, index: int) -> tuple[tuple[Metric, str, Margin |
     Promotion: what its holdback can still compare. Other stages: guardrails and goals.
     """
     stage = rollout.stages[index]
-    asked = [m for m in rollout.metrics if (m.source is Source.PREDICTION) <= isinstance(stage, Shadow)]
+    asked = [m for m in rollout.metrics if m.only_in_shadow <= isinstance(stage, Shadow)]
     guardrails = tuple((m, "guardrail", m.guardrail) for m in asked if m.guardrail is not None and not m.goal)
     goals = tuple((m, "goal", m.guardrail) for m in asked if m.goal)
     if isinstance(stage, Shadow):
         limits = {**dict(stage.gates), CATASTROPHIC: dict(stage.gates).get(CATASTROPHIC, 0.0)}
         gates = tuple((gate(name), "gate", Margin(value=limit, relative=False)) for name, limit in limits.items())
         return gates + tuple(
-            one for one in guardrails + goals if seen_in_shadow(one[0]) and (one[1] != "goal" or labelled(one[0]))
+            one for one in guardrails + goals if seen_in_shadow(one[0]) and (one[1] != "goal" or one[0].only_in_shadow)
         )
     if isinstance(stage, Interleave):
         return ((PREFERENCE, "goal", None), *guardrails)
@@ -203,9 +203,5 @@ def gate(name: str) -> Metric:
 
 def seen_in_shadow(metric: Metric) -> bool:
     """Whether hidden replies alone can answer the metric."""
-    return labelled(metric) or (metric.source is Source.RESPONSE and metric.kind in (Kind.RATE, Kind.QUANTILE))
-
-
-def labelled(metric: Metric) -> bool:
-    """Whether the metric sets predictions against labels, which only a shadow has of both models."""
-    return metric.source is Source.PREDICTION
+    answered = (Kind.RATE, Kind.QUANTILE, Kind.MEAN)
+    return metric.only_in_shadow or (metric.source is Source.RESPONSE and metric.kind in answered)

@@ -16,6 +16,7 @@ from crossfade.spec.model import (
     Field,
     Interleave,
     Predicted,
+    Priced,
     Protocol,
     Ranking,
     Rollout,
@@ -67,6 +68,8 @@ class Route:
     """Units are recorded under pseudonyms."""
     key: bytes = field(default=b"", repr=False)
     """With which those are made; b'' where it cannot be had, and then units are not recorded at all."""
+    cost: tuple[Priced, ...] = ()
+    """What is recorded of mirrored replies as their cost."""
 
     @property
     def public(self) -> str:
@@ -110,6 +113,7 @@ def routes(rollout: Rollout, position: Position) -> Route:
         drift=rollout.drift,
         dry_run_header=rollout.dry_run_header,
         pseudonyms=bool(rollout.pseudonyms),
+        cost=rollout.cost,
         model=rollout.model,
     )
 

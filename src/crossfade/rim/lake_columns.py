@@ -17,6 +17,7 @@ _ARROW: dict[Any, pa.DataType] = {
     int: pa.int64(),
     bool: pa.bool_(),
     bool | None: pa.bool_(),
+    float | None: pa.float64(),
     tuple[str, ...]: pa.list_(pa.string()),
     tuple[int, ...]: pa.list_(pa.int64()),
     tuple[float, ...]: pa.list_(pa.float64()),

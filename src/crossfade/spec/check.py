@@ -10,6 +10,7 @@ import re
 
 from crossfade.spec import words
 from crossfade.spec.check_compare import check_compare, check_dry_run
+from crossfade.spec.check_cost import check_cost
 from crossfade.spec.check_drift import check_drift
 from crossfade.spec.check_prediction import check_prediction, check_redact
 from crossfade.spec.check_stages import check_stages
@@ -30,6 +31,7 @@ def check(document: Document) -> None:
     check_compare(document)
     check_dry_run(document)
     check_prediction(document)
+    check_cost(document)
     check_redact(document)
     check_drift(document)
     _protection(document)
@@ -182,7 +184,7 @@ def _metrics(document: Document) -> None:
         _metric(metric)
         _margin(metric)
         # A metric on the credited outcome says by its window how long clicks on one list are gathered.
-        settles = metric.source != Source.RESPONSE and (metric.outcome or name) in credits
+        settles = metric.source in (Source.OUTCOME, Source.PREDICTION) and (metric.outcome or name) in credits
         if metric.goal is False and not metric.wrote("guardrail") and not settles:
             metric.place.report_key(
                 f"{shown(name)} is neither the goal nor a guardrail, so nothing would come of measuring it; "
@@ -210,17 +212,18 @@ def _metric(metric: MetricDocument) -> None:
             "window", "an outcome needs 'window', how long after the first exposure it counts, such as window: 24h"
         )
     _second(metric)
-    if metric.source == Source.RESPONSE:
+    if metric.source in (Source.RESPONSE, Source.COST):
         for key in ("window", "outcome", "arrives_within"):
             if metric.wrote(key):
-                metric.at(key).report_key(f"'{key}' belongs to from: outcome, and this is from: response; remove it")
+                of = metric.source
+                metric.at(key).report_key(f"'{key}' belongs to from: outcome, and this is from: {of}; remove it")
 
 
 def _second(metric: MetricDocument) -> None:
     """The other outcome that a ratio divides by, or that a mean is adjusted for."""
     if not known(metric.kind, metric.source):
         return
-    response = metric.source == Source.RESPONSE
+    response = metric.source in (Source.RESPONSE, Source.COST)
     if metric.kind == Kind.RATIO and response:
         metric.at("kind").report(
             "found 'ratio' of responses; a ratio divides one outcome by another, and a reply has none: "
@@ -276,7 +279,7 @@ def _protection(document: Document) -> None:
     """Whoever is exposed is protected by something that is measured, and a comparison has something to compare."""
     if not known(document.metrics) or not all(known(metric) for metric in document.metrics.values()):
         return
-    exposing = [metric for metric in document.metrics.values() if metric.source != Source.PREDICTION]
+    exposing = [metric for metric in document.metrics.values() if metric.source not in (Source.PREDICTION, Source.COST)]
     guarded = any(metric.guardrail is not None or metric.wrote("guardrail") for metric in exposing)
     aimed = any(metric.goal is not False for metric in exposing)
     for name, stage in stages(document):

@@ -11,9 +11,9 @@ from crossfade.spec.problems import listed
 from crossfade.spec.source import shown
 
 FITTING: dict[str, tuple[Kind, ...]] = {
-    "probability": (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER),
-    "class": (Kind.ACCURACY,),
-    "value": (Kind.RMSE, Kind.MAE, Kind.AUC),
+    "probability": (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER, Kind.SCORE),
+    "class": (Kind.ACCURACY, Kind.SCORE),
+    "value": (Kind.RMSE, Kind.MAE, Kind.AUC, Kind.SCORE),
     "items": (Kind.NDCG,),
 }
 """What can be said of each kind of prediction."""
@@ -66,20 +66,34 @@ def _kind(metric: MetricDocument) -> None:
     if not known(metric.kind, metric.source):
         return
     scores, plain = listed([str(one) for one in SCORES]), "rate, mean, count, ratio or quantile"
+    if metric.source == Source.COST and metric.kind not in SCORES:
+        return
     labelled = metric.source == Source.PREDICTION
     if labelled is not (metric.kind in SCORES):
         of, allowed = ("predictions", scores) if labelled else (f"from: {metric.source}", plain)
         metric.at("kind").report(
             f"found {shown(str(metric.kind))}, which is not for {of}: expected {allowed}", allowed=allowed
         )
-    elif labelled and known(metric.better):
+    elif labelled and known(metric.better) and metric.kind is not Kind.SCORE:
         better = Better.HIGHER if metric.kind in HIGHER_SCORES else Better.LOWER
         if metric.better != better:
             metric.at("better").report(f"of {metric.kind} {better} is better", allowed=str(better), near=str(better))
-    if metric.wrote("absent") and not labelled:
-        metric.at("absent").report_key(
-            f"'absent' belongs to from: prediction, and this is from: {metric.source}; remove it"
+    for key in ("absent", "join"):
+        if metric.wrote(key) and not labelled:
+            metric.at(key).report_key(
+                f"'{key}' belongs to from: prediction, and this is from: {metric.source}; remove it"
+            )
+    _own(metric)
+
+
+def _own(metric: MetricDocument) -> None:
+    """A score of the user's own has a function, and nothing else has."""
+    if metric.kind is Kind.SCORE and not metric.wrote("score"):
+        metric.place.report_missing(
+            "score", "a score needs 'score', your own function, such as score: shop.scores:profit"
         )
+    elif metric.kind is not Kind.SCORE and metric.wrote("score"):
+        metric.at("score").report_key(f"'score' belongs to kind: score, and this is kind: {metric.kind}; remove it")
 
 
 def _time(document: Document, name: str, metric: MetricDocument) -> None:

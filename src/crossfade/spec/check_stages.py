@@ -131,7 +131,7 @@ def _time_for_windows(document: Document, stage: AnyStage, *, promoting: bool) -
         (metric.window + (metric.arrives_within if isinstance(metric.arrives_within, float) else 0.0), name)
         for name, metric in metrics(document).items()
         if isinstance(metric.window, float)
-        and metric.source != Source.PREDICTION
+        and metric.source not in (Source.PREDICTION, Source.COST)
         and (metric.guardrail is not None or (metric.goal is True and goals) or name in budgeted)
     ]
     longest = max(needed, default=None)
@@ -148,7 +148,7 @@ def _proof_in_shadow(document: Document, stage: AnyStage) -> None:
     """Promotion needs proof of every goal and guardrail; straight after a shadow, hidden replies must give it."""
     for name, metric in metrics(document).items():
         asked = metric.goal is True or metric.guardrail is not None
-        if asked and (metric.source == Source.OUTCOME or metric.kind == Kind.MEAN):
+        if asked and metric.source == Source.OUTCOME:
             stage.place.report_key(
                 f"promotion straight after a shadow needs proof of {shown(name)}, which hidden answers cannot give; "
                 "put a canary or ab stage between them"

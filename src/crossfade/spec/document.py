@@ -6,12 +6,13 @@ raises: what is wrong is reported at its place and becomes `UNKNOWN`, so that ev
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from crossfade.spec import measures, words
+from crossfade.spec.costs import Costs
 from crossfade.spec.document_compare import ComparisonDocument, ExamplesDocument
 from crossfade.spec.document_drift import DriftDocument
 from crossfade.spec.document_stages import StageDocument
@@ -72,12 +73,13 @@ class MetricDocument(Written):
     what: ClassVar[str] = "a metric such as {from: response, kind: rate, better: lower, guardrail: {margin: 0.5pp}}"
 
     source: Annotated[Source, words.SOURCE] = Field(alias="from")
-    """Where the values come from: response (the reply itself), outcome (what is reported later) or prediction (what the
-    reply predicted, set against an outcome that says what came true: in shadow, for both models)."""
+    """Where the values come from: response (the reply itself), outcome (what is reported later), prediction (what the
+    reply predicted, set against an outcome that says what came true: in shadow, for both models) or cost (what the
+    reply cost, as the key cost says: in shadow, for both models)."""
     kind: Annotated[Kind, words.KIND]
     """How values become a number: rate (share of units with an event), mean (average over units of each one's total),
     count (average number of events), ratio (one outcome's total over another's, see per) or quantile. Of predictions:
-    accuracy, auc, log-loss, brier, rmse, mae or ndcg."""
+    accuracy, auc, log-loss, brier, rmse, mae, ndcg or score (your own function, see score)."""
     better: Annotated[Better, words.BETTER]
     """Which direction is an improvement: lower or higher."""
     q: Annotated[float, measures.QUANTILE] | None = None
@@ -98,6 +100,12 @@ class MetricDocument(Written):
     absent: Annotated[float, measures.ANY_NUMBER] | None = None
     """Of predictions: the label of a request that none came for inside the window, such as 0 where only clicks are
     reported. Unless written such requests are left out."""
+    join: Annotated[Literal["decision", "unit"], words.choice(["decision", "unit"])] = "decision"
+    """Of predictions: what labels name. decision (unless written): the request's decision id. unit: the rollout and
+    the unit; of each unit its first prediction in the stage is set against the label."""
+    score: words.Function | None = None
+    """Only, and always, for kind score: your own function as module:function. It is called with what came true and
+    what was predicted, and returns a number; the metric is its mean over pairs."""
     goal: Annotated[bool, words.FLAG] = False
     """Whether this is what the rollout is for: the challenger must be better here before an ab stage ends well."""
     guardrail: GuardrailDocument | None = None
@@ -225,6 +233,9 @@ class Document(Written):
     are recorded as requests name them. Who sees what does not change; see docs/how-to/privacy.md."""
     dry_run_header: Annotated[str, words.HEADER] | None = None
     """A header that marks every mirrored copy with the value true, such as x-dry-run, for models that write."""
+    cost: Costs | None = None
+    """Where replies say what they cost, for metrics `from: cost`: a place such as json:$.usage.total_tokens or
+    header:x-cost, or several with the price of one each, such as {json:$.usage.completion_tokens: 0.00001}."""
     model: ModelName | None = None
     """The name by which clients know the model, in the list of models of openai-chat, where arms have names of their
     own; the rollout's name unless written. Requests may name it as they like."""

@@ -43,6 +43,8 @@ class Kind(StrEnum):
     RMSE = "rmse"
     MAE = "mae"
     NDCG = "ndcg"
+    SCORE = "score"
+    """What a function of the user's makes of a prediction and its label."""
 
 
 class Better(StrEnum):
@@ -61,6 +63,8 @@ class Source(StrEnum):
     """What happened later, joined by decision id or by unit."""
     PREDICTION = "prediction"
     """What the reply predicted, set against an outcome that says what came true. Measured in shadow, of both models."""
+    COST = "cost"
+    """What the reply cost, as the spec's `cost` says. Measured in shadow, of both models for the same requests."""
 
 
 class OnSegmentHarm(StrEnum):
@@ -71,7 +75,7 @@ class OnSegmentHarm(StrEnum):
     """Until a person resumes it or rolls it back."""
 
 
-SCORES = (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER, Kind.RMSE, Kind.MAE, Kind.NDCG)
+SCORES = (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER, Kind.RMSE, Kind.MAE, Kind.NDCG, Kind.SCORE)
 """Kinds of metric that set predictions against labels, and no others."""
 
 HIGHER_SCORES = (Kind.ACCURACY, Kind.AUC, Kind.NDCG)
@@ -97,6 +101,20 @@ class Field:
 
     def __str__(self) -> str:
         return f"{self.source}:{self.name}" if self.name else str(self.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """Something that replies count, and what one of it costs."""
+
+    place: Field
+    price: float = 1.0
+    arms: tuple[tuple[str, float], ...] = ()
+    """(arm, price) pairs where prices differ by arm; then `price` is not used."""
+
+    def price_of(self, arm: str) -> float:
+        """What one costs at an arm."""
+        return dict(self.arms).get(arm, self.price) if self.arms else self.price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +174,17 @@ class Metric:
     """An outcome whose total before a unit's first exposure explains some of its value; for means and counts."""
     absent: float | None = None
     """Of predictions: the label of a request that none came for; None where such requests are left out."""
+    by_unit: bool = False
+    """Of predictions: labels name units; the first prediction of each unit in the stage is set against them."""
+    score: str = ""
+    """`module:function` that scores a prediction against its label, only for `kind: score`."""
     goal: bool = False
     guardrail: Margin | None = None
+
+    @property
+    def only_in_shadow(self) -> bool:
+        """Whether it is about both models' replies to the same request, which only a shadow has."""
+        return self.source in (Source.PREDICTION, Source.COST)
 
     @property
     def horizon(self) -> float:
@@ -426,6 +453,8 @@ class Rollout:
     """Header that marks mirrored copies, in lower case; empty for none."""
     pseudonyms: str = ""
     """Where the key of pseudonyms is, `env:NAME` or `file:/PATH`; empty where units are recorded as they are."""
+    cost: tuple[Priced, ...] = ()
+    """What a reply costs, added up; empty where nobody asks."""
     model: str = ""
     """What clients call the model in lists of models; empty for the rollout's name."""
     revision: str = ""

@@ -117,6 +117,10 @@ alpha: 5%
 #   probability (of 1, or one for each class), class, value (a number), items (a ranked list, with id: $.id)
 # prediction: {probability: $.probability}
 
+# Where replies say what they cost (nothing by default), recorded of mirrored replies; several places with their prices
+# are added up, and a price may be one for each arm:
+# cost: {json:$.usage.prompt_tokens: 0.0000025, json:$.usage.completion_tokens: {v1: 0.00001, v2: 0.000002}}
+
 # Pairs of mirrored replies that differ are kept to look at (none by default), without the fields named here:
 # examples: {share: 1%, most: 200}
 # redact: [$.user.email]
@@ -131,15 +135,18 @@ alpha: 5%
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later;
 #              prediction: what the reply predicted, set against the outcome that came true (both models, in shadow)
+#              cost: what the reply cost, always a mean (both models, in shadow)
 #   kind       rate: the share of units with an event (from response: a failed reply)
 #              mean: the average over units (from response: latency in milliseconds)
 #              count: the average number of events per unit (from response: of failed replies)
 #              ratio: one outcome's total over another's, with per, such as per: visit
 #              quantile: with q, such as q: 0.99 (from response: latency in milliseconds)
-#              of predictions: accuracy, auc, log-loss, brier, rmse, mae or ndcg
+#              of predictions: accuracy, auc, log-loss, brier, rmse, mae, ndcg or score (your own function, as
+#              score: shop.scores:profit, which gets what came true and what was predicted and returns a number)
 #   better     lower or higher
 #   window     only for outcomes: how long after a unit's first exposure they count; for predictions: how long after
 #              the request its label counts; absent: 0 is the label of requests that none came for (else left out)
+#   join       only for predictions: unit where labels name units and not requests; a unit's first prediction counts
 #   arrives_within  only for outcomes: how long after it happened one may still arrive (1d for a daily import)
 #   outcome    only for outcomes: the name they are reported under, where it is not the metric's own
 #   per        only for ratios of outcomes: the outcome in the denominator

@@ -270,7 +270,13 @@ URL = Word(
     },
 )
 
+FUNCTION = text(
+    "a function of your own as module:function, such as shop.scores:profit",
+    r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*",
+)
+
 Name = Annotated[str, NAME]
+Function = Annotated[str, FUNCTION]
 Text = Annotated[str, text("a text of at most 200 printable characters")]
 JsonPath = Annotated[str, JSON_PATH]
 FieldName = Annotated[Field, FIELD]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -320,3 +321,97 @@ def test_ranked_lists_are_judged_by_the_gains_of_their_items(kept: Kept) -> None
     moments = kept.engine.measure(asked, HERE, START + 1000.0).metrics["quality", "v2"]
     assert isinstance(moments, ScoredMoments)
     assert (moments.a.tolist(), moments.b.tolist()) == ([pytest.approx(0.94881, abs=1e-5)], [pytest.approx(1.0)])
+
+
+OWN = """
+def profit(truth, said):
+    # What an offer to a customer who would leave is worth, by whether it was made.
+    return 5.0 * truth - 1.0 if said >= 0.5 else 0.0
+
+def broken(truth, said):
+    raise ValueError("no price list")
+"""
+
+
+def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop_own.py").write_text(OWN)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+
+def test_a_score_of_the_user_s_own_names_the_better_model(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _own(tmp_path, monkeypatch)
+    data = tumours()
+    asked = rollout(Kind.SCORE, PROBABILITY, score="shop_own:profit", better=Better.HIGHER)
+    n = len(data.truth)
+    said = [
+        {"champion_numbers": numbers(data.worse[i]), "challenger_numbers": numbers(data.better[i])} for i in range(n)
+    ]
+    labels = [
+        outcome(
+            f"o{i}",
+            decision_id=f"d{i}",
+            unit="",
+            rollout="",
+            name="label",
+            value=float(data.truth[i]),
+            received_at=START + i + 200.0,
+        )
+        for i in range(n)
+    ]
+    kept.add([compared(i, at=START + i, **said[i]) for i in range(n)], labels)
+    line = kept.line(asked, START + n + WINDOW)
+
+    def profit(p: np.ndarray) -> float:
+        return float(np.where(p >= 0.5, 5.0 * data.truth - 1.0, 0.0).mean())
+
+    assert line.values == {"v1": pytest.approx(profit(data.worse)), "v2": pytest.approx(profit(data.better))}
+    assert line.lower is not None and line.upper is not None and line.estimate is not None
+    assert line.lower <= line.estimate <= line.upper
+    assert any(one.startswith("scored by shop_own:profit, source sha256 ") for one in line.assumptions)
+
+
+def test_a_score_that_fails_leaves_its_metric_unmeasured(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _own(tmp_path, monkeypatch)
+    asked = rollout(Kind.SCORE, PROBABILITY, score="shop_own:broken")
+    kept.add(
+        [compared(0, champion_numbers=(0.9,), challenger_numbers=(0.1,))],
+        [outcome("a", decision_id="d0", unit="", rollout="", name="label", value=1.0, received_at=START + 9.0)],
+    )
+    line = kept.line(asked, START + 1000.0)
+    assert (line.verdict, line.estimate) == (Verdict.UNMEASURED, None)
+    assert "shop_own:broken failed: ValueError: no price list" in line.reason
+
+
+def test_labels_of_units_count_for_each_unit_s_first_prediction(kept: Kept) -> None:
+    asked = rollout(Kind.MAE, VALUE, by_unit=True)
+    kept.add(
+        [
+            compared(0, unit="a", at=START, champion_numbers=(1.0,), challenger_numbers=(2.0,)),
+            compared(1, unit="a", at=START + 5.0, champion_numbers=(7.0,), challenger_numbers=(7.0,)),
+            compared(2, unit="b", at=START, champion_numbers=(1.0,), challenger_numbers=(1.0,)),
+            compared(3, unit="c", at=START, champion_failed=True),
+            compared(4, unit="c", at=START + 5.0, champion_numbers=(3.0,), challenger_numbers=(3.0,)),
+            compared(5, unit="", at=START, champion_numbers=(9.0,), challenger_numbers=(9.0,)),
+        ],
+        [
+            outcome("a1", decision_id="", unit="a", rollout="r1", name="label", value=4.0, received_at=START + 10.0),
+            outcome("a2", decision_id="", unit="a", rollout="r1", name="label", value=5.0, received_at=START + 20.0),
+            outcome("a3", decision_id="", unit="a", rollout="r1", name="label", value=6.0, received_at=START + 901.0),
+            outcome("b1", decision_id="d2", unit="", rollout="", name="label", value=8.0, received_at=START + 10.0),
+            outcome("b2", decision_id="", unit="b", rollout="r2", name="label", value=8.0, received_at=START + 10.0),
+            outcome("c1", decision_id="", unit="c", rollout="r1", name="label", value=3.5, received_at=START + 10.0),
+        ],
+    )
+    now = START + 1000.0
+    moments = kept.engine.measure(asked, HERE, now).metrics["quality", "v2"]
+    assert isinstance(moments, ScoredMoments)
+    assert sorted(zip(moments.truth, moments.a, moments.b, strict=True)) == [(3.5, -0.5, -0.5), (5.0, -4.0, -3.0)]
+    assert moments.closed == 3
+    assert "of each unit its first prediction in the stage counts" in moments.assumptions[0]
+    silent = kept.engine.measure(rollout(Kind.MAE, VALUE, by_unit=True, absent=0.0), HERE, now).metrics["quality", "v2"]
+    assert isinstance(silent, ScoredMoments)
+    assert len(silent.truth) == 3

@@ -9,7 +9,7 @@ from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.mismatch import SAMPLE_RATIO
 from crossfade.judge.infer.preference import PREFERENCE
-from crossfade.judge.plan import CATASTROPHIC, labelled, questions
+from crossfade.judge.plan import CATASTROPHIC, questions
 from crossfade.judge.segments import Harmed, harmed
 from crossfade.spec.model import HASTE, Canary, Interleave, Promote, Rollout, Shadow, Stage
 from crossfade.state import RULE, Phase, Position, last_before_promotion, weight
@@ -173,7 +173,7 @@ def _wanted(rollout: Rollout, position: Position) -> tuple[tuple[str, bool, floa
 
     Promotion always needs proof of every guardrail and every goal, whatever the stage before it: that is what bounds
     the chance of promoting a worse challenger. A stage that cannot measure one of them holds, and a person decides.
-    What sets predictions against labels is proven in shadow, where alone it can be.
+    What only a shadow can measure is proven there.
     """
     stage = rollout.stages[position.stage]
     last = last_before_promotion(rollout, position)
@@ -182,11 +182,11 @@ def _wanted(rollout: Rollout, position: Position) -> tuple[tuple[str, bool, floa
     asked = {metric.name: (metric, role) for metric, role, _ in questions(rollout, position.stage)}
     if last and not isinstance(stage, Interleave):
         for metric in rollout.metrics:
-            if (metric.goal or metric.guardrail is not None) and not labelled(metric):
+            if (metric.goal or metric.guardrail is not None) and not metric.only_in_shadow:
                 asked.setdefault(metric.name, (metric, "goal" if metric.goal else "guardrail"))
     wanted = []
     for name, (metric, role) in asked.items():
-        proof = last or role == "gate" or labelled(metric) or not isinstance(stage, Canary | Shadow)
+        proof = last or role == "gate" or metric.only_in_shadow or not isinstance(stage, Canary | Shadow)
         # That something never happens cannot be proven, only that it has not been seen.
         proof = proof and (role != "gate" or name != CATASTROPHIC)
         needed = proof or role != "goal" or metric.guardrail is not None or name in budgeted

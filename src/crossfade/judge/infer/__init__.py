@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from crossfade.judge.evidence import Evidence
+from crossfade.judge.infer.differences import infer_differences
 from crossfade.judge.infer.labelled import infer_scored
 from crossfade.judge.infer.means import infer_means
 from crossfade.judge.infer.paired import infer_paired
@@ -32,6 +33,7 @@ from crossfade.judge.infer.verdict import Numbers, unmeasured_line
 from crossfade.judge.moments import (
     MeanMoments,
     Moments,
+    PairedMeans,
     PairedMoments,
     QuantileMoments,
     RateMoments,
@@ -102,6 +104,8 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
                 found[place] = infer_preference(question, moments)
             case PairedMoments():
                 found[place] = infer_paired(question, moments)
+            case PairedMeans():
+                found[place] = infer_differences(question, moments)
             case ScoredMoments():
                 found[place] = infer_scored(question, moments)
             case _:

@@ -48,7 +48,7 @@ def infer_scored(question: Question, moments: ScoredMoments) -> Evidence:
         units={question.baseline: n, question.arm: n},
         immature=moments.immature,
         reason=_told(moments),
-        assumptions=(*ASSUMPTIONS, BETTING if kind in LARGEST else ASYMPTOTIC, *_clipped(kind)),
+        assumptions=(*ASSUMPTIONS, BETTING if kind in LARGEST else ASYMPTOTIC, *_clipped(kind), *moments.assumptions),
     )
     if kind in LARGEST:
         return _bounded(question, moments, numbers, LARGEST[kind])
@@ -166,7 +166,7 @@ def influence(kind: Kind, truth: Floats, said: Floats) -> Influence:
         return Influence(
             value=value, parts=(squares - squares.mean()) / (2.0 * value) if value else np.zeros_like(said)
         )
-    sizes = np.abs(said)
+    sizes = said if kind is Kind.SCORE else np.abs(said)
     return Influence(value=float(sizes.mean()), parts=sizes - sizes.mean())
 
 

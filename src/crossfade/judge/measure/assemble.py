@@ -15,6 +15,7 @@ from crossfade.judge.moments import (
     Floats,
     Ints,
     MeanMoments,
+    PairedMeans,
     PairedMoments,
     QuantileMoments,
     RateMoments,
@@ -168,19 +169,11 @@ def paired_quantile(rows: Rows, arm: str) -> QuantileMoments:
     )
 
 
-def paired_mean(rows: Rows, arm: str) -> MeanMoments:
-    """Rows of `latency_means` as moments of one challenger."""
+def paired_mean(rows: Rows, arm: str) -> PairedMeans:
+    """Rows of `latency_means` or `cost_means` as moments of one challenger."""
     own = _of_arm(rows, arm)
-    n = own["n"].astype(np.int64)
-    return MeanMoments(
-        step=np.zeros(len(n), dtype=np.int64),
-        n_a=n,
-        sum_a=own["sum_a"].astype(np.float64),
-        squares_a=own["squares_a"].astype(np.float64),
-        n_b=n,
-        sum_b=own["sum_b"].astype(np.float64),
-        squares_b=own["squares_b"].astype(np.float64),
-    )
+    sums = {name: float(own[name].sum()) for name in ("sum_a", "squares_a", "sum_b", "squares_b", "products")}
+    return PairedMeans(n=int(own["n"].sum()), missing=int(own["missing"].sum()), **sums)
 
 
 def paired(rows: Rows, arm: str) -> PairedMoments:

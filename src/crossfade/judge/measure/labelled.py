@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfade.judge.measure.assemble import Rows
-from crossfade.judge.measure.tables import FACTS, LOOK, Expr, during
+from crossfade.judge.measure.measured import Absent
+from crossfade.judge.measure.own_scores import NOBODY, Scorer, own_scores
+from crossfade.judge.measure.tables import FACTS, LOOK, Expr, during, first
 from crossfade.judge.moments import Floats, ScoredMoments
 from crossfade.spec.model import Kind, Metric, Rollout
 
@@ -30,30 +32,36 @@ def labels(
     name: str,
     window: float,
     *,
+    by_unit: bool = False,
     compared: Expr = FACTS["compared"],
     outcome: Expr = FACTS["outcome"],
     look: Expr = LOOK,
 ) -> Expr:
     """A row for each pair whose window has closed and each item of it that a label was received for; one without any.
 
-    Only pairs of which both predictions are recorded. `value` is that of the label received last.
+    Only pairs of which both predictions are recorded. `value` is that of the label received last. `by_unit`: labels
+    name units, and each unit's first such pair stands for it.
     """
+    key = "unit" if by_unit else "decision_id"
     pairs = during(compared, look)
     pairs = pairs.filter(~pairs["champion_failed"], ~pairs["challenger_failed"])
     pairs = pairs.filter(_said(pairs, "champion"), _said(pairs, "challenger"))
     pairs = pairs.cross_join(look.select("since", "now"))
     pairs = pairs.mutate(closed=pairs["elapsed"] + window <= pairs["now"] - pairs["since"])
-    known = outcome.filter(outcome["name"] == name, outcome["decision_id"] != "")
-    known = known.select("decision_id", "item", "value", "received_at")
-    own = pairs.filter(pairs["closed"]).select("decision_id", "arm", "elapsed", "since")
-    told = known.join(own, "decision_id")
+    if by_unit:
+        pairs = first(pairs.filter(pairs["unit"] != ""), by=["arm", "unit"], order=["elapsed", "decision_id"])
+        known = outcome.join(look.select("rollout"), "rollout")
+        known = known.filter(known["name"] == name, known["decision_id"] == "", known["unit"] != "")
+    else:
+        known = outcome.filter(outcome["name"] == name, outcome["decision_id"] != "")
+    known = known.select(key, "item", "value", "received_at")
+    own = pairs.filter(pairs["closed"]).select(key, "arm", "elapsed", "since")
+    told = known.join(own, key)
     told = told.filter(told["received_at"] - told["since"] <= told["elapsed"] + window)
     last = [told["received_at"].desc(), told["value"]]
-    ranked = told.mutate(place=ibis.row_number().over(group_by=["decision_id", "arm", "item"], order_by=last))
-    kept = ranked.filter(ranked["place"] == 0).select(
-        "decision_id", "arm", "item", "value", labelled=ibis.literal(True)
-    )
-    rows = pairs.left_join(kept, ["decision_id", "arm"])
+    ranked = told.mutate(place=ibis.row_number().over(group_by=[key, "arm", "item"], order_by=last))
+    kept = ranked.filter(ranked["place"] == 0).select(key, "arm", "item", "value", labelled=ibis.literal(True))
+    rows = pairs.left_join(kept, [key, "arm"])
     return rows.select(
         "arm",
         "decision_id",
@@ -74,7 +82,10 @@ def _said(pairs: Expr, side: str) -> Expr:
     return (numbers > 0) | (names > 0)
 
 
-def scored(rows: Rows, arm: str, rollout: Rollout, metric: Metric) -> ScoredMoments:
+BY_UNIT = "labels name units: of each unit its first prediction in the stage counts"
+
+
+def scored(rows: Rows, arm: str, rollout: Rollout, metric: Metric, scorer: Scorer = NOBODY) -> ScoredMoments | Absent:
     """Rows of `labels` as the scores of both models, one entry a labelled pair, in order of time."""
     own = {name: column[rows["arm"] == arm] for name, column in rows.items()}
     order = np.lexsort((own["item"].astype(str), own["decision_id"].astype(str), own["elapsed"]))
@@ -82,9 +93,10 @@ def scored(rows: Rows, arm: str, rollout: Rollout, metric: Metric) -> ScoredMome
     closed = own["closed"].astype(bool)
     starts = _starts(own["decision_id"])
     immature, due = int((~closed[starts]).sum()), int(closed[starts].sum())
+    assumed: tuple[str, ...] = (BY_UNIT,) if metric.by_unit else ()
     if metric.kind is Kind.NDCG:
         a, b = _ranked(own, starts, closed)
-        return ScoredMoments(truth=np.ones(len(a)), a=a, b=b, closed=due, immature=immature)
+        return ScoredMoments(truth=np.ones(len(a)), a=a, b=b, closed=due, immature=immature, assumptions=assumed)
     use = own["labelled"].astype(bool) & closed
     # A label with and one without an item are two labels of one pair: the first in order counts.
     first = np.zeros(len(use), dtype=bool)
@@ -96,10 +108,22 @@ def scored(rows: Rows, arm: str, rollout: Rollout, metric: Metric) -> ScoredMome
         first |= silent
     found = {name: column[first] for name, column in own.items()}
     truth = found["value"].astype(np.float64)
-    a, b = (_score(metric, rollout, found, side, truth) for side in ("champion", "challenger"))
+    if metric.kind is Kind.SCORE:
+        own_said = own_scores(metric.score, found, truth, scorer)
+        if isinstance(own_said, str):
+            return Absent(reason=f"{metric.name}: {own_said}")
+        (a, b), assumed = own_said.scores, (*assumed, own_said.by)
+    else:
+        a, b = (_score(metric, rollout, found, side, truth) for side in ("champion", "challenger"))
     usable = np.isfinite(a) & np.isfinite(b)
     return ScoredMoments(
-        truth=truth[usable], a=a[usable], b=b[usable], unlike=int((~usable).sum()), closed=due, immature=immature
+        truth=truth[usable],
+        a=a[usable],
+        b=b[usable],
+        unlike=int((~usable).sum()),
+        closed=due,
+        immature=immature,
+        assumptions=assumed,
     )
 
 

@@ -73,15 +73,32 @@ def latency_pairs(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr
 
 
 def latency_means(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
-    """n, sums and squares of both arms' mean latency per unit over the same requests."""
+    """Sums over units of both arms' mean latency over the same requests."""
     pairs = during(compared, look)
+    return _means(pairs, pairs["champion_ms"], pairs["challenger_ms"])
+
+
+def cost_means(compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
+    """Sums over units of what both arms' replies to the same requests cost on average; pairs in which one reply does
+    not say so are only counted."""
+    pairs = during(compared, look)
+    return _means(pairs, pairs["champion_cost"], pairs["challenger_cost"])
+
+
+def _means(pairs: Expr, a: Expr, b: Expr) -> Expr:
+    """n, sums, squares and products of two numbers' means per unit; `missing` pairs lack one of them."""
     who = ibis.cases((pairs["unit"] == "", pairs["decision_id"]), else_=pairs["unit"])
-    named = pairs.mutate(who=who)
-    per_unit = named.group_by("arm", "who").agg(a=named["champion_ms"].mean(), b=named["challenger_ms"].mean())
+    both = a.notnull() & b.notnull()
+    named = pairs.mutate(who=who, a=ibis.cases((both, a)), b=ibis.cases((both, b)), missing=counted(~both))
+    per_unit = named.group_by("arm", "who").agg(
+        a=named["a"].mean(), b=named["b"].mean(), missing=named["missing"].sum()
+    )
     return per_unit.group_by("arm").agg(
-        n=per_unit.count(),
-        sum_a=per_unit["a"].sum(),
-        squares_a=(per_unit["a"] * per_unit["a"]).sum(),
-        sum_b=per_unit["b"].sum(),
-        squares_b=(per_unit["b"] * per_unit["b"]).sum(),
+        n=per_unit["a"].count(),
+        sum_a=ibis.coalesce(per_unit["a"].sum(), 0.0),
+        squares_a=ibis.coalesce((per_unit["a"] * per_unit["a"]).sum(), 0.0),
+        sum_b=ibis.coalesce(per_unit["b"].sum(), 0.0),
+        squares_b=ibis.coalesce((per_unit["b"] * per_unit["b"]).sum(), 0.0),
+        products=ibis.coalesce((per_unit["a"] * per_unit["b"]).sum(), 0.0),
+        missing=per_unit["missing"].sum(),
     )

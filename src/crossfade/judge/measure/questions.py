@@ -10,11 +10,12 @@ from crossfade.judge.measure import arms, assemble, labelled, outcomes, pairs, u
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Absent
 from crossfade.judge.measure.mutes import mutes_of
+from crossfade.judge.measure.own_scores import NOBODY, Scorer
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import Moments
 from crossfade.spec.model import Interleave, Kind, Metric, Rollout, Shadow, Source
 
-Shape = Callable[[Rows, str], "Moments"]
+Shape = Callable[[Rows, str], "Moments | Absent"]
 """Rows and a challenger's name to that challenger's moments."""
 
 
@@ -60,10 +61,12 @@ class Question:
     """How many fields the query tells the segments of; 0 for units as a whole."""
 
 
-def ask(rollout: Rollout, mode: str, metric: Metric) -> Question | Absent:
-    """The question that `metric` puts in a mode, or why it cannot be put."""
+def ask(rollout: Rollout, mode: str, metric: Metric, scorer: Scorer = NOBODY) -> Question | Absent:
+    """The question that `metric` puts in a mode, or why it cannot be put. `scorer` calls functions of the user's."""
     if metric.source is Source.PREDICTION:
-        return _of_prediction(rollout, mode, metric)
+        return _of_prediction(rollout, mode, metric, scorer)
+    if metric.source is Source.COST:
+        return _of_cost(mode, metric)
     if mode == "shadow":
         return _in_shadow(metric)
     if metric.source is Source.RESPONSE:
@@ -95,19 +98,26 @@ def _in_shadow(metric: Metric) -> Question | Absent:
     return Absent(reason=f"{metric.name} counts failures, which shadow compares as a rate, not as a count")
 
 
-def _of_prediction(rollout: Rollout, mode: str, metric: Metric) -> Question | Absent:
+def _of_cost(mode: str, metric: Metric) -> Question | Absent:
+    if mode != "shadow":
+        return Absent(reason=f"{metric.name} compares what both models cost for the same request")
+    silent = "no mirrored request has been compared in this stage yet"
+    return Question(key=("cost-means",), build=pairs.cost_means, shape=assemble.paired_mean, silent=silent)
+
+
+def _of_prediction(rollout: Rollout, mode: str, metric: Metric, scorer: Scorer) -> Question | Absent:
     if mode != "shadow":
         return Absent(reason=f"{metric.name} sets both models' predictions for the same request against its label")
     if metric.window is None:
         return Absent(reason=f"{metric.name} has no window, so nobody knows when a label is too late")
     name = metric.outcome or metric.name
 
-    def shape(rows: Rows, arm: str) -> Moments:
-        return labelled.scored(rows, arm, rollout, metric)
+    def shape(rows: Rows, arm: str) -> Moments | Absent:
+        return labelled.scored(rows, arm, rollout, metric, scorer)
 
     return Question(
-        key=("labels", name, metric.window),
-        build=partial(labelled.labels, name, metric.window),
+        key=("labels", name, metric.window, metric.by_unit),
+        build=partial(labelled.labels, name, metric.window, by_unit=metric.by_unit),
         shape=shape,
         silent="no prediction of both models has been recorded in this stage yet",
     )

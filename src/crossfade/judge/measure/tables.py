@@ -31,6 +31,7 @@ _IBIS: dict[Any, str] = {
     int: "int64",
     bool: "boolean",
     bool | None: "boolean",
+    float | None: "float64",
     tuple[str, ...]: "array<string>",
     tuple[int, ...]: "array<int64>",
     tuple[float, ...]: "array<float64>",
@@ -75,6 +76,8 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         "challenger_numbers",
         "champion_names",
         "challenger_names",
+        "champion_cost",
+        "challenger_cost",
     ),
     "shown": ("rollout", "decision_id", "at", "unit", "stage", "items", "owners", "excluded", "credits", "arm"),
     "outcome": (

@@ -9,6 +9,7 @@ from crossfade.live.assign import bucket
 from crossfade.live.compare.predicted import said
 from crossfade.live.compare.sides import sides
 from crossfade.live.exchange.asked import Asked
+from crossfade.live.exchange.costs import cost_of
 from crossfade.live.exchange.examine import about_body, prediction, readable
 from crossfade.live.exchange.exposure import CLIENT_LEFT, EXHAUSTED
 from crossfade.live.exchange.gathered import Gathered
@@ -196,6 +197,8 @@ class Mirrored:
                     prediction=route.prediction,
                     examples=route.examples,
                     redact=route.redact,
+                    cost=route.cost,
+                    baseline=route.champion.name,
                 )
             )
         return out
@@ -236,6 +239,8 @@ def compared(pair: Compare) -> Compared:
         champion_names=ours.names,
         challenger_names=theirs.names,
         sizes=found.sizes,
+        champion_cost=cost_of(pair.champion, pair.cost, pair.baseline, protocol) if pair.cost else None,
+        challenger_cost=cost_of(pair.challenger, pair.cost, pair.arm, protocol) if pair.cost else None,
     )
 
 

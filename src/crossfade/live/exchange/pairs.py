@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from crossfade.live.exchange.heads import Head
-from crossfade.spec.model import Comparison, Examples, Predicted
+from crossfade.spec.model import Comparison, Examples, Predicted, Priced
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +42,10 @@ class Compare(msgspec.Struct, frozen=True, gc=False):
     """Whether the pair may be kept with its replies."""
     redact: tuple[str, ...] = ()
     """What is taken out of them first."""
+    cost: tuple[Priced, ...] = ()
+    """What is recorded of both replies as their cost."""
+    baseline: str = ""
+    """The champion's name, whose prices may be its own."""
 
     @property
     def size(self) -> int:

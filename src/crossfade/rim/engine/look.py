@@ -17,6 +17,7 @@ from crossfade.judge.measure.measured import Received, Windowed
 from crossfade.judge.measure.segments import Key, Segmented, by_segment, heard, heard_in_shadow, moments_of
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import MeanMoments, PairedMoments, RateMoments, RatioMoments
+from crossfade.rim.theirs import scorer
 from crossfade.spec.model import Interleave, Kind, Promote, Rollout, Shadow, Source, stage_name
 from crossfade.state import Phase, Position, as_muted
 
@@ -48,7 +49,7 @@ class Answers(Protocol):
 def questions(rollout: Rollout, position: Position) -> dict[str, Question | Absent]:
     """What each metric asks in the present stage."""
     mode = look_mode(rollout, position)
-    return {metric.name: ask(rollout, mode, metric) for metric in rollout.metrics}
+    return {metric.name: ask(rollout, mode, metric, scorer) for metric in rollout.metrics}
 
 
 def take(source: Answers, rollout: Rollout, position: Position, now: float, versions: Mapping[str, int]) -> Measured:
@@ -193,7 +194,7 @@ def outcome_names(rollout: Rollout) -> tuple[str, ...]:
     stages = [stage for stage in rollout.stages if isinstance(stage, Interleave)]
     names: set[str | None] = {one.outcome for stage in stages for one in stage.credit}
     for metric in rollout.metrics:
-        if metric.source is not Source.RESPONSE:
+        if metric.source in (Source.OUTCOME, Source.PREDICTION):
             names |= {metric.outcome or metric.name, metric.per, metric.covariate}
     return tuple(sorted(name for name in names if name))
 
