@@ -19,13 +19,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from crossfade.spec.comparisons import comparison
-from crossfade.spec.model import Kind
+from crossfade.spec.model import Kind, Source
 from crossfade.spec.parse import parse
 from spec.examples import DESIGN
 
 from .conftest import Crossfade
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "compare.md"
+SHADOW = PAGE.with_name("shadow.md")
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +115,23 @@ def test_another_model_s_disagreement_is_inside_the_interval(
     assert fields["$.label"]["verdict"] == "harmful"
 
 
-def test_the_page_shows_comparisons_that_are_understood() -> None:
+def test_the_pages_show_specs_that_are_understood() -> None:
     page = PAGE.read_text()
-    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    # One of them has metrics of its own: its lines go among those of the design.
-    (labels,) = (block for block in blocks if "metrics:" in block)
-    prediction, _, metrics = labels.partition("metrics:\n")
-    blocks[blocks.index(labels)] = prediction
-    rollout = parse(DESIGN.replace("metrics:\n", f"metrics:\n{metrics}") + "\n" + "".join(blocks))
+    blocks = re.findall(r"```yaml\n(.*?)```", page + SHADOW.read_text(), re.DOTALL)
+    text = DESIGN
+    for block in blocks:
+        # Metrics and stages go among those of the design; all else is a key of its own.
+        keys, _, metrics = block.partition("metrics:\n")
+        keys, _, stages = keys.partition("stages:\n")
+        text = text.replace("stages:\n", f"{metrics}stages:\n")
+        text = re.sub(r"  - shadow:.*\n", stages, text) if stages else text
+        text += keys
+    rollout = parse(text)
     assert rollout.metric("quality").kind is Kind.LOG_LOSS
+    assert rollout.metric("spend").source is Source.COST
+    assert len(rollout.cost) == 2
     assert rollout.redact == ("$.user.email", "$.rows[*].name")
     assert len(rollout.compare) == 8
     assert rollout.dry_run_header == "x-dry-run"
-    for path, text in re.findall(r"^  (\$\S+): +(\{.*?\})  ", page, re.MULTILINE):
-        assert comparison(path, text) in rollout.compare
+    for path, written in re.findall(r"^  (\$\S+): +(\{.*?\})  ", page, re.MULTILINE):
+        assert comparison(path, written) in rollout.compare
