@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossfade.judge.plan import alpha_plan
-from crossfade.spec.model import Metric, Promote
-from judge.decide.rollouts import AB, CANARY, COMPLAINT, ERRORS, LATENCY, PROMOTE, PURCHASE, SHADOW, rollout
+from crossfade.judge.plan import MOST_SEGMENTS, SEGMENT_SHARE, alpha_plan, place_share
+from crossfade.spec.model import Field, From, Metric, Promote
+from judge.decide.rollouts import AB, CANARY, COMPLAINT, ERRORS, INTERLEAVE, LATENCY, PROMOTE, PURCHASE, SHADOW, rollout
 from judge.questions import percent
 
 
@@ -26,6 +28,34 @@ def test_harm_never_spends_more_than_alpha(metrics, challengers, stages):
         assert test.alpha_safe * challengers == pytest.approx(asked.alpha)
         assert plan.harm(test.stage, test.metric.name, test.arm) == test.alpha_harm
         assert plan.safe(test.stage, test.metric.name, test.arm) == test.alpha_safe
+
+
+@settings(deadline=None)
+@given(
+    metrics=st.sets(st.sampled_from((ERRORS, LATENCY, COMPLAINT, PURCHASE)), min_size=0),
+    challengers=st.integers(1, 3),
+    stages=st.sampled_from(((SHADOW, CANARY, AB, PROMOTE), (SHADOW, INTERLEAVE), (AB,), (SHADOW, PROMOTE))),
+    fields=st.integers(1, 3),
+)
+def test_segments_spend_their_share_and_no_more(metrics, challengers, stages, fields):
+    asked = replace(
+        rollout(*stages, metrics=tuple(metrics), challengers=challengers),
+        segments=tuple(Field(source=From.HEADER, name=f"x-{n}") for n in range(fields)),
+    )
+    tests = alpha_plan(asked).tests
+    whole = sum(test.alpha_harm for test in tests)
+    parts = sum(test.alpha_segment(place) for test in tests for _ in range(fields) for place in range(MOST_SEGMENTS))
+    assert whole + parts == pytest.approx(asked.alpha if tests else 0.0)
+    assert parts == pytest.approx(SEGMENT_SHARE * asked.alpha if any(test.alpha_field for test in tests) else 0.0)
+    assert all(not test.alpha_field for test in tests if test.metric.name in ("catastrophic", "preference"))
+    for many in range(1, MOST_SEGMENTS + 1):
+        assert place_share(many - 1) > 0.277 / many
+
+
+def test_without_segments_nothing_is_spared_for_them():
+    tests = alpha_plan(rollout()).tests
+    assert sum(test.alpha_harm for test in tests) == pytest.approx(0.05)
+    assert not any(test.alpha_field for test in tests)
 
 
 def test_what_each_stage_asks():

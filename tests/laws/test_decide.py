@@ -8,9 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossfade.judge.decide import Progress, decide
+from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.plan import alpha_plan
-from crossfade.spec.model import Better, Canary, Kind, Margin, Metric, Promote, Rollout, Shadow, Source
+from crossfade.judge.segments import harmed
+from crossfade.spec.model import (
+    Better,
+    Canary,
+    Field,
+    From,
+    Kind,
+    Margin,
+    Metric,
+    OnSegmentHarm,
+    Promote,
+    Rollout,
+    Shadow,
+    Source,
+)
 from crossfade.state import RULE, Move, Phase, Position, apply, weight
 
 from .rollouts import positions, rollouts
@@ -35,6 +50,8 @@ METRICS = (
 )
 LIVE = (Phase.RUNNING, Phase.HELD, Phase.PROMOTED)
 
+FIELD = Field(source=From.HEADER, name="x-country")
+
 VERDICTS = (Verdict.SAFE, Verdict.SAFE, Verdict.UNDECIDED, Verdict.UNMEASURED, Verdict.HARMFUL)
 
 counts = st.integers(0, 10_000)
@@ -53,7 +70,14 @@ def asked(draw: st.DrawFn) -> Rollout:
             return replace(stage, gates=draw(st.sampled_from(((), (("disagreement", 0.05),)))))
         return stage
 
-    return replace(found, metrics=METRICS, stages=tuple(equip(stage) for stage in found.stages))
+    declared = draw(st.booleans())
+    return replace(
+        found,
+        metrics=METRICS,
+        stages=tuple(equip(stage) for stage in found.stages),
+        segments=(FIELD,) if declared else (),
+        on_segment_harm=draw(st.sampled_from(OnSegmentHarm)),
+    )
 
 
 @st.composite
@@ -99,7 +123,20 @@ def evidence(draw: st.DrawFn, rollout: Rollout, position: Position) -> list[Evid
                 values=draw(st.none() | st.just({"v1": 0.002, test.arm: 0.01})),
             )
         )
-    return found
+    return found + draw(in_segments(found) if rollout.segments else st.just([]))
+
+
+def in_segments(whole: list[Evidence]) -> st.SearchStrategy[list[Evidence]]:
+    """Some of the lines again, of some of the units."""
+    if not whole:
+        return st.just([])
+    one = st.builds(
+        lambda line, value, verdict: replace(line, segment=f"{FIELD}={value}", verdict=verdict),
+        st.sampled_from(whole),
+        st.sampled_from(["de", "fr", "absent"]),
+        st.sampled_from(VERDICTS),
+    )
+    return st.lists(one, max_size=4, unique_by=lambda line: (line.metric, line.arm, line.segment))
 
 
 @st.composite
@@ -119,8 +156,13 @@ def cases(draw: st.DrawFn):
     return rollout, position, draw(evidence(rollout, position)), max(now, position.step_since), progress
 
 
-def after(rollout: Rollout, position: Position, move: Move | None, now: float) -> Position:
-    return position if move is None else apply(rollout, position, move, now)
+def after(rollout: Rollout, position: Position, decision: Decision, now: float) -> Position:
+    move = decision.move
+    return position if move is None else apply(rollout, position, move, now, held_for=decision.held_for)
+
+
+def whole(found: list[Evidence]) -> list[Evidence]:
+    return [line for line in found if line.segment is None]
 
 
 @settings(deadline=None)
@@ -128,8 +170,8 @@ def after(rollout: Rollout, position: Position, move: Move | None, now: float) -
 def test_every_decision_is_a_legal_move_with_words(case):
     rollout, position, found, now, progress = case
     decision = decide(rollout, position, found, now, progress)
-    after(rollout, position, decision.move, now)
-    assert decision.rule in {"harm", "overdue", "cleared", "unmeasured", "wait"}
+    after(rollout, position, decision, now)
+    assert decision.rule in {"harm", "overdue", "segment", "cleared", "unmeasured", "wait"}
     assert decision.sentence.endswith(".")
     if decision.move is None and decision.until is not None:
         assert decision.until >= now
@@ -141,7 +183,7 @@ def test_harm_outranks_everything(case, data):
     rollout, position, found, now, progress = case
     if position.phase not in LIVE or not found:
         return
-    index = data.draw(st.integers(0, len(found) - 1))
+    index = data.draw(st.integers(0, len(whole(found)) - 1))
     found[index] = replace(found[index], verdict=Verdict.HARMFUL)
     decision = decide(rollout, position, found, now, progress)
     assert (decision.move, decision.rule) == (Move.ROLLBACK, "harm")
@@ -173,7 +215,7 @@ def test_silence_never_raises_exposure(case, data):
         rest += [replace(line, verdict=Verdict.UNMEASURED) for line in chosen]
     decision = decide(rollout, position, rest, now, progress)
     assert decision.move not in (Move.ADVANCE, Move.PROMOTE)
-    held = after(rollout, position, decision.move, now)
+    held = after(rollout, position, decision, now)
     assert weight(rollout, held) <= weight(rollout, position) or decision.move is Move.FINISH
 
 
@@ -229,10 +271,43 @@ def test_a_rollout_left_to_its_rules_comes_to_an_end(case, data):
     for _ in range(60):
         decision = decide(rollout, position, data.draw(evidence(rollout, position)), now, progress)
         if decision.move is not None:
-            position = apply(rollout, position, decision.move, now)
+            position = after(rollout, position, decision, now)
         if position.phase in (Phase.ROLLED_BACK, Phase.FINISHED):
             return
         if decision.move is None:
             assert decision.until is not None
             now = max(decision.until, now)
     raise AssertionError(f"still {position} after 60 decisions")
+
+
+@settings(deadline=None)
+@given(cases())
+def test_segments_never_make_the_way_forward_easier(case):
+    rollout, position, found, now, progress = case
+    alone = decide(rollout, position, whole(found), now, progress)
+    decision = decide(rollout, position, found, now, progress)
+    if decision.move in (Move.ADVANCE, Move.PROMOTE, Move.RESUME, Move.FINISH):
+        assert alone.move is decision.move
+    if decision != alone:
+        assert decision.rule == "segment"
+
+
+@settings(deadline=None)
+@given(cases())
+def test_a_harmed_segment_holds_what_runs_and_a_person_goes_on_all_the_same(case):
+    rollout, position, found, now, progress = case
+    position = replace(position, gone_on=(), held_for=())
+    decision = decide(rollout, position, found, now, progress)
+    reports = rollout.on_segment_harm is OnSegmentHarm.REPORT or isinstance(rollout.stages[position.stage], Promote)
+    if not harmed(rollout, found) or reports or position.phase is not Phase.RUNNING:
+        assert decision.move is not Move.HOLD or decision.rule != "segment"
+        return
+    assert decision.rule in ("harm", "overdue", "segment")
+    if decision.rule != "segment":
+        return
+    assert decision.move is Move.HOLD
+    held = after(rollout, position, decision, now)
+    assert decide(rollout, held, found, now, progress).move in (None, Move.ROLLBACK)
+    resumed = apply(rollout, held, Move.RESUME, now, actor="ada")
+    assert decide(rollout, resumed, found, now, progress).rule != "segment"
+    assert Position.from_json(resumed.to_json()) == resumed

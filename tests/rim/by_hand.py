@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -124,6 +125,7 @@ def make(seed: int, stage: int, *, steps: Sequence[float] = (0.0,), end: float =
                 weight=weight,
                 failed=failed,
                 latency_ms=rng.lognormvariate(2.0, 1.0) if rng.random() > 0.01 else rng.choice([0.0, 0.01, 1e9]),
+                segments=_said(unit, n),
             )
         )
         if world.mode == "shadow":
@@ -223,6 +225,12 @@ def _corrections(world: World, rng: random.Random, report: Outcome) -> None:
         told.append(world.outcomes[-1])
     if rng.random() < 0.02:
         world.outcomes.append(msgspec.structs.replace(report, outcome_id=f"{report.outcome_id}-lost", corrects="lost"))
+
+
+def _said(unit: str, n: int) -> tuple[str, ...]:
+    """A country that the unit keeps, or none; and a platform that may be another at each request."""
+    country = ("de", "de", "fr", "it", "")[zlib.crc32(unit.encode()) % 5]
+    return (country, ("ios", "web", "web")[n % 3])[: 2 - (n % 7 == 0)]
 
 
 def share(weight: float) -> float:

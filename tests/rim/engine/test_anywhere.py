@@ -18,7 +18,8 @@ import pytest
 import sqlglot
 
 from crossfade.facts import Fact, by_kind
-from crossfade.judge.measure import Question, ask, corrections, counts, gates, received
+from crossfade.judge.measure import Question, ask, corrections, counts, gates, received, spread
+from crossfade.judge.measure.segments import by_segment, heard_in_shadow
 from crossfade.judge.measure.tables import FACTS, LOOK, arrivals, exposures, fallen, greetings, homes, units, visits
 from crossfade.judge.measure.votes import votes
 from crossfade.rim.lake_columns import SCHEMAS, columns
@@ -67,6 +68,9 @@ KEPT: dict[str, Build] = {
     "units": units,
     "fallen": fallen,
     "homes": homes,
+    "said": partial(spread.said, len(ROLLOUT.segments)),
+    "named": spread.named,
+    "labels": spread.labels,
     "touched": counts.touched,
 }
 COUNTS = (
@@ -192,8 +196,12 @@ def answers(place: Asked, stage: int, mode: str) -> dict[str, list[dict[str, Any
             if question.judged is not None:
                 place.keep("settled", question.judged.build)
             found[metric.name] = place.rows(question.build)
+            segmented(place, found, metric.name, question)
     for name, question in gates(SPEC, stage, mode).items():
         found[name] = place.rows(question.build)
+        segmented(place, found, name, question)
+    found["heard"] = place.rows(spread.heard)
+    found["heard in shadow"] = place.rows(heard_in_shadow(len(SPEC.segments)).build)
     found["graded"] = place.rows(lambda: votes(CREDIT, "v1", ("v2", "v3"), whole=False))
     for build in COUNTS:
         found[build.__name__] = place.rows(build)
@@ -203,6 +211,20 @@ def answers(place: Asked, stage: int, mode: str) -> dict[str, list[dict[str, Any
     place.keep("loose", lambda: counts.loose("purchase"))
     found["outcome_reach"] = place.rows(lambda: counts.outcome_reach("v1"))
     return found
+
+
+def segmented(place: Asked, found: dict[str, list[dict[str, Any]]], name: str, question: Question) -> None:
+    """The same question of every segment."""
+    each = by_segment(question, len(SPEC.segments))
+    if each is not None:
+        found[f"{name} by segment"] = place.rows(each.build)
+
+
+@pytest.fixture(autouse=True)
+def soon_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These worlds are small, and not all of their segments can be told apart."""
+    monkeypatch.setattr(spread, "SUPPORT", 20)
+    monkeypatch.setattr(spread, "MOST", 3)
 
 
 def same(one: dict[str, list[dict[str, Any]]], other: dict[str, list[dict[str, Any]]]) -> None:

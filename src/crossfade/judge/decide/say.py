@@ -118,8 +118,8 @@ def harmed(line: Evidence) -> str:
 
 def named(line: Evidence) -> str:
     """A segment and its size: "header:x-country=DE (512 units of v2, 9,731 of v1)"."""
-    units = ", ".join(f"{line.units[arm]:,} of {arm}" for arm in (line.arm, line.baseline) if arm in line.units)
-    return f"{line.segment} ({units})"
+    seen = line.units.get(line.arm, 0), line.units.get(line.baseline, 0)
+    return f"{line.segment} ({seen[0]:,} units of {line.arm}, {seen[1]:,} of {line.baseline})"
 
 
 def _large(value: float) -> str:
