@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from crossfade.judge.burning import from_the_start, watched
 from crossfade.judge.decide import say
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer import answers
@@ -16,7 +17,7 @@ from crossfade.judge.measure.assignment import bucket_begins
 from crossfade.judge.measure.measured import Absent, Measured
 from crossfade.judge.moments import Moments, RateMoments
 from crossfade.judge.plan import PlannedTest, alpha_plan, mismatch_alpha
-from crossfade.spec.model import Canary, Rollout, Source, stage_name
+from crossfade.spec.model import Canary, Promote, Rollout, Source, stage_name
 
 CORRECTED = "the values are those known at this look, and corrections came without regard to what was decided"
 
@@ -27,6 +28,7 @@ def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
     whole = [(test, _question(rollout, measured, test), _found(measured, test)) for test in tests]
     parts = [one for test in tests for one in _segments(rollout, measured, test)]
     lines = _lines(measured, [*whole, *parts])
+    lines[: len(whole)] = _watched(rollout, measured, whole, lines)
     return (*cautioned(lines[: len(whole)]), *_assignment(rollout, measured), *lines[len(whole) :])
 
 
@@ -46,6 +48,20 @@ def _lines(measured: Measured, tests: Sequence[Asked]) -> list[Evidence]:
             units = {arm: seen.get(arm, 0) for arm in (question.baseline, question.arm)}
             lines[place] = unmeasured_line(question, absent.reason, Numbers(units=units))
     return [_corrected(lines[place], test, measured) for place, (test, _, _) in enumerate(tests)]
+
+
+def _watched(rollout: Rollout, measured: Measured, whole: Sequence[Asked], lines: Sequence[Evidence]) -> list[Evidence]:
+    """After promotion, the lines with what began late; else as they are."""
+    stage = rollout.stages[measured.stage]
+    found = []
+    for (test, question, moments), line in zip(whole, lines, strict=False):
+        sliced = measured.slices.get((test.metric.name, test.arm))
+        timed = moments if sliced is None or isinstance(sliced, Absent) else sliced
+        if isinstance(stage, Promote):
+            asked, seen = replace(question, alpha_harm=test.alpha_harm), None if isinstance(timed, Absent) else timed
+            line = watched(asked, line, seen, watch=stage.watch, horizon=test.metric.horizon)
+        found.append(line)
+    return found
 
 
 def _segments(rollout: Rollout, measured: Measured, test: PlannedTest) -> list[Asked]:
@@ -99,7 +115,7 @@ def _by(measured: Measured, elapsed: float) -> str:
 
 
 def _question(rollout: Rollout, measured: Measured, test: PlannedTest) -> Question:
-    return Question(
+    question = Question(
         metric=test.metric,
         role=test.role,
         limit=test.limit,
@@ -111,6 +127,7 @@ def _question(rollout: Rollout, measured: Measured, test: PlannedTest) -> Questi
         alpha_safe=test.alpha_safe,
         window=test.metric.window,
     )
+    return from_the_start(question) if isinstance(rollout.stages[measured.stage], Promote) else question
 
 
 def _found(measured: Measured, test: PlannedTest) -> Moments | Absent:

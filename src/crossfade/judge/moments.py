@@ -73,6 +73,10 @@ class MeanMoments:
     cov_squares_b: Floats | None = None
     cov_products_b: Floats | None = None
     immature: int = 0
+    bucket: Ints | None = None
+    """Where the rows are of (step, bucket), in time order: for changes that begin late."""
+    share: Floats | None = None
+    """Given with `bucket`: as in `RateMoments`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from crossfade.rim.engine import Engine, session
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
-from crossfade.spec.model import Better, Kind, Metric, Source
+from crossfade.spec.model import Better, Kind, Margin, Metric, Source
 from crossfade.state import Phase, Position
 from rim.by_hand import ROLLOUT
 from rim.facts_made import START, exposed, outcome
@@ -32,7 +32,13 @@ from rim.facts_made import START, exposed, outcome
 END = 60.0
 
 METRICS = (
-    Metric(name="errors", source=Source.RESPONSE, kind=Kind.RATE, better=Better.LOWER),
+    Metric(
+        name="errors",
+        source=Source.RESPONSE,
+        kind=Kind.RATE,
+        better=Better.LOWER,
+        guardrail=Margin(value=0.01, relative=False),
+    ),
     Metric(name="latency", source=Source.RESPONSE, kind=Kind.QUANTILE, q=0.9, better=Better.LOWER),
     Metric(name="speed", source=Source.RESPONSE, kind=Kind.MEAN, better=Better.LOWER),
     Metric(name="crashes", source=Source.RESPONSE, kind=Kind.COUNT, better=Better.LOWER),
@@ -72,7 +78,7 @@ values = st.sampled_from([0.0, 1.0, -2.5, 0.25, 8.0])
 
 @st.composite
 def exposures(draw: st.DrawFn, n: int) -> Exposed:
-    stage = draw(st.sampled_from([1, 1, 1, 3]))
+    stage = draw(st.sampled_from([1, 1, 1, 3, 4]))
     step = draw(st.integers(0, 2)) if stage == 1 else 0
     return exposed(
         n,
@@ -171,7 +177,9 @@ def plain(measured: Measured) -> dict[str, Any]:
     }
     assigned = {("assignment", arm): moments for arm, moments in measured.assignment.items()}
     assert bool(assigned) == (measured.mode in CHECKED)
-    for (name, arm), moments in {**measured.metrics, **measured.gates, **assigned, **segmented}.items():
+    slices = {(f"{name} by slice", arm): moments for (name, arm), moments in measured.slices.items()}
+    assert bool(slices) == (measured.mode == "promote")
+    for (name, arm), moments in {**measured.metrics, **measured.gates, **assigned, **segmented, **slices}.items():
         if isinstance(moments, RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments):
             fields = {field: getattr(moments, field) for field in type(moments).__dataclass_fields__}
             found[f"{name}/{arm}"] = {
@@ -190,11 +198,12 @@ def plain(measured: Measured) -> dict[str, Any]:
 
 
 def position(stage: int, since: float = START) -> Position:
-    return Position(phase=Phase.RUNNING, stage=stage, step=0, stage_since=since, step_since=since)
+    phase = Phase.PROMOTED if MODES[stage] == "promote" else Phase.RUNNING
+    return Position(phase=phase, stage=stage, step=0, stage_since=since, step_since=since)
 
 
-def ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int) -> None:
-    """Whatever the order and the cuts; the rollout moves on to its test after `moved` ticks."""
+def ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int, to: int) -> None:
+    """Whatever the order and the cuts; the rollout moves on, to its test or promotion, after `moved` ticks."""
     chance = random.Random(seed)
     chance.shuffle(facts)
     nows = sorted(START + chance.uniform(0.0, 1.5 * END) for _ in range(ticks))
@@ -205,7 +214,7 @@ def ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, mo
             tried.add(facts[cuts[tick] : cuts[tick + 1]])
             if chance.random() < 0.2:
                 tried.lake.optimize(small_files=1)
-            where = position(1) if tick < moved else position(3, START + chance.choice([0.0, 10.0]))
+            where = position(1) if tick < moved else position(to, START + chance.choice([0.0, 10.0]))
             tried.same(where, now)
         tried.close()
 
@@ -222,19 +231,25 @@ def soon_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     session._compiled.update(compiled_before)
 
 
-TICKS = {"facts": streams(), "seed": st.integers(0, 2**32), "ticks": st.integers(1, 5), "moved": st.integers(0, 6)}
+TICKS = {
+    "facts": streams(),
+    "seed": st.integers(0, 2**32),
+    "ticks": st.integers(1, 5),
+    "moved": st.integers(0, 6),
+    "to": st.sampled_from([3, 4]),
+}
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=QUIET, phases=[Phase_.generate])
 @given(**TICKS)
-def test_ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int) -> None:
-    ticks_give_what_one_query_gives(facts, seed, ticks, moved)
+def test_ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int, to: int) -> None:
+    ticks_give_what_one_query_gives(facts, seed, ticks, moved, to)
 
 
 @pytest.mark.full
 @pytest.mark.timeout(3600)
 @settings(max_examples=400, deadline=None, suppress_health_check=QUIET)
 @given(**TICKS)
-def test_many_ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int) -> None:
-    ticks_give_what_one_query_gives(facts, seed, ticks, moved)
+def test_many_ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int, to: int) -> None:
+    ticks_give_what_one_query_gives(facts, seed, ticks, moved, to)

@@ -19,7 +19,9 @@ def harm(look: Look) -> Decision | None:
         worst = min(proven, key=_order)
         more = f" {len(proven) - 1} more harmful." if len(proven) > 1 else ""
         liked = " Its ranking was preferred all the same." if any(map(_liked, look.evidence)) else ""
-        return Decision(move=Move.ROLLBACK, rule="harm", sentence=f"Rolled back: {say.harmed(worst)}.{more}{liked}")
+        did = "Demoted" if look.position.phase is Phase.PROMOTED else "Rolled back"
+        how = say.began_late(worst, look) if worst.change is not None else say.harmed(worst)
+        return Decision(move=Move.ROLLBACK, rule="harm", sentence=f"{did}: {how}.{more}{liked}")
     overspent = spent(look)
     if overspent is not None:
         return Decision(move=Move.ROLLBACK, rule="harm", sentence=f"Rolled back: {overspent}.")

@@ -122,5 +122,26 @@ def named(line: Evidence) -> str:
     return f"{line.segment} ({seen[0]:,} units of {line.arm}, {seen[1]:,} of {line.baseline})"
 
 
+def began_late(line: Evidence, look: Look) -> str:
+    """Harm that began after promotion: since about when, the values since then, and the proof."""
+    change = line.change or {}
+    since = clock(look.position.stage_since + change["after"], look.now)
+    values, units = change["values"], change["units"]
+    found = " against ".join(
+        f"{arm} {_value(values[arm], line)} of {units[arm]:,}"
+        for arm in (line.arm, line.baseline)
+        if values[arm] is not None
+    )
+    needed = 1.0 / (1.0 - line.confidence)
+    e = "" if line.e_value is None else f", e-value {_large(line.e_value)} ≥ {_large(needed)} needed"
+    limit = "" if not line.limit else f" by more than its limit of {number(line.limit, line)}"
+    return f"{line.metric} of {line.arm} has become worse than {line.baseline}{limit}, since about {since} ({found}){e}"
+
+
+def _value(value: float, line: Evidence) -> str:
+    """One arm's value since a change: of quantiles the share of observations beyond the cut."""
+    return share(value) if line.kind in ("rate", "quantile") else _digits(value)
+
+
 def _large(value: float) -> str:
     return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}"

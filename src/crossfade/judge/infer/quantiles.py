@@ -17,7 +17,7 @@ from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer import labels
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers, crossing, ends_alpha, line
-from crossfade.judge.moments import BINS, FIRST_EDGE, GROWTH, Floats, QuantileMoments
+from crossfade.judge.moments import BINS, FIRST_EDGE, GROWTH, Floats, QuantileMoments, RateMoments
 
 MINIMUM_UNITS = 10
 """Observations the smaller arm needs before anything but proven harm is said."""
@@ -143,6 +143,38 @@ class _Epochs:
             return labels.mixture(over_a @ hit_a + over_b @ hit_b)
         fixed = over_a @ odds.hit_a[:, 0] + (self._n_a - over_a) @ odds.miss_a[:, 0]
         return labels.mixture(fixed + over_b @ odds.hit_b[:, 0] + (self._n_b - over_b) @ odds.miss_b[:, 0])
+
+
+def exceedances(question: Question, moments: QuantileMoments) -> RateMoments | None:
+    """Observations beyond the cuts at the limit, slice by slice, from when the first cut was learnt; None before."""
+    q = question.metric.q if question.metric.q is not None else 0.5
+    use = (moments.share > 0.0) & (moments.share < 1.0)
+    counts_a, counts_b, share = moments.counts_a[use], moments.counts_b[use], moments.share[use]
+    if not len(share):
+        return None
+    starts, _ = labels.epoch_starts(counts_a.sum(axis=1) + counts_b.sum(axis=1), share, EPOCH_GROWTH)
+    of = np.searchsorted(starts, np.arange(len(share)), side="right") - 1
+    a = _gather(counts_a, starts)
+    past = np.cumsum(a, axis=0) - a
+    total = past.sum(axis=1)
+    bet = (total >= EXCEEDANCES_FIRST / min(q, 1.0 - q))[of]
+    if not bet.any():
+        return None
+    cut = (np.cumsum(past, axis=1) < q * total[:, None]).sum(axis=1).clip(0, BINS - 1)
+    cut_b = _cuts(question, cut, True, question.harm_sign)[0].clip(0, BINS - 1)
+    rows = np.arange(int(bet.sum()))
+    up_to_a, up_to_b = (np.cumsum(counts[bet], axis=1) for counts in (counts_a, counts_b))
+    n_a, n_b = up_to_a[:, -1], up_to_b[:, -1]
+    return RateMoments(
+        step=moments.step[use][bet],
+        bucket=moments.bucket[use][bet],
+        share=share[bet],
+        n_a=n_a,
+        k_a=n_a - up_to_a[rows, cut[of[bet]]],
+        n_b=n_b,
+        k_b=n_b - up_to_b[rows, cut_b[of[bet]]],
+        settled=True,
+    )
 
 
 def _gather(counts: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

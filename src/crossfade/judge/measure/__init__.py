@@ -2,7 +2,7 @@
 
 from crossfade.judge.measure.assemble import DISAGREEMENT, PREFERENCE
 from crossfade.judge.measure.measured import Absent, Measured, Progress, Reach
-from crossfade.judge.measure.questions import Question, answer, ask, gates
+from crossfade.judge.measure.questions import Question, answer, ask, gates, sliced
 from crossfade.judge.measure.tables import bucket, latency_bin
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "bucket",
     "gates",
     "latency_bin",
+    "sliced",
 ]

@@ -92,6 +92,12 @@ def response_quantile(greeted: Expr = GREETINGS, *, by: tuple[str, ...] = ()) ->
     return binned.group_by(*by, "arm", "step", "weight", "bucket", "bin").agg(n=binned.count())
 
 
+def response_greeted(greeted: Expr = GREETINGS) -> Expr:
+    """Units at their first request in each step (`n`), and those of them whose arm failed it (`k`)."""
+    binned = greeted.mutate(bucket=bucket_of(greeted["elapsed"]))
+    return binned.group_by("arm", "step", "weight", "bucket").agg(n=binned.count(), k=binned["failed"].sum())
+
+
 def outcome_rate(judged: Expr = SETTLED, *, by: tuple[str, ...] = ()) -> Expr:
     """Units (`n`), units with an event (`k`), outcomes reported when the window closed, and those that came late."""
     judged = spread(judged, by)
@@ -117,6 +123,19 @@ def outcome_mean(
     if covariate:
         sums |= {"cov_sum": "before", "cov_squares": ("before", "before"), "cov_products": ("before", "value")}
     return _sums(valued, by, sums, reports=valued["reports"].sum(), late=valued["late"].sum())
+
+
+def outcome_slices(judged: Expr = SETTLED, *, count: bool = False) -> Expr:
+    """`outcome_mean` by the slice of time in which each window closed."""
+    value = judged["events"].cast("float64") if count else judged["total"]
+    timed = judged.mutate(bucket=_slice(judged), value=value)
+    return timed.group_by("arm", "step", "weight", "bucket").agg(
+        n=timed.count(),
+        total=timed["value"].sum(),
+        squares=(timed["value"] * timed["value"]).sum(),
+        reports=timed["reports"].sum(),
+        late=timed["late"].sum(),
+    )
 
 
 def outcome_ratio(judged: Expr = SETTLED, *, by: tuple[str, ...] = ()) -> Expr:

@@ -102,6 +102,21 @@ def mean(rows: Rows, champion: str, arm: str) -> MeanMoments:
     return MeanMoments(**_sums(rows, champion, arm, sums))
 
 
+def slices(rows: Rows, champion: str, arm: str, challengers: int) -> MeanMoments:
+    """Rows of `outcome_slices` as moments of one pair: of units whose window has closed."""
+    closed = rows["bucket"] != OPEN
+    pair, is_b = _sides({name: column[closed] for name, column in rows.items()}, champion, arm)
+    (bucket, step, weight), cell = _cells(pair, ("bucket", "step", "weight"))
+    count = len(bucket)
+    fields: dict[str, Any] = {}
+    for side, where in (("a", ~is_b), ("b", is_b)):
+        fields[f"n_{side}"] = _into(cell, count, pair["n"], where)
+        fields[f"sum_{side}"] = _floats_into(cell, count, pair["total"], where)
+        fields[f"squares_{side}"] = _floats_into(cell, count, pair["squares"], where)
+    share = pair_share(weight.astype(np.float64), challengers)
+    return MeanMoments(step=step.astype(np.int64), bucket=bucket.astype(np.int64), share=share, **fields)
+
+
 def ratio(rows: Rows, champion: str, arm: str) -> RatioMoments:
     """Rows of `outcome_ratio` as moments of one pair, a row for each step and weight."""
     names = ("sum_y", "sum_x", "squares_y", "squares_x", "products_xy")

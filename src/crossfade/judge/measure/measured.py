@@ -157,6 +157,8 @@ class Measured:
     """(metric, challenger) → its moments against the champion."""
     gates: Mapping[tuple[str, str], PairedMoments | Absent] = field(default_factory=dict)
     """(`disagreement`, `catastrophic` or `preference`, challenger) → signed differences."""
+    slices: Mapping[tuple[str, str], Moments | Absent] = field(default_factory=dict)
+    """After promotion: (metric, challenger) → the same by slice of time, where its moments do not tell that."""
     assignment: Mapping[str, Moments | Absent] = field(default_factory=dict)
     """Challenger → units of it and of the champion, where the stage compares groups of units."""
     progress: Progress = Progress()

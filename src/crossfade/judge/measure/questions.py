@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from crossfade.judge.measure import arms, assemble, labelled, outcomes, pairs, unusable, votes
@@ -190,6 +190,47 @@ def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
             return asked(build=arms.outcome_ratio, shape=ratio)
     build = partial(arms.outcome_mean, count=metric.kind is Kind.COUNT, covariate=bool(covariate))
     return asked(build=build, shape=mean)
+
+
+def sliced(rollout: Rollout, mode: str, metric: Metric) -> Question | None:
+    """After promotion, what a metric asks by slice of time so that a change that begins late is found.
+
+    None where what it asks anyway says when things happened, or nothing would.
+    """
+    if mode != "promote":
+        return None
+    champion, many = rollout.champion.name, len(rollout.challengers)
+    if metric.source is Source.RESPONSE and metric.kind is Kind.RATE:
+        # A margin of first failures is for a unit's whole time in the stage, which no later moment can begin anew.
+        margin = metric.guardrail
+        if margin is None or margin.relative or margin.value == 0.0:
+            return None
+
+        def greeted(rows: Rows, arm: str) -> Moments:
+            return assemble.rate(rows, champion, arm, many, settled=True)
+
+        return Question(
+            key=("response-greeted",),
+            build=arms.response_greeted,
+            shape=greeted,
+            silent="no unit has been exposed in this stage yet",
+            by_unit=True,
+        )
+    if metric.source is not Source.OUTCOME or metric.kind not in (Kind.MEAN, Kind.COUNT):
+        return None
+    question = _of_outcome(rollout, metric)
+    if isinstance(question, Absent):
+        return None
+
+    def slices(rows: Rows, arm: str) -> Moments:
+        return assemble.slices(rows, champion, arm, many)
+
+    return replace(
+        question,
+        key=("outcome-slices", str(metric.kind)),
+        build=partial(arms.outcome_slices, count=metric.kind is Kind.COUNT),
+        shape=slices,
+    )
 
 
 def gates(rollout: Rollout, stage: int, mode: str) -> dict[str, Question]:

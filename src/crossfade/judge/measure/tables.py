@@ -148,7 +148,9 @@ ARRIVALS: Expr = ibis.table(
 )
 """`arrivals` of the look, likewise."""
 
-GREETINGS: Expr = ibis.table(dict(ARRIVALS.schema().items()) | {"latency_ms": "float64"}, name="greetings")
+GREETINGS: Expr = ibis.table(
+    dict(ARRIVALS.schema().items()) | {"latency_ms": "float64", "failed": "int64"}, name="greetings"
+)
 """`greetings` of the look, likewise."""
 
 UNITS: Expr = ibis.table(
@@ -261,10 +263,11 @@ def arrivals(visited: Expr = VISITS) -> Expr:
 
 
 def greetings(exposed: Expr = EXPOSURES, arrived: Expr = ARRIVALS) -> Expr:
-    """Arrivals, with how slow the reply to that first request was."""
+    """Arrivals, with how slow the reply to that first request was and whether the arm failed it."""
     same = [exposed[name] == arrived[name] for name in ARRIVALS.columns]
-    slow = exposed.join(arrived.select(*ARRIVALS.columns), same).select(*GREETINGS.columns)
-    return slow.group_by(*ARRIVALS.columns).agg(latency_ms=slow["latency_ms"].min())
+    replied = exposed.join(arrived.select(*ARRIVALS.columns), same)
+    told = replied.select(*ARRIVALS.columns, "latency_ms", failed=counted(replied["failed"]))
+    return first(told, by=list(ARRIVALS.columns), order=["latency_ms", "failed"])
 
 
 def units(visited: Expr = VISITS) -> Expr:

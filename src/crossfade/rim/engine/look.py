@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crossfade.judge.measure import Absent, Measured, Progress, Question, Reach, answer, ask, counts, gates
+from crossfade.judge.measure import Absent, Measured, Progress, Question, Reach, answer, ask, counts, gates, sliced
 from crossfade.judge.measure.arms import OPEN
 from crossfade.judge.measure.assemble import PREFERENCE, Rows
 from crossfade.judge.measure.assignment import assignment
@@ -72,6 +72,10 @@ def take(source: Answers, rollout: Rollout, position: Position, now: float, vers
             windows[name] = _windowed(
                 source.ask(question), {arm.name for arm in (rollout.champion, *rollout.challengers)}
             )
+    by_time = {metric.name: sliced(rollout, mode, metric) for metric in rollout.metrics}
+    slices: dict[tuple[str, str], Any] = {}
+    for name, of in by_time.items():
+        slices |= told(name, of) if of is not None else {}
     found: dict[tuple[str, str], Any] = {}
     for name, asked in gates(rollout, position.stage, mode).items():
         found |= told(name, asked)
@@ -87,6 +91,7 @@ def take(source: Answers, rollout: Rollout, position: Position, now: float, vers
         facts=dict(versions),
         metrics=metrics,
         gates=found,
+        slices=slices,
         assignment={arm: answer(assigned, rows, arm) for arm in challengers} if assigned and rows else {},
         progress=replace(_progress(source, rollout, position.step, now, metrics, found), windows=windows),
         reach=_reach(source, rollout),

@@ -36,7 +36,7 @@ class StageUnits:
     def __init__(self, arms: int) -> None:
         self.entries = Firsts("entered", step=np.int32, arm=np.int16, weight=np.float64)
         self._fallen = Firsts("elapsed", step=np.int32, arm=np.int16, weight=np.float64)
-        self._arrived = Firsts("elapsed", arm=np.int16, weight=np.float64, latency_ms=np.float64)
+        self._arrived = Firsts("elapsed", arm=np.int16, weight=np.float64, latency_ms=np.float64, failed=np.int64)
         self._arrivals = KeyIndex()
         self._which = Columns(unit=(np.int32, -1), step=(np.int32, 0))
         self._visits = KeyIndex()

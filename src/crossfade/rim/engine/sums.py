@@ -10,7 +10,7 @@ import numpy as np
 from crossfade.judge.measure import Question, counts
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.assignment import assignment
-from crossfade.judge.measure.questions import Judged, ask
+from crossfade.judge.measure.questions import Judged, ask, sliced
 from crossfade.judge.measure.segments import by_segment
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.hits import Hits
@@ -42,7 +42,8 @@ class Sums:
             "requests": self._totals("requests", compiled(("requests",), counts.requests), arms),
             "step-units": self._totals("step_units", compiled(("step-units",), counts.step_units), arms),
         }
-        asked = [*(ask(rollout, mode, metric) for metric in rollout.metrics), assignment(rollout, mode)]
+        metrics = rollout.metrics
+        asked = [*(of(rollout, mode, metric) for of in (ask, sliced) for metric in metrics), assignment(rollout, mode)]
         for number, question in enumerate(asked):
             if not isinstance(question, Question) or not question.by_unit:
                 continue
