@@ -34,11 +34,13 @@ def from_the_start(question: Question) -> Question:
     return replace(question, alpha_harm=question.alpha_harm / 2.0)
 
 
-def watched(question: Question, line: Evidence, moments: Moments, *, watch: float, horizon: float) -> Evidence:
+def watched(question: Question, line: Evidence, moments: Moments | None, *, watch: float, horizon: float) -> Evidence:
     """`line`, which answers `from_the_start`, with what bets that began later say.
 
     `watch` is how long the stage lasts, `horizon` how long after its entry a unit is settled, both in seconds.
     """
+    if moments is None:
+        return replace(line, confidence=1.0 - question.alpha_harm)
     found = tape(question, moments)
     alone = line.e_value if line.e_value is not None else 1.0
     log_alone = math.log(alone) if alone > 0.0 else -math.inf
@@ -46,7 +48,7 @@ def watched(question: Question, line: Evidence, moments: Moments, *, watch: floa
         told = UNTIMED if found is None else WATCHED
         # Where nothing began late, the stake on it lies where it was.
         whole = float(np.logaddexp(log_alone, 0.0)) - math.log(2.0)
-        return _told(question, line, whole, None, told) if line.e_value is not None else line
+        return _told(question, line, None if line.e_value is None else whole, None, told)
     stake, kept = stakes(found, watch=watch, horizon=horizon)
     later = late(found, stake, kept)
     log_e = float(np.logaddexp(log_alone, later.log_e)) - math.log(2.0)
@@ -65,9 +67,9 @@ def stakes(found: Tape, *, watch: float, horizon: float) -> tuple[Floats, float]
     return spent, max(lasts / min(lasts, YEAR) - float(spent.sum()), 0.0)
 
 
-def _told(question: Question, line: Evidence, log_e: float, later: Late | None, assumption: str) -> Evidence:
+def _told(question: Question, line: Evidence, log_e: float | None, later: Late | None, assumption: str) -> Evidence:
     both = all(line.units.values())
-    harmful = both and log_e >= -math.log(question.alpha_harm)
+    harmful = both and log_e is not None and log_e >= -math.log(question.alpha_harm)
     change = None
     if harmful and later is not None:
         names = (question.baseline, question.arm)

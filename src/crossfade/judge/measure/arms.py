@@ -128,7 +128,7 @@ def outcome_mean(
 def outcome_slices(judged: Expr = SETTLED, *, count: bool = False) -> Expr:
     """`outcome_mean` by the slice of time in which each window closed."""
     value = judged["events"].cast("float64") if count else judged["total"]
-    timed = judged.mutate(bucket=_slice(judged), value=value)
+    timed = judged.mutate(bucket=_slice(judged, ()), value=value)
     return timed.group_by("arm", "step", "weight", "bucket").agg(
         n=timed.count(),
         total=timed["value"].sum(),
