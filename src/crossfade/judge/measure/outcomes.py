@@ -11,33 +11,31 @@ from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, 
 
 
 def hits(names: Sequence[str], outcome: Expr = FACTS["outcome"], exposed: Expr = EXPOSURES, look: Expr = LOOK) -> Expr:
-    """Outcomes of those names with the unit they belong to: `name`, `unit`, `value`, `happened`,
-    `received`, `said`.
+    """Outcomes of those names with the unit they belong to: `unit`, `value`, `received`, `said`, whether `told` by a
+    decision, and `name` where there are several.
 
     An outcome with a decision id belongs to that exposure's unit, and counts in the stage of that exposure alone; one
-    without belongs to the unit it names. `happened` is the time of that exposure, or what was `said`. What was received
-    after the look does not exist yet.
+    without belongs to the unit it names. What was received after the look does not exist yet.
     """
-    named = outcome.filter(outcome["name"].isin(names)).select(
-        "rollout", "decision_id", "unit", "name", "value", "at", "received_at"
-    )
-    clock = look.select(of="rollout", since="since", now="now")
-    known = named.cross_join(clock)
+    # Two readings that share nothing, each with its own conditions on the table itself: engines then read what each
+    # needs and keep no copy. Only what is asked for goes through the join, which costs the most.
+    named = outcome["name"].isin(names)
+    by_decision = _known(outcome.filter(named, outcome["decision_id"] != ""), ["decision_id"], names, look)
+    served = exposed.filter(exposed["decision_id"] != "").select("decision_id", "unit")
+    # The smaller side of a join on the right, for engines that do as they are told.
+    told = served.join(by_decision, "decision_id").drop("decision_id").mutate(told=ibis.literal(True))
+    by_unit = outcome.filter(named, outcome["decision_id"] == "", outcome["unit"] != "")
+    loose = _known(by_unit.semi_join(look, "rollout"), ["unit"], names, look).mutate(told=ibis.literal(False))
+    return told.union(loose.select(*told.columns))
+
+
+def _known(rows: Expr, keys: list[str], names: Sequence[str], look: Expr) -> Expr:
+    """What was received by the look, in seconds of the stage."""
+    wanted = [*keys, *(["name"] if len(names) > 1 else []), "value"]
+    clock = look.select(since="since", now="now")
+    known = rows.select(*wanted, "at", "received_at").cross_join(clock)
     known = known.filter(known["received_at"] <= known["now"])
-    known = known.mutate(received=known["received_at"] - known["since"], said=known["at"] - known["since"])
-    # One join and no union, so that no engine reads the outcomes twice or keeps a copy of them.
-    served = exposed.filter(exposed["decision_id"] != "").select("decision_id", whose="unit", served="elapsed")
-    both = known.left_join(served, "decision_id")
-    told = both["decision_id"] != ""
-    loose = ~told & (both["unit"] != "") & (both["rollout"] == both["of"])
-    return both.filter(loose | (told & both["whose"].notnull())).select(
-        "name",
-        "value",
-        "said",
-        "received",
-        unit=ibis.cases((told, both["whose"]), else_=both["unit"]),
-        happened=ibis.cases((told, both["served"]), else_=both["said"]),
-    )
+    return known.select(*wanted, received=known["received_at"] - known["since"], said=known["at"] - known["since"])
 
 
 def settled(
@@ -60,21 +58,28 @@ def settled(
     were received before its window closed).
     """
     # Everything that is asked of outcomes in one pass over them: joining them with their exposures costs the most.
-    found = hits(sorted({name, per, covariate} - {""}), outcome, exposed, look)
+    names = sorted({name, per, covariate} - {""})
+    found = hits(names, outcome, exposed, look)
     found = found.join(entered.select("unit", "entered"), "unit")
     found = found.filter(
         (found["received"] <= found["entered"] + (window + arrival)) | (found["said"] <= found["entered"] + window)
     )
     timely = found["received"] <= found["entered"] + (window + arrival)
     during = found["said"] <= found["entered"] + window
-    after, inside = found["happened"] >= found["entered"], timely & during if arrival else timely
-    mine = after & (found["name"] == name)
+    # A decision of the stage is never from before its unit entered.
+    early = ~found["told"] & (found["said"] < found["entered"])
+    inside = timely & during if arrival else timely
+
+    def of(which: str) -> Expr:
+        return found["name"] == which if len(names) > 1 else ibis.literal(which in names)
+
+    mine = ~early & of(name)
     told = {
         "reports": (counted(inside & mine), 0),
         "events": (counted(inside & mine & (found["value"] != 0)), 0),
         "total": (_where(inside & mine, found["value"]), 0.0),
-        "per": (_where(inside & after & (found["name"] == per), found["value"]), 0.0),
-        "before": (_where(inside & ~after & (found["name"] == covariate), found["value"]), 0.0),
+        "per": (_where(inside & ~early & of(per), found["value"]), 0.0),
+        "before": (_where(inside & early & of(covariate), found["value"]), 0.0),
         "late": (counted(during & ~timely & mine), 0),
     }
     wanted = {"reports", "events", "total", "late"} | ({"per"} if per else set()) | ({"before"} if covariate else set())

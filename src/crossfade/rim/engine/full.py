@@ -82,7 +82,7 @@ class Full:
             self._said(question.segments)
         judged = question.judged
         if judged is not None and judged != self._judged:
-            self._keep("settled", ("settled", judged), judged.build)
+            self._keep("settled", ("settled", judged), judged.build, as_written=True)
             self._judged = judged
         return self._rows(question.key, question.build)
 
@@ -130,9 +130,11 @@ class Full:
         self._prepare(key, build)
         return self._session.rows(compiled(key, build))
 
-    def _keep(self, name: str, key: tuple[object, ...], build: Callable[[], Expr]) -> None:
+    def _keep(
+        self, name: str, key: tuple[object, ...], build: Callable[[], Expr], *, as_written: bool = False
+    ) -> None:
         self._prepare(key, build)
-        self._session.table(name, compiled(key, build))
+        self._session.table(name, compiled(key, build), as_written=as_written)
 
     def _prepare(self, key: tuple[object, ...], build: Callable[[], Expr]) -> None:
         """Make the shared tables that a query asks and that are not there yet."""
