@@ -40,6 +40,8 @@ def _sides(rows: Rows, champion: str, arm: str) -> tuple[Rows, npt.NDArray[np.bo
     arms = rows["arm"]
     is_b = arms == arm
     keep = is_b | (arms == champion)
+    if keep.all():
+        return rows, np.asarray(is_b, dtype=np.bool_)
     return {name: column[keep] for name, column in rows.items()}, np.asarray(is_b[keep], dtype=np.bool_)
 
 
@@ -47,15 +49,32 @@ def _cells(rows: Rows, names: Sequence[str]) -> tuple[list[npt.NDArray[Any]], In
     """The distinct values of `names`, ordered by the first name first, and for each row its cell."""
     keys = [np.asarray(rows[name]) for name in names]
     # Each key has few values, so that counting places takes the place of sorting hundreds of thousands of rows.
-    place, values = np.zeros(len(keys[0]), dtype=np.int64), [np.unique(key) for key in keys]
-    for key, few in zip(keys, values, strict=True):
-        place = place * len(few) + np.searchsorted(few, key)
+    place, values = np.zeros(len(keys[0]), dtype=np.int64), []
+    for key in keys:
+        few, which = _ranks(key)
+        values.append(few)
+        if len(few) > 1:
+            place = place * len(few) + which
     taken = np.zeros(math.prod(len(few) for few in values), dtype=bool)
     taken[place] = True
     cells = np.flatnonzero(taken)
     shape = tuple(len(few) for few in values)
     distinct = [few[at] for few, at in zip(values, np.unravel_index(cells, shape), strict=True)] if len(cells) else keys
     return distinct, (np.cumsum(taken) - 1)[place]
+
+
+def _ranks(key: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The distinct values of a column in their order, and for each row which it has."""
+    if not len(key):
+        return key, np.zeros(0, dtype=np.int64)
+    if key.dtype.kind == "i" and (low := int(key.min())) > -(1 << 20) and int(key.max()) < 1 << 20:
+        there = np.zeros(int(key.max()) - low + 1, dtype=bool)
+        there[key - low] = True
+        return np.flatnonzero(there).astype(key.dtype) + low, (np.cumsum(there) - 1)[key - low]
+    if (key == key[0]).all():
+        return key[:1], np.zeros(len(key), dtype=np.int64)
+    few = np.unique(key)
+    return few, np.searchsorted(few, key)
 
 
 def _into(cell: Ints, cells: int, values: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> Ints:

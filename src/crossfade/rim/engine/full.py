@@ -130,9 +130,7 @@ class Full:
         self._prepare(key, build)
         return self._session.rows(compiled(key, build))
 
-    def _keep(
-        self, name: str, key: tuple[object, ...], build: Callable[[], Expr], *, as_written: bool = False
-    ) -> None:
+    def _keep(self, name: str, key: tuple[object, ...], build: Callable[[], Expr], *, as_written: bool = False) -> None:
         self._prepare(key, build)
         self._session.table(name, compiled(key, build), as_written=as_written)
 

@@ -39,15 +39,15 @@ class Sums:
         self._given(nothing)
         session.given("labels", Segments(1).labels(np.zeros(0, dtype=np.int64)))
         self.counts = {
-            "requests": self._totals("requests", compiled(("requests",), counts.requests), arms),
-            "step-units": self._totals("step_units", compiled(("step-units",), counts.step_units), arms),
+            "requests": self._totals(compiled(("requests",), counts.requests), arms),
+            "step-units": self._totals(compiled(("step-units",), counts.step_units), arms),
         }
         metrics = rollout.metrics
         asked = [*(of(rollout, mode, metric) for of in (ask, sliced) for metric in metrics), assignment(rollout, mode)]
         for number, question in enumerate(asked):
             if not isinstance(question, Question) or not question.by_unit:
                 continue
-            make = partial(self._totals, f"sums_{number}", compiled(question.key, question.build), arms)
+            make = partial(self._totals, compiled(question.key, question.build), arms)
             if question.judged is None:
                 if question.key not in self._responses:
                     self._responses[question.key] = make()
@@ -58,7 +58,7 @@ class Sums:
                 self._settled.setdefault((question.key, question.judged), make())
             # The last that is asked is no metric, and nobody asks it of segments.
             if rollout.segments and number < len(rollout.metrics):
-                self._segment(question, len(rollout.segments), number, arms)
+                self._segment(question, len(rollout.segments), arms)
 
     def rows(self, question: Question) -> Rows:
         """The rows of a question."""
@@ -98,11 +98,11 @@ class Sums:
                     for totals in many.values():
                         totals.add(sign)
 
-    def _segment(self, question: Question, fields: int, number: int, arms: Sequence[str]) -> None:
+    def _segment(self, question: Question, fields: int, arms: Sequence[str]) -> None:
         asked = by_segment(question, fields)
         many = self._segmented.setdefault(question.judged, {})
         if asked is not None and asked.key not in many:
-            many[asked.key] = self._totals(f"segments_{number}", compiled(asked.key, asked.build), arms)
+            many[asked.key] = self._totals(compiled(asked.key, asked.build), arms)
 
     def _labelled(self, judged: Judged | None, units: Ints) -> Iterable[Totals]:
         """The sums by segment that some units take part in, whose segments are given."""
@@ -117,5 +117,5 @@ class Sums:
         for name, rows in changed.items():
             self._session.given(name, rows)
 
-    def _totals(self, name: str, sql: str, arms: Sequence[str]) -> Totals:
-        return Totals(self._session, f"total_{name}", sql, arms)
+    def _totals(self, sql: str, arms: Sequence[str]) -> Totals:
+        return Totals(self._session, sql, arms)

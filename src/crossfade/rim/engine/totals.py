@@ -7,57 +7,59 @@ from collections.abc import Sequence
 import numpy as np
 
 from crossfade.judge.measure.assemble import Rows
+from crossfade.rim.engine.columns import Blank, Columns
+from crossfade.rim.engine.keys import KeyIndex
 from crossfade.rim.engine.session import Session
 
 KEYS = ("field", "place", "arm", "step", "weight", "bucket", "bin", "closed")
 """Columns that say whose sum it is; all others are sums."""
 
-SLACK_ROWS = 50_000
-"""Rows that may lie unsummed beside as many sums, so that summing up seldom costs."""
-
 
 class Totals:
-    """The sums of one question."""
+    """The sums of one question. What is added finds its sum by a hash of its keys, so that the others cost nothing."""
 
-    def __init__(self, session: Session, name: str, sql: str, arms: Sequence[str]) -> None:
+    def __init__(self, session: Session, sql: str, arms: Sequence[str]) -> None:
         self._session = session
-        self._name = name
-        self._sql = sql
         self._arms = np.asarray(arms, dtype="U")  # compared many times faster than objects
         self._read: Rows | None = None
         described = session.connection.execute(f"DESCRIBE {sql}").fetchall()
-        types = {row[0]: "DOUBLE" if row[1] == "DOUBLE" else "BIGINT" for row in described if row[0] not in KEYS}
         self._keys = [row[0] for row in described if row[0] in KEYS]
-        self._sums = types
-        self._rows = 0
-        session.table(name, f"SELECT * FROM ({self._signed(1)}) LIMIT 0")
+        self._sums = {row[0]: row[1] == "DOUBLE" for row in described if row[0] not in KEYS}
+        sums = [f"{name}::{'DOUBLE' if real else 'BIGINT'} AS {name}" for name, real in self._sums.items()]
+        self._sql = f"SELECT hash({', '.join(self._keys)}) AS hashed, {', '.join([*self._keys, *sums])} FROM ({sql})"
+        self._places = KeyIndex()
+        blanks: dict[str, Blank] = {
+            name: (column.dtype.type, 0)
+            for name, column in session.rows(f"{self._sql} LIMIT 0").items()
+            if name != "hashed"
+        }
+        self._rows = Columns(**blanks)
 
     def add(self, sign: int) -> None:
         """Put on (1) or take off (-1) what the question gives of the tables as they are."""
-        found = self._session.connection.execute(f"INSERT INTO {self._name} {self._signed(sign)}").fetchone()
-        if found and found[0]:
-            self._rows += int(found[0])
-            self._read = None
+        found = self._session.rows(self._sql)
+        if not len(found["hashed"]):
+            return
+        known = self._places.count
+        place = self._places.number(found["hashed"])
+        self._rows.grow(self._places.count)
+        new = place >= known
+        self._rows.put(place[new], {name: found[name][new] for name in self._keys})
+        # A group comes once in an answer.
+        for name in self._sums:
+            self._rows[name][place] += sign * found[name]
+        self._read = None
 
     def rows(self) -> Rows:
         """The sums; groups in which nothing is counted do not exist."""
-        if self._read is not None:
-            return self._read
-        counts = [name for name, type_ in self._sums.items() if type_ == "BIGINT"]
-        sums = ", ".join(f"sum({name})::{type_} AS {name}" for name, type_ in self._sums.items())
-        some = " OR ".join(f"sum({name}) <> 0" for name in counts)
-        keys = ", ".join(self._keys)
-        sql = f"SELECT {keys}, {sums} FROM {self._name} GROUP BY {keys} HAVING {some}"
-        rows = self._session.rows(sql)
-        found = len(rows[self._keys[0]])
-        if self._rows > 2 * found + SLACK_ROWS:
-            self._session.table(self._name, sql)
-            self._rows = found
-        if "arm" in rows and rows["arm"].dtype != object:
-            rows = {**rows, "arm": self._arms[rows["arm"].astype(np.int64)]}
-        self._read = rows
-        return rows
-
-    def _signed(self, sign: int) -> str:
-        sums = ", ".join(f"({sign} * {name})::{type_} AS {name}" for name, type_ in self._sums.items())
-        return f"SELECT {', '.join(self._keys)}, {sums} FROM ({self._sql})"
+        if self._read is None:
+            all_ = {name: self._rows[name][: self._rows.count] for name in (*self._keys, *self._sums)}
+            some = np.zeros(self._rows.count, dtype=bool)
+            for name, real in self._sums.items():
+                if not real:
+                    some |= all_[name] != 0
+            rows = {name: column[some] for name, column in all_.items()}
+            if "arm" in rows and rows["arm"].dtype != object:
+                rows["arm"] = self._arms[rows["arm"].astype(np.int64)]
+            self._read = rows
+        return self._read
