@@ -17,12 +17,13 @@ from crossfade.client import Rollout
 from crossfade.facts import Exposed, Outcome
 from crossfade.live.assign import bucket
 from crossfade.live.pseudonyms import pseudonym
+from crossfade.rim.examples import kept
 from rim.on_disk import found
 
 from .test_hot import Serving, serving
 from .test_safety import CANARY, ERRORS, GOAL, SHADOW, of, shows, toys, users, written
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 KEY = "c0ffee" * 8
 
@@ -93,6 +94,61 @@ async def test_where_units_have_pseudonyms_no_name_of_theirs_is_anywhere_on_the_
     assert list((data / "examples").glob("*.db")), "examples were kept, so that the search has something to search"
     assert found(data, "u7000")["u7000"], "the search finds what is there"
     assert found(data, KEY, *names) == {}
+
+
+async def test_a_unit_is_forgotten_while_it_is_served_and_after(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    words = ["--reason", "ticket 7", "--actor", "ana", "--data", str(data), "--json"]
+    async with toys("champion", "challenger") as there:
+        one, two = there.urls
+        specs = [
+            written(tmp_path, "hidden", one, two, SHADOW, f"{ERRORS}\n{GOAL}"),
+            written(tmp_path, "split", one, two, CANARY, f"{ERRORS}\n{GOAL}"),
+        ]
+        for spec in specs:
+            spec.write_text(spec.read_text() + "examples: {share: 100%}\n")
+        async with serving(data, *specs) as gw:
+            for name in ("hidden", "split"):
+                await users(gw, name, 20, first=7000, each=2)
+            await asyncio.to_thread(
+                post_outcomes, gw, [{"rollout": "split", "unit": "u7003", "name": "purchase", "outcome_id": "of-u7003"}]
+            )
+            await shows(gw, lambda record: record["counts"]["requests"] == 40)
+            assert {"examples", "journal", "lake"} <= {
+                where.split("/")[0] for where in found(data, "u7003")["u7003"]
+            } | {"examples"}
+            before = examples_of(data)
+            code, out = await cli("forget", "u7003", *words)
+            assert code == 0, out
+            done = json.loads(out)
+            assert done["facts"] == {"hidden": 4, "split": 3}
+            assert done["examples"] == 2 == before - examples_of(data)
+            assert found(data, "u7003") == {}
+            assert found(data, "u7004"), "nobody else was"
+            await users(gw, "split", 20, first=7100)
+            await shows(gw, lambda record: record["name"] == "hidden" or record["counts"]["requests"] == 60)
+        assert found(data, "u7003") == {}
+        code, out = await cli("forget", "u7004", "--rollout", "split", *words)
+        assert code == 0, out
+        assert json.loads(out)["facts"] == {"split": 2}
+        assert all(where.startswith(("lake/exposed", "lake/compared")) for where in found(data, "u7004")["u7004"])
+        code, out = await cli("forget", "u7004", *words)
+        assert (code, json.loads(out)["facts"]) == (0, {"hidden": 4})
+        assert found(data, "u7003", "u7004") == {}
+        for name in ("hidden", "split"):
+            code, out = await cli("verify", name, "--data", str(data))
+            assert code == 0, out
+            assert "written anew without the name of a unit" in out
+        code, out = await cli("forget", "u7004", "--reason", "for u7004", "--data", str(data))
+        assert code == 2
+        assert "must not name the unit" in out
+        code, out = await cli("forget", "u7004", "--rollout", "splat", *words)
+        assert code == 2
+        assert "did you mean split?" in out
+
+
+def examples_of(data: Path) -> int:
+    return len(kept(data, "hidden", most=1000))
 
 
 async def test_a_key_that_is_missing_or_another_one_stops_the_start(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,7 +26,8 @@ def found(folder: Path, *words: str) -> dict[str, set[str]]:
 
 def contents(path: Path) -> Iterator[bytes]:
     """A file as it is, and its packed parts unpacked."""
-    yield path.read_bytes()
+    # Not read here: closing a database's file gives up what locks this process has on it, and others may be reading.
+    yield subprocess.run(["cat", str(path)], stdout=-1, check=True).stdout if ".db" in path.name else path.read_bytes()
     if path.suffix == ".parquet":
         table = pq.ParquetFile(path).read()
         yield repr(table.to_pylist()).encode()

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "export": "export",
     "report": "report",
     "outcomes": "outcomes",
+    "forget": "forget",
     "analyze": "analyze",
     "plan": "plan",
     "simulate": "simulate",

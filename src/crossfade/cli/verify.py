@@ -64,6 +64,10 @@ def _say(name: str, found: Checked) -> None:
         told = f"{name}: {found.entries} entries and {found.files} files of facts in {found.seals} seals, intact."
         if found.rewritten:
             told += f" Files were put together {found.rewritten} times, and no fact was lost by it."
+        if found.forgotten:
+            told += f" {found.forgotten} files were written anew without the name of a unit, as seals say."
+        if found.aged_out:
+            told += " Facts beyond their time were deleted, as recorded."
         if found.removed:
             told += f" {found.removed} files are gone, as seals say they would be."
         typer.echo(told)

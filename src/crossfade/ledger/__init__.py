@@ -7,7 +7,7 @@ the seal of what it saw, so that a reader who does not trust us can tell whether
 
 from crossfade.ledger.chain import GENESIS, Sign, Signed, canonical, digest, plain
 from crossfade.ledger.entries import MANUAL, SCHEMA, Body, Entry, Head, Verified, append, verify, verify_texts
-from crossfade.ledger.seals import Seal, Sealed, SealedFile, SealedTable, Sets, append_seal, verify_seals
+from crossfade.ledger.seals import Replacement, Seal, Sealed, SealedFile, SealedTable, Sets, append_seal, verify_seals
 
 __all__ = [
     "GENESIS",
@@ -16,6 +16,7 @@ __all__ = [
     "Body",
     "Entry",
     "Head",
+    "Replacement",
     "Seal",
     "Sealed",
     "SealedFile",

@@ -18,6 +18,9 @@ SCHEMA = "crossfade.seal/1"
 RETENTION = "retention"
 """The `why` of a seal that says: facts beyond their time are about to be deleted."""
 
+FORGOTTEN = "forgotten"
+"""The `why` of a seal that says: files are about to be replaced by others that name a unit no more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedFile:
@@ -25,6 +28,17 @@ class SealedFile:
 
     sha256: str
     rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """The file that takes the place of another, at every seal that names that."""
+
+    name: str
+    sha256: str
+    rows: int
+    was: str
+    """SHA-256 of the file that it replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +60,14 @@ class Seal:
     at: float
     """Seconds since the epoch."""
     why: str
-    """`decision`, `periodic`, `stop`, `retention` or `vacuum`."""
+    """`decision`, `periodic`, `stop`, `retention`, `vacuum` or `forgotten`."""
     tables: Mapping[str, SealedTable] = field(default_factory=dict)
     removed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Files that are about to be deleted because no version that is kept needs them."""
     note: Mapping[str, Any] = field(default_factory=dict)
-    """What a retention goes by."""
+    """What a retention or a forgetting goes by."""
+    replaced: Mapping[str, Mapping[str, Replacement]] | None = None
+    """By kind and name, the files that are about to be replaced, because they name a unit that is to be forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +93,19 @@ class Sealed(Seal):
             kind: SealedTable(**{**table, "added": {name: SealedFile(**file) for name, file in table["added"].items()}})
             for kind, table in known["tables"].items()
         }
+        if known.get("replaced") is not None:
+            known["replaced"] = {
+                kind: {old: Replacement(**new) for old, new in files.items()}
+                for kind, files in known["replaced"].items()
+            }
         return cls(**known)
 
 
 def append_seal(previous: Sealed | None, seal: Seal, sign: Sign | None = None) -> Sealed:
     """The record that puts `seal` after `previous`."""
-    said: dict[str, Any] = {name: getattr(seal, name) for name in ("at", "why", "tables", "removed", "note")}
+    said: dict[str, Any] = {
+        name: getattr(seal, name) for name in ("at", "why", "tables", "removed", "note", "replaced")
+    }
     link: dict[str, Any] = {
         "n": previous.n + 1 if previous else 1,
         "previous": previous.hash if previous else GENESIS,
@@ -103,7 +126,17 @@ class Sets:
         """Every file that was ever sealed."""
         self.removed: dict[tuple[str, str], int] = {}
         """Files that were deleted on purpose, and the seal that says so."""
+        self.replaced: dict[tuple[str, str], str] = {}
+        """Files in whose place others stand since a unit was forgotten."""
+        self.forgotten: dict[str, int] = {}
+        """By kind, the last seal that says that files are replaced."""
         self._pardoned: set[str] = set()
+
+    def resolved(self, kind: str, name: str) -> str:
+        """What stands in a file's place now: itself, unless it was replaced."""
+        while (kind, name) in self.replaced:
+            name = self.replaced[kind, name]
+        return name
 
     def take(self, seal: Seal, n: int) -> str:
         """Go on to the next seal; what is wrong with it, or nothing."""
@@ -127,6 +160,26 @@ class Sets:
             if any(name in self.tables.get(kind, {}) for name in names):
                 return f"removes files of {kind} that are in use"
             self.removed.update({(kind, name): n for name in names})
+        for kind, files in (seal.replaced or {}).items():
+            for old, new in files.items():
+                if reason := self._replace(kind, old, new):
+                    return reason
+            self.forgotten[kind] = n
+        return ""
+
+    def _replace(self, kind: str, old: str, new: Replacement) -> str:
+        was = self.known.get((kind, old))
+        if was is None or (kind, old) in self.replaced or (kind, old) in self.removed or (kind, new.name) in self.known:
+            return f"replaces {kind}/{old}, which was not there to be replaced"
+        if (new.was, new.rows) != (was.sha256, was.rows):
+            return f"replaces {kind}/{old} by a file of other facts"
+        self.known[kind, new.name] = SealedFile(sha256=new.sha256, rows=new.rows)
+        self.replaced[kind, old] = new.name
+        table = self.tables.get(kind, {})
+        if old in table:
+            self.tables[kind] = {
+                new.name if name == old else name: self.known[kind, new.name if name == old else name] for name in table
+            }
         return ""
 
 

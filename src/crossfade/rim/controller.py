@@ -58,6 +58,8 @@ class Controller:
         self._clock = clock
         self._sealer = Sealer(self._store, self._lake, now=clock())
         self._upkeep = Upkeep(self._store, self._lake, self._sealer, now=clock())
+        # Tables that were left half rewritten are not to be read, nor sealed, as they are.
+        self._upkeep.forgetting.finish()
 
     def turn(self) -> None:
         """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written.
@@ -105,6 +107,7 @@ class Controller:
         self._engine.close()
         self._lake.close()
         self._repeats.close()
+        self._lake.close()
         self._store.close()
 
     def _judge(self, stored: Stored) -> None:

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,6 +26,7 @@ from crossfade.live.exchange.examine import about_body
 from crossfade.live.exchange.pairs import Answer, Compare
 from crossfade.live.protocols import wire
 from crossfade.live.protocols.base import Invalid
+from crossfade.rim.revisions import StoreError
 from crossfade.spec.model import Protocol
 
 log = logging.getLogger("crossfade.examples")
@@ -158,6 +159,25 @@ def kept(data: Path, rollout: str, *, field: str = "", arm: str = "", most: int 
         found += _read(file, rollout)
     chosen = [one for one in found if (not arm or one["arm"] == arm) and (not field or _has(one, field))]
     return sorted(chosen, key=lambda one: (-one["at"], one["id"]))[:most]
+
+
+def forget(data: Path, decisions: Collection[str]) -> int:
+    """Delete examples of these decisions, so that nothing of them is left in the files; how many. Raises StoreError."""
+    count, told = 0, sorted(decisions)
+    for file in sorted((data / FOLDER).glob("*.db")):
+        try:
+            with closing(sqlite3.connect(file, isolation_level=None, timeout=10.0)) as connection:
+                connection.execute("PRAGMA secure_delete=ON")
+                connection.execute("CREATE TEMP TABLE mine (id TEXT PRIMARY KEY)")
+                connection.executemany("INSERT OR IGNORE INTO mine VALUES (?)", [(one,) for one in told])
+                gone = "DELETE FROM examples WHERE decision_id IN (SELECT id FROM mine)"
+                count += connection.execute(gone).rowcount
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise StoreError(f"cannot delete examples from {file}: {error}; it is tried again") from error
+    return count
 
 
 def _has(example: Mapping[str, Any], field: str) -> bool:

@@ -66,7 +66,8 @@ def export(record: LiveRecord, folder: Path, *, at: float) -> Exported:
         sets.take(seal, seal.n)
         by_seal.append({kind: list(files) for kind, files in sets.tables.items()})
     stands = {int(entry.sealed["n"]) for entry in entries if entry.sealed is not None} | {len(seals)}
-    wanted = sorted({(kind, name) for n in stands if n for kind, names in by_seal[n - 1].items() for name in names})
+    named = {(kind, name) for n in stands if n for kind, names in by_seal[n - 1].items() for name in names}
+    wanted = sorted({(kind, sets.resolved(kind, name)) for kind, name in named})
     gone = [(kind, name) for kind, name in wanted if (kind, name) in sets.removed]
     try:
         if folder.exists() and any(folder.iterdir()):

@@ -14,7 +14,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -36,6 +37,7 @@ from crossfade.rim import batches, lake_sealed, lake_upkeep
 from crossfade.rim.batches import JournalError
 from crossfade.rim.lake_columns import SCHEMAS, columns, fitted
 from crossfade.rim.lake_place import LakeError, Place
+from crossfade.rim.lake_rewriting import OPERATION
 
 __all__ = ["SCHEMAS", "Lake", "LakeError", "columns"]
 
@@ -52,6 +54,10 @@ NOTHING: Mapping[str, Collection[int]] = {}
 
 DELETE_ROWS = 64
 """Journal rows that may lie about after they were moved, so that deletion seldom meets a writer."""
+
+
+class Busy(LakeError):
+    """Another process has the right to change the tables."""
 
 
 @dataclass(slots=True)
@@ -119,27 +125,30 @@ class Lake:
         *,
         keep_hours: float = KEEP_HOURS,
         named: Mapping[str, Collection[int]] = NOTHING,
+        needed: Collection[tuple[str, str]] = (),
         announce: Callable[[Mapping[str, Sequence[str]]], object] = lambda doomed: None,
     ) -> int:
         """Delete files and log entries that no version younger than `keep_hours`, and none of the `named` ones, needs.
 
-        How many data files. Other versions become unreadable. `announce` is told the data files before they go.
+        How many data files. Other versions become unreadable. `announce` is told the data files before they go, which
+        those in `needed` never do.
         """
         count = 0
         with self._lock:
             self._claim_compaction()
-            doomed = self.unneeded(keep_hours=keep_hours, named=named)
+            found = self.unneeded(keep_hours=keep_hours, named=named)
+            doomed = {kind: [name for name in names if (kind, name) not in needed] for kind, names in found.items()}
             announce(doomed)
             for kind in SCHEMAS:
                 table = self._table(kind)
                 if table is not None:
-                    versions = [version for version in named.get(kind, ()) if version <= table.version()]
+                    versions = self._readable(kind, table, named.get(kind, ()))
                     for name in doomed.get(kind, ()):
                         self._place.remove(kind, name)
                         count += 1
                     lake_upkeep.prune_log(self._place, kind, keep_hours, versions)
-                    needed = {self._place.name(kind, uri) for uri in table.file_uris()}
-                    self._place.drop_copies(kind, needed, older_than=keep_hours * 3600.0)
+                    present = {self._place.name(kind, uri) for uri in table.file_uris()}
+                    self._place.drop_copies(kind, present, older_than=keep_hours * 3600.0)
         return count
 
     def unneeded(self, *, keep_hours: float, named: Mapping[str, Collection[int]]) -> dict[str, list[str]]:
@@ -149,7 +158,7 @@ class Lake:
             for kind in SCHEMAS:
                 table = self._table(kind)
                 if table is not None:
-                    versions = [version for version in named.get(kind, ()) if version <= table.version()]
+                    versions = self._readable(kind, table, named.get(kind, ()))
                     names = lake_upkeep.unneeded(table, keep_hours, versions)
                     found[kind] = sorted(self._place.name(kind, uri) for uri in names)
         return {kind: names for kind, names in found.items() if names}
@@ -173,6 +182,29 @@ class Lake:
                     deleted[kind] = count
         return deleted
 
+    @contextmanager
+    def alone(self) -> Iterator[Place]:
+        """For those who rewrite files: nobody else moves facts, and what is known of the tables is read anew after."""
+        with self._lock:
+            self._claim_compaction()
+            try:
+                yield self._place
+            finally:
+                for known in (self._tables, self._done, self._digests):
+                    known.clear()
+
+    def purge_journals(self) -> None:
+        """Leave nothing in the journals of what is in the tables, not even in their files' free space."""
+        with self._lock:
+            for source in self._open_sources():
+                try:
+                    source.connection.execute("DELETE FROM batches WHERE id <= ?", (source.moved,))
+                    source.connection.execute("VACUUM")
+                    source.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    source.deleted = source.moved
+                except sqlite3.Error as error:
+                    raise JournalError(f"cannot empty {source.path}: {error}; it is tried again") from error
+
     # -- reading ---------------------------------------------------------------------------------
 
     def versions(self) -> dict[str, int]:
@@ -191,7 +223,10 @@ class Lake:
         for version in range(after + 1, upto + 1):
             try:
                 lines = self._place.read(kind, f"_delta_log/{version:020d}.json").splitlines()
-                for line in _brought(lines):
+                brought = _brought(lines)
+                if brought is None:
+                    return None
+                for line in brought:
                     file = self._place.local(kind, unquote(line))
                     if not file.exists():
                         return None
@@ -259,6 +294,11 @@ class Lake:
                 raise LakeError(f"cannot read {self._place.uri(kind)} at version {version}: {error}") from error
         return sorted(self._place.name(kind, uri) for uri in table.file_uris())
 
+    def _readable(self, kind: str, table: DeltaTable, versions: Collection[int]) -> list[int]:
+        """Those of some versions that the table's log still tells: what was before a unit was forgotten it does not."""
+        first = min((version for version, _ in lake_sealed.log_versions(self._place, kind)), default=0)
+        return [version for version in versions if first <= version <= table.version()]
+
     def _digest(self, kind: str, version: int, again: bool) -> str:
         root = hashlib.sha256(f"{kind}\n".encode())
         for name in self._names(kind, version):
@@ -286,7 +326,7 @@ class Lake:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(handle)
-            raise LakeError(f"another process is compacting {self.path}; only one may") from error
+            raise Busy(f"another process is compacting {self.path}; only one may") from error
         self._claim = handle
 
     def _open_sources(self) -> list[_Source]:
@@ -375,9 +415,14 @@ _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 
-def _brought(lines: Iterable[bytes]) -> list[str]:
-    """The files that one entry of a table's log brought new facts in. Deleting rewrites files, which brings none."""
+def _brought(lines: Iterable[bytes]) -> list[str] | None:
+    """The files that one entry of a table's log brought new facts in; None where known ones were changed.
+
+    Deleting rewrites files, which brings none.
+    """
     actions = [json.loads(line) for line in lines]
+    if any(action.get("commitInfo", {}).get("operation") == OPERATION for action in actions):
+        return None
     if any(action.get("commitInfo", {}).get("operation") == "DELETE" for action in actions):
         return []
     return [action["add"]["path"] for action in actions if "add" in action and action["add"]["dataChange"]]

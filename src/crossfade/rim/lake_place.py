@@ -130,6 +130,42 @@ class Place:
             raise LakeError(f"cannot list {self.uri(kind)}/_delta_log: {_short(error)}") from error
         return [Entry(info.path, info.mtime.timestamp()) for info in found if info.is_file]
 
+    def data(self, kind: str) -> list[str]:
+        """Every data file below a table, whether a version of it names that or not."""
+        if self.url is None:
+            folder = self.folder / kind
+            found = [str(path.relative_to(folder)) for path in folder.glob("**/*.parquet")]
+        else:
+            from pyarrow.fs import FileSelector
+
+            try:
+                chosen = FileSelector("", recursive=True, allow_not_found=True)
+                found = [info.path.lstrip("/") for info in self._store(kind).get_file_info(chosen) if info.is_file]
+            except OSError as error:
+                raise LakeError(f"cannot list {self.uri(kind)}: {_short(error)}") from error
+        return sorted(name for name in found if name.endswith(".parquet") and not name.startswith("_delta_log"))
+
+    def write(self, kind: str, name: str, content: bytes, *, fresh: bool = False) -> None:
+        """Write a file whole or not at all; a `fresh` one must not be there yet. Raises LakeError."""
+        try:
+            if self.url is not None:
+                with self._store(kind).open_output_stream(name) as out:
+                    out.write(content)
+                return
+            target = self.folder / kind / name
+            draft = target.with_name(f".{uuid.uuid4().hex}.tmp")
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if fresh:
+                os.link(draft, target)
+                draft.unlink()
+            else:
+                os.replace(draft, target)
+        except OSError as error:
+            raise LakeError(f"cannot write {self.uri(kind)}/{name}: {_short(error)}") from error
+
     def remove(self, kind: str, name: str) -> None:
         """Delete a file that no reader needs."""
         if self.url is None:
@@ -137,6 +173,7 @@ class Place:
         else:
             with contextlib.suppress(OSError):
                 self._store(kind).delete_file(name)
+            (self.folder / COPIES / kind / name).unlink(missing_ok=True)
 
     def drop_copies(self, kind: str, needed: Collection[str], *, older_than: float) -> None:
         """Delete copies that are in nobody's way any more but on the disk."""

@@ -24,6 +24,12 @@ def describe(content: bytes, name: str) -> SealedFile:
     return SealedFile(sha256=hashlib.sha256(content).hexdigest(), rows=rows)
 
 
+def log_versions(place: Place, kind: str) -> list[tuple[int, str]]:
+    """The files of a table's log with the version that each is about."""
+    told = ((_ENTRY.search(entry.name), entry.name) for entry in place.log(kind))
+    return [(int(found[1]), name) for found, name in told if found is not None]
+
+
 def segment(place: Place, kind: str, version: int) -> list[str]:
     """The files of a table's log from which a version is read: a checkpoint and what follows it."""
     found: dict[int, list[str]] = {}

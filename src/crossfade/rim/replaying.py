@@ -101,6 +101,12 @@ class Facts:
         for seal in seals:
             sets.take(seal, seal.n)
             self._by_seal.append({kind: dict(files) for kind, files in sets.tables.items()})
+        if sets.replaced:
+            # What a unit's name was taken out of stands for what was read then.
+            self._by_seal = [
+                {kind: {sets.resolved(kind, name): file for name, file in files.items()} for kind, files in one.items()}
+                for one in self._by_seal
+            ]
         self._now: dict[str, dict[str, Any]] | None = None
 
     def at(self, entry: Entry) -> int:

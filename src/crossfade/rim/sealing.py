@@ -100,6 +100,20 @@ class Sealer:
         self.seal("periodic", now)
         self._append(Seal(at=now, why=RETENTION, note={"before": before, "cuts": dict(cuts)}))
 
+    def say(self, seal: Seal) -> Sealed:
+        """Put a seal of somebody else's at the end of the chain."""
+        self.sets()
+        return self._append(seal)
+
+    def sets(self) -> Sets:
+        """What the chain says now, read anew."""
+        self._sets = None
+        return self._known()
+
+    def chain(self) -> list[Sealed]:
+        """Every seal."""
+        return [Sealed.from_json(json.loads(text)) for text in self._store.seals()]
+
     def _table(self, sets: Sets, kind: str, version: int) -> SealedTable:
         before = sets.tables.get(kind, {})
         names = self._lake.names(kind, version)

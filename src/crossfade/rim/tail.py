@@ -21,6 +21,7 @@ HALF: Final = 4 * 1024 * 1024
 
 _GENERATION: Final = struct.Struct("<Q")
 _RECORD: Final = struct.Struct("<II")
+_ZEROS: Final = bytes(64 * 1024)
 
 
 class TailError(Exception):
@@ -55,12 +56,14 @@ class Tail:
         self._generation = 0
         self._base = 0
         self._at = 0
+        self._used = 0
         self._check = 0
 
     def start(self) -> int:
         """Begin with empty halves, once what was left is safe; the first generation."""
-        self._wipe(0)
-        self._wipe(self._half)
+        for base in (0, self._half):
+            self._wipe(base)
+            self._erase(base + _GENERATION.size, base + self._half)
         self._open(0)
         return self._generation
 
@@ -78,12 +81,15 @@ class Tail:
     def turn(self) -> int:
         """Let the other half take what comes; the generation of the half that is now complete."""
         complete = self._generation
+        self._used = self._at
         self._open(self._half - self._base)
         return complete
 
     def clear(self) -> None:
-        """The complete half has been committed."""
-        self._wipe(self._half - self._base)
+        """The complete half has been committed, and nothing of it is left: it may name people."""
+        base = self._half - self._base
+        self._wipe(base)
+        self._erase(base + _GENERATION.size, self._used)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -101,6 +107,15 @@ class Tail:
 
     def _wipe(self, base: int) -> None:
         _GENERATION.pack_into(self._map, base, 0)
+
+    def _erase(self, start: int, end: int) -> None:
+        """Zeros where anything was; what was never used is not touched, and takes no memory."""
+        while start < end:
+            size = min(end - start, len(_ZEROS))
+            blank = _ZEROS[:size]
+            if self._map[start : start + size] != blank:
+                self._map[start : start + size] = blank
+            start += size
 
     def _read(self, base: int) -> tuple[int, list[bytes]]:
         (generation,) = _GENERATION.unpack_from(self._map, base)

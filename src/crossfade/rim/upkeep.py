@@ -10,7 +10,10 @@ import logging
 import os
 from pathlib import Path
 
+from crossfade.ledger import Sets
 from crossfade.rim import batches
+from crossfade.rim.batches import JournalError
+from crossfade.rim.forgetting import Forgetting
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import KEEP_HOURS, Lake, LakeError
 from crossfade.rim.recorder import Recorder
@@ -37,6 +40,7 @@ class Upkeep:
     def __init__(self, store: Store, lake: Lake, sealer: Sealer | None = None, *, now: float) -> None:
         self._store, self._lake = store, lake
         self._sealer = sealer or Sealer(store, lake, now=now)
+        self.forgetting = Forgetting(store, lake, self._sealer)
         self._optimized = self._adopted = now
         # A controller that dies every hour must not leave the lake to grow: the first look comes soon.
         self._vacuumed = now - VACUUM_EVERY + OPTIMIZE_EVERY
@@ -46,6 +50,8 @@ class Upkeep:
     def turn(self, now: float) -> None:
         """Do one thing that is due, so that no look at the evidence waits for all of them."""
         try:
+            if self.forgetting.turn():
+                return
             self._sealer.turn(now)
             if now - self._adopted >= OPTIMIZE_EVERY:
                 self._adopted = now
@@ -60,7 +66,7 @@ class Upkeep:
             elif now - self._optimized >= OPTIMIZE_EVERY:
                 self._optimized = now
                 self._lake.optimize()
-        except (LakeError, StoreError) as error:
+        except (LakeError, StoreError, JournalError) as error:
             log.warning("could not tidy the lake, which costs space and speed and nothing else: %s", error)
 
     def adopt(self) -> int:
@@ -99,8 +105,29 @@ class Upkeep:
                     for kind, version in entry.facts.items():
                         named.setdefault(kind, set()).add(version)
         return self._lake.vacuum(
-            keep_hours=KEEP_HOURS, named=named, announce=lambda doomed: self._sealer.removal(doomed, now)
+            keep_hours=KEEP_HOURS,
+            named=named,
+            needed=self._sealed(now),
+            announce=lambda doomed: self._sealer.removal(doomed, now),
         )
+
+    def _sealed(self, now: float) -> set[tuple[str, str]]:
+        """The files of every seal that such a decision names, as they are now.
+
+        A table's log names them as well, unless a unit was forgotten since: then only the seals do.
+        """
+        sets, by_seal = Sets(), []
+        for seal in self._sealer.chain():
+            sets.take(seal, seal.n)
+            by_seal.append({kind: list(files) for kind, files in sets.tables.items()})
+        found: set[tuple[str, str]] = set()
+        for stored in self._store.rollouts():
+            cut = self._cut(stored, now)
+            for entry in self._store.entries(stored.name):
+                if entry.at >= cut and entry.sealed is not None and entry.sealed["n"] <= len(by_seal):
+                    files = by_seal[int(entry.sealed["n"]) - 1]
+                    found.update((kind, sets.resolved(kind, name)) for kind, names in files.items() for name in names)
+        return found
 
     def _cut(self, stored: Stored, now: float) -> float:
         """Before which time a rollout's facts may go."""

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from crossfade.ledger import Entry, Sealed, SealedFile, Sets, verify_seals, verify_texts
-from crossfade.ledger.seals import RETENTION
+from crossfade.ledger.seals import FORGOTTEN, RETENTION
 from crossfade.rim import signing
 from crossfade.rim.lake import LakeError
 from crossfade.rim.record import AnyRecord
@@ -31,6 +31,10 @@ class Checked:
     """Seals after which files had been written anew, found to hold the facts of those they replaced."""
     removed: int = 0
     """Sealed files that are gone because a seal says so."""
+    aged_out: bool = False
+    """Facts beyond their time were deleted, as seals announce."""
+    forgotten: int = 0
+    """Sealed files in whose place others stand, as a seal says, because a unit was forgotten."""
     first_broken: int | str | None = None
     """Number of the ledger's entry, else the name of the seal or the file."""
     reason: str = ""
@@ -61,6 +65,8 @@ class Checked:
             "seals": self.seals,
             "rewritten": self.rewritten,
             "removed": self.removed,
+            "aged_out": self.aged_out,
+            "forgotten": self.forgotten,
             "unsealed": self.unsealed,
             "uncovered": self.uncovered,
             "signed": {"by": self.signers, "unsigned": self.unsigned},
@@ -181,6 +187,9 @@ def _named(where: int | str) -> str:
 def _links(found: Checked) -> None:
     """Each decision names the seal of what it saw."""
     for entry in found.read:
+        erased = (entry.about or {}).get("erased")
+        if erased is not None:
+            _erased(found, entry, erased)
         if entry.facts is None:
             continue
         if entry.sealed is None:
@@ -198,6 +207,16 @@ def _links(found: Checked) -> None:
             raise _Breaks(known.n, f"entry {known.n} names other versions than seal {seal.n}")
 
 
+def _erased(found: Checked, entry: Entry, erased: Mapping[str, Any]) -> None:
+    """What an entry says was erased, a seal says too."""
+    said: Mapping[str, Any] = erased.get("seal") or {}
+    n = said.get("n")
+    if not isinstance(n, int) or not 0 < n <= len(found.sealed) or found.sealed[n - 1].hash != said.get("hash"):
+        raise _Breaks(entry.n, f"entry {entry.n} says that facts were erased by seal {n}, which is not there as it was")
+    if found.sealed[n - 1].why not in (FORGOTTEN, RETENTION):
+        raise _Breaks(entry.n, f"entry {entry.n} says that facts were erased by seal {n}, which says nothing of it")
+
+
 def _facts(record: AnyRecord, found: Checked) -> None:
     sets = Sets()
     for seal in found.sealed:
@@ -205,7 +224,12 @@ def _facts(record: AnyRecord, found: Checked) -> None:
         found.sets.append({kind: dict(files) for kind, files in sets.tables.items()})
     wanted = _wanted(record, found, sets)
     gone: set[tuple[str, str]] = set()
+    found.aged_out = any(seal.why == RETENTION for seal in found.sealed)
     for kind, name in wanted:
+        if (kind, name) in sets.replaced:
+            # It may still be there, between the seal that says so and the deletion.
+            found.forgotten += 1
+            continue
         if (kind, name) in sets.removed:
             # It may still be there, between the seal that says so and the deletion.
             found.removed += 1
@@ -213,8 +237,14 @@ def _facts(record: AnyRecord, found: Checked) -> None:
             continue
         _file(record, kind, name, sets.known[kind, name])
         found.files += 1
-    _catalogue(record, found)
-    found.rewritten = _rewritten(record, found, set(wanted) - gone)
+    _catalogue(record, found, sets)
+    if sets.replaced:
+        # From here on, what stands in a file's place is that file.
+        found.sets = [
+            {kind: {sets.resolved(kind, name): file for name, file in files.items()} for kind, files in one.items()}
+            for one in found.sets
+        ]
+    found.rewritten = _rewritten(record, found, sets, set(wanted) - gone)
 
 
 def _wanted(record: AnyRecord, found: Checked, sets: Sets) -> list[tuple[str, str]]:
@@ -224,7 +254,7 @@ def _wanted(record: AnyRecord, found: Checked, sets: Sets) -> list[tuple[str, st
     # Elsewhere those are enough on which a decision stands, and those that came after the last one.
     stands = {entry.sealed["n"] for entry in found.read if entry.sealed is not None} | {len(found.sealed)}
     needed = {
-        (kind, name)
+        (kind, sets.resolved(kind, name))
         for n, tables in enumerate(found.sets, start=1)
         if n in stands
         for kind, files in tables.items()
@@ -243,13 +273,16 @@ def _file(record: AnyRecord, kind: str, name: str, sealed: SealedFile) -> None:
         raise _Breaks(where, f"{kind}/{name} was changed: it does not have the digest it was sealed with")
 
 
-def _catalogue(record: AnyRecord, found: Checked) -> None:
+def _catalogue(record: AnyRecord, found: Checked, sets: Sets) -> None:
     """The tables themselves must name the files that were sealed: other programs read them by that."""
     stands = {entry.sealed["n"] for entry in found.read if entry.sealed is not None} | {len(found.sealed)}
     for seal, tables in zip(found.sealed, found.sets, strict=True):
-        if seal.n not in stands or (seal.n != len(found.sealed) and _expired(found, seal.n)):
+        if seal.n not in stands or (seal.n != len(found.sealed) and _expired(found, sets, seal.n)):
             continue
         for kind, sealed in _versions(found.sealed[: seal.n]).items():
+            if seal.n <= sets.forgotten.get(kind, 0):
+                # The log of that version named the unit, and went with its name.
+                continue
             where = f"{record.where}/{kind}/_delta_log, version {sealed.version}"
             try:
                 listed, log = record.listed(kind, sealed.version), record.log(kind, sealed.version)
@@ -274,21 +307,24 @@ def _versions(seals: Sequence[Sealed]) -> dict[str, Any]:
     return {kind: table for seal in seals for kind, table in seal.tables.items()}
 
 
-def _expired(found: Checked, n: int) -> bool:
+def _expired(found: Checked, sets: Sets, n: int) -> bool:
     """Whether files of that seal have been removed since, on purpose: then its version is readable no more."""
-    removed = {(kind, name) for seal in found.sealed for kind, names in seal.removed.items() for name in names}
-    return any((kind, name) in removed for kind, files in found.sets[n - 1].items() for name in files)
+    return any(
+        (kind, sets.resolved(kind, name)) in sets.removed for kind, files in found.sets[n - 1].items() for name in files
+    )
 
 
-def _rewritten(record: AnyRecord, found: Checked, there: Collection[tuple[str, str]]) -> int:
+def _rewritten(record: AnyRecord, found: Checked, sets: Sets, there: Collection[tuple[str, str]]) -> int:
     """Files that were put together hold every fact of those they replaced; how many times that was seen."""
     count, pardoned = 0, False
     before: Mapping[str, Mapping[str, SealedFile]] = {}
     for seal, tables in zip(found.sealed, found.sets, strict=True):
         pardoned = pardoned or seal.why == RETENTION
         for kind, table in seal.tables.items():
-            kept = [name for name in tables[kind] if name not in table.added]
-            old, new = [name for name in before.get(kind, {}) if name in table.left], list(table.added)
+            added = [sets.resolved(kind, name) for name in table.added]
+            left = {sets.resolved(kind, name) for name in table.left}
+            kept = [name for name in tables[kind] if name not in added]
+            old, new = [name for name in before.get(kind, {}) if name in left], added
             if not old or not all((kind, name) in there for name in (*old, *new, *kept)):
                 continue
             where = f"{record.where}/{kind}/{old[0]}"

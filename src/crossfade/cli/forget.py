@@ -1,0 +1,99 @@
+"""`crossfade forget`: a unit's name leaves everything that was recorded, while what was counted and decided stays."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossfade.cli.act import Actor, Reason, _user
+from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, fail, opened, print_json
+
+if TYPE_CHECKING:
+    from crossfade.rim.forgetting import Forgotten
+    from crossfade.rim.store import Store
+
+WAIT = 120.0
+"""Seconds to wait for the controller."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("forget")(forget)
+
+
+def forget(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="Its name, as requests and outcomes have it.")],
+    reason: Reason,
+    rollout: Annotated[
+        list[str] | None, typer.Option("--rollout", help="Only what this rollout recorded; may be given again.")
+    ] = None,
+    data: DataDir = DATA,
+    actor: Actor = None,
+    json: AsJson = False,
+) -> None:
+    """Take a unit's name out of every fact and delete examples of its replies. Counts, evidence, decisions and their
+    proofs stay; seals and ledgers say what was done, not to whom. Works while rollouts are served, and again."""
+    from crossfade.rim.forgetting import ask
+    from crossfade.rim.store import UnknownRollout
+
+    with opened(data, as_json=json) as store:
+        known = [stored.name for stored in store.rollouts()]
+        for name in rollout or ():
+            if name not in known:
+                raise UnknownRollout(name, known)
+        who = actor if actor is not None else _user()
+        try:
+            request = ask(data, unit, rollout or [], actor=who, reason=reason, at=time.time())
+        except ValueError as error:
+            fail(str(error), "write it again with another --reason", as_json=json)
+        done = _carried_out(store, data, request, as_json=json)
+    if done.failed:
+        fail(f"nothing was forgotten: {done.failed}", "ask again once that is mended", code=PROBLEM, as_json=json)
+    if json:
+        print_json(done.to_json())
+        return
+    if done.seal is None and not done.examples:
+        typer.echo("Nothing of that unit is recorded.")
+        return
+    facts = sum(done.facts.values())
+    typer.echo(
+        f"Forgotten: {facts:,} fact{'s' * (facts != 1)} no longer say whose they are ({done.files} files written anew, "
+        f"seal {done.seal}); {done.examples} example{'s' * (done.examples != 1)} deleted."
+    )
+    typer.echo("Copies that were made before, such as exports and backups, are not reached from here.")
+
+
+def _carried_out(store: Store, data: Path, request: Path, *, as_json: bool) -> Forgotten:
+    """Done here, or by the controller where one is at work."""
+    from crossfade.rim.batches import JournalError
+    from crossfade.rim.forgetting import Forgetting, answered
+    from crossfade.rim.lake import Busy, Lake, LakeError
+    from crossfade.rim.sealing import Sealer
+
+    until = time.monotonic() + WAIT
+    while time.monotonic() < until:
+        lake = Lake(data)
+        try:
+            with lake.alone():
+                own = Forgetting(store, lake, Sealer(store, lake, now=time.time()))
+            while request in own.pending():
+                own.turn(settle=0.0)
+        except Busy:
+            # The controller has the lake, and looks for requests once a tick.
+            time.sleep(0.2)
+        except (LakeError, JournalError) as error:
+            fail(str(error), "ask again; what was begun is gone on with", code=PROBLEM, as_json=as_json)
+        finally:
+            lake.close()
+        found = answered(request)
+        if found is not None:
+            return found
+    return fail(
+        f"the controller did not get to it within {WAIT:.0f} s; it will, and `crossfade explain` then tells",
+        f"its log says what keeps it: {data / 'logs' / 'controller.log'}",
+        code=PROBLEM,
+        as_json=as_json,
+    )
