@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfade.cli.act import Actor, Reason, _user
+from crossfade.cli.act import Actor, Reason, _user, by_user
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, fail, opened, print_json
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def forget(
                 raise UnknownRollout(name, known)
         who = actor if actor is not None else _user()
         try:
-            request = ask(data, unit, rollout or [], actor=who, reason=reason, at=time.time())
+            request = ask(data, unit, rollout or [], actor=who, reason=reason, at=time.time(), by=by_user())
         except ValueError as error:
             fail(str(error), "write it again with another --reason", as_json=json)
         done = _carried_out(store, data, request, as_json=json)

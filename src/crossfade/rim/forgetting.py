@@ -55,6 +55,8 @@ class Asked:
     actor: str
     reason: str
     at: float
+    by: Mapping[str, str] | None = None
+    """How who asked was known."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +76,16 @@ class Forgotten:
         return {"schema": "crossfade.forgotten/1", **asdict(self)}
 
 
-def ask(data: Path, unit: str, rollouts: Sequence[str], *, actor: str, reason: str, at: float) -> Path:
+def ask(
+    data: Path,
+    unit: str,
+    rollouts: Sequence[str],
+    *,
+    actor: str,
+    reason: str,
+    at: float,
+    by: Mapping[str, str] | None = None,
+) -> Path:
     """Leave a request. Raises ValueError for what no ledger should hold."""
     reason, actor = plain(reason), plain(actor)
     if not unit:
@@ -85,7 +96,7 @@ def ask(data: Path, unit: str, rollouts: Sequence[str], *, actor: str, reason: s
         raise ValueError("the reason must not name the unit: it stays in the ledger; write, for one, a ticket's number")
     if actor in ("", RULE):
         raise ValueError(f"{actor!r} cannot be the name of a person; give another with --actor")
-    asked = Asked(id=uuid.uuid4().hex, unit=unit, rollouts=tuple(rollouts), actor=actor, reason=reason, at=at)
+    asked = Asked(id=uuid.uuid4().hex, unit=unit, rollouts=tuple(rollouts), actor=actor, reason=reason, at=at, by=by)
     folder = data / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"{asked.id}.json"
@@ -234,6 +245,7 @@ class Forgetting:
                     sentence=f"Forgot one unit, asked by {asked.actor}: {asked.reason} ({_facts(count)} no longer "
                     f"{'names' if count == 1 else 'name'} it; {files} files were written anew, seal {seal.n}).",
                     at=self._clock(),
+                    by=asked.by,
                     about={"erased": {"why": FORGOTTEN, "facts": count, "files": files, "seal": stands}},
                 )
 
