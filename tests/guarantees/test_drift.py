@@ -57,6 +57,7 @@ def test_nothing_new_is_seldom_called_drift(each: int, daily: float) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("each", "daily"), [(2, 0.0), (20, 0.0), (200, 0.0), (20, 1.5)])
 def test_nothing_new_is_seldom_called_drift_at_full_size(each: int, daily: float) -> None:
     count = alarms(np.random.default_rng(12), 1000, 5 * LIFE, each, daily)

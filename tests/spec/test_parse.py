@@ -351,7 +351,7 @@ MISTAKES: list[Mistake] = [
     one("hold_for: 10m", "hold_for: 7d", "stages[1].canary.hold_for", "3 steps of 7d take 21d"),
     one("  - shadow:", f"  - promote: {{}}\n  - {SHADOW}\n  - shadow:", "stages[0].promote", "must be the last stage"),
     one(AB, f"{AB}  - {SHADOW}\n", "stages[4].shadow", "shadow must come before canary"),
-    one("alpha: 5%", "alpha: 5%\ndrift: {reference: 5s}", "drift.reference", "20s to 28d"),
+    one("alpha: 5%", "alpha: 5%\ndrift: {reference: 5s}", "drift.reference", "10s to 28d"),
     one("alpha: 5%", "alpha: 5%\nredact: [$.a]\ndrift: {features: [$.a.b]}", "drift.features[0]", "is redacted"),
     one("  - promote:", "    promote:", "stages[3]", "found ab and promote in one entry"),
     one("stages:", "stages:\n  - {}", "stages[0]", "expected a stage"),

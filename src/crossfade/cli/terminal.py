@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from crossfade.view.drift import SHAPES
 from crossfade.view.outcomes import outcomes_in_words
 from crossfade.view.words import clock, duration, of_which, percent, whole
 
@@ -32,6 +33,8 @@ POINT = {
 }
 
 DECISIONS_SHOWN = 6
+
+FIELDS_SHOWN = 4
 
 QUIET = "bright_black"
 
@@ -60,6 +63,9 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
     outcomes = record.get("outcomes")
     if outcomes and outcomes["received"] is not None:
         root.add(_titled("outcomes", "", _outcomes(outcomes)))
+    drift = record.get("drift")
+    if drift:
+        root.add(_titled("drift", "", _drift(drift)))
     if record["decisions"]:
         root.add(_titled("decisions", "", [_decisions(record["decisions"])]))
     root.add(_titled("arms", "", [_arms(record["arms"]), *_losses(record)]))
@@ -176,6 +182,17 @@ def _outcomes(outcomes: Record) -> list[RenderableType]:
     windows = [(name, window["text"]) for name, window in outcomes["windows"].items() if window["open"]]
     told = [Text(outcomes_in_words(outcomes))]
     return [*told, *(Text(f"{name}: {text}", style=QUIET) for name, text in windows)]
+
+
+def _drift(drift: Record) -> list[RenderableType]:
+    """What was found, and the first fields that changed."""
+    ink = {"feed": INK["amber"], "model": "bold", "unclear": INK["amber"], "unmeasured": INK["amber"]}
+    told = [
+        Text(f"{SHAPES[one['cause']]} {one['sentence']}", style=ink.get(one["cause"], "")) for one in drift["findings"]
+    ]
+    changed = [field for field in drift["fields"] if field["changed"]]
+    lines = [f"{field['field']} ({field['arm'] or 'all arms'}): {field['what']}" for field in changed[:FIELDS_SHOWN]]
+    return [*told, *(Padding(Text(line, style=QUIET), (0, 0, 0, 2), expand=False) for line in lines)]
 
 
 def _decisions(decisions: Sequence[Record]) -> RenderableType:

@@ -129,6 +129,11 @@ class RolloutRecord(Open):
         description="How many outcomes were received, duplicate, contradicting, late, early, corrected or orphan, and "
         "per metric the units whose window is still open; null where no metric asks for outcomes.",
     )
+    drift: dict[str, Any] | None = Field(
+        None,
+        description="Whether inputs, predictions and outcomes are as in the reference, and whose the change is; null "
+        "where the spec does not ask for it.",
+    )
 
 
 class Status(Open):
@@ -193,6 +198,45 @@ class DifferencesOf(Open):
     reason: str
     arms: list[dict[str, Any]]
     """The record of `crossfade compare` for each challenger: pairs, disagreement, catastrophic, fields, examples."""
+
+
+class DriftField(Open):
+    """One field of requests, replies or outcomes; null where a number does not exist."""
+
+    side: Literal["input", "output", "outcome"]
+    field: str
+    arm: str | None = Field(description="Null: all arms together.")
+    measured: bool
+    reason: str
+    changed: bool
+    what: str = Field(description="How it changed, in words; empty where it did not.")
+    since: float | None
+    e_value: float | None
+    needed: float = Field(description="The e-value from which on a change is proven.")
+    psi: float | None
+    psi_by_chance: float | None = Field(description="What the index is on average where nothing has changed.")
+    ks: float | None
+    wasserstein: float | None = Field(description="In standard deviations of the reference.")
+    jensen_shannon: float | None = Field(description="In bits.")
+
+
+class DriftRecord(Open):
+    """What has drifted, and whose it is."""
+
+    cause: Literal["feed", "world", "model", "unclear", "none", "unmeasured"]
+    arm: str | None = Field(description="The arm that changed, where one is named.")
+    sentence: str
+    findings: list[dict[str, Any]]
+    fields: list[DriftField]
+
+
+class DriftOf(Open):
+    """The drift of one rollout, or why it is not known."""
+
+    name: str
+    available: bool
+    reason: str
+    drift: DriftRecord | None
 
 
 class ExamplesOf(Open):

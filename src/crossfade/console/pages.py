@@ -16,6 +16,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from crossfade.console.drawings import forest_row, staircase
+from crossfade.console.drift import drift_part
 from crossfade.console.markup import Markup, el, join
 from crossfade.rim.standing import all_standing, nearest, standing
 from crossfade.rim.store import Store, UnknownRollout
@@ -98,7 +99,14 @@ def missing_page(name: str, close: Sequence[str], now: float) -> str:
 def rollout_page(record: Record, now: float) -> str:
     """One rollout: sentence, exposure, evidence, ledger."""
     told = [_sentence(record, now), _exposure(record), _evidence(record)]
-    body = [*told, _harm(record["harm"]), _outcomes(record.get("outcomes")), _arms(record), _ledger(record)]
+    body = [
+        *told,
+        _harm(record["harm"]),
+        _outcomes(record.get("outcomes")),
+        drift_part(record.get("drift")),
+        _arms(record),
+        _ledger(record),
+    ]
     return page(record["name"], body, now, refresh=30 if record["phase"] in ENDED else 3)
 
 

@@ -99,6 +99,14 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
             }
         )
 
+    @routes.get("/{name}/drift", response_model=models.DriftOf, responses=OF_ONE, summary="Its drift")
+    def drift(name: Name) -> JSONResponse:
+        """Whether inputs, predictions and outcomes are as in the reference, and whether the world, a model or the feed
+        has changed; or why that is not known."""
+        told = standing(store, name, time.time()).get("drift")
+        reason = "" if told else "the spec does not ask for it by `drift`, or nothing has been looked at yet"
+        return JSONResponse({"name": name, "available": told is not None, "reason": reason, "drift": told})
+
     differing = Differing(store.path.parent)
 
     @routes.get(

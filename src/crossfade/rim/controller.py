@@ -21,6 +21,7 @@ from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
 from crossfade.judge.seen import seen_of
 from crossfade.rim.batches import JournalError
+from crossfade.rim.drifting import Drifting
 from crossfade.rim.engine import Engine
 from crossfade.rim.engine.look import outcome_names
 from crossfade.rim.inbox import RepeatCounts
@@ -54,6 +55,7 @@ class Controller:
         self._store.lead(term)
         self._lake = Lake(data)
         self._engine = Engine(self._lake)
+        self._drifting = Drifting(self._lake)
         self._repeats = RepeatCounts(data)
         self._clock = clock
         self._sealer = Sealer(self._store, self._lake, now=clock())
@@ -166,6 +168,7 @@ class Controller:
             decision,
             now=now,
             outcomes=self._outcomes(stored.rollout, measured),
+            drift=self._drifting.of(stored.rollout, measured, now),
         )
         self._store.save_view(stored.name, record)
 

@@ -9,6 +9,7 @@ import duckdb
 
 from crossfade.judge.assess import assess
 from crossfade.ledger import Entry
+from crossfade.rim.drifting import drift_of
 from crossfade.rim.lake import LakeError
 from crossfade.rim.record import AnyRecord
 from crossfade.rim.replaying import Facts, chains, measured, replay, spec_of
@@ -50,7 +51,7 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
         rollout=rollout,
         text=record.told.specs[last.revision],
         entries=found.read,
-        view=_view(record, found, rollout, position, now),
+        view=_view(record, found, rollout, position, now, files.get("sketched", [])),
         verified=found.to_json(),
         replayed=replayed,
         rows={kind: sum(file.rows for file in files.values()) for kind, files in (found.sets or [{}])[-1].items()},
@@ -63,17 +64,18 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
     )
 
 
-def _view(record: AnyRecord, found: Checked, rollout: Rollout, position: Position, now: float) -> dict[str, Any]:
+def _view(
+    record: AnyRecord, found: Checked, rollout: Rollout, position: Position, now: float, sketched: Sequence[str]
+) -> dict[str, Any]:
     """The record that people see, made anew from everything that was sealed; the last one shown where that fails."""
     at = max((seal.at for seal in found.sealed), default=now)
     try:
         facts = Facts(record, chains(record)[1])
         if position.phase is not Phase.PENDING and facts.last():
             seen = measured(facts, rollout, position, at, threads=2)
-            return {
-                **record_of(rollout, position, found.read, seen, assess(rollout, seen), None, now=at),
-                "from": "facts",
-            }
+            evidence, drift = assess(rollout, seen), drift_of(rollout, sketched, seen, at)
+            told = record_of(rollout, position, found.read, seen, evidence, None, now=at, drift=drift)
+            return {**told, "from": "facts"}
     except (StoreError, LakeError):
         pass
     return {**refreshed(record.view, rollout, position, found.read, now=now), "from": "shown"}

@@ -25,6 +25,7 @@ def record_of(
     *,
     now: float,
     outcomes: OutcomeCounts | None = None,
+    drift: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record of a rollout that stands at `position`, of which `measured` and `evidence` are known."""
     return view(
@@ -39,6 +40,7 @@ def record_of(
         harm=harm_so_far(rollout, measured.reach.units, entries, evidence),
         progress=_progress(measured),
         outcomes=outcomes,
+        drift=drift,
     )
 
 

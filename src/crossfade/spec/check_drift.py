@@ -6,7 +6,7 @@ from crossfade.spec.document import Document
 from crossfade.spec.partial import known
 from crossfade.spec.source import shown
 
-SHORTEST, LONGEST = 20.0, 28 * 86_400.0
+SHORTEST, LONGEST = 10.0, 28 * 86_400.0
 """Seconds of a reference. Ten slices of it are the least to learn from, and all of it is read when a look begins."""
 
 
@@ -17,8 +17,8 @@ def check_drift(document: Document) -> None:
         return
     if known(asked.reference) and not SHORTEST <= asked.reference <= LONGEST:
         asked.at("reference").report(
-            "a reference this long or short cannot be compared with; take 20s to 28d, whole days where there are any",
-            allowed="20s to 28d",
+            "a reference this long or short cannot be compared with; take 10s to 28d, whole days where there are any",
+            allowed="10s to 28d",
         )
     if not known(asked.features) or not known(document.redact):
         return

@@ -99,12 +99,13 @@ def view(
     harm: Harm | None = None,
     progress: Progress | None = None,
     outcomes: OutcomeCounts | None = None,
+    drift: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record of one rollout at time `now`, made of JSON scalars, lists and objects only.
 
     Stable keys are those of the published `status` record; `lines`, `stages`, `next`, `progress`, `counts`,
-    `outcomes`, `held` and `lease` are additions that may grow. `decision` may be None before the first look and after
-    the last move.
+    `outcomes`, `drift`, `held` and `lease` are additions that may grow. `decision` may be None before the first look
+    and after the last move.
     """
     exposure = exposure or Exposure()
     progress = progress or Progress()
@@ -141,6 +142,7 @@ def view(
         "progress": _progress(rollout, position, progress, now),
         "votes": _votes(rollout, progress),
         "outcomes": outcomes_record(rollout, outcomes),
+        "drift": drift,
         "counts": {k: v for k, v in asdict(progress).items() if k != "lease_held"},
         "held": _held(position),
         "muted": dict(position.muted),
@@ -162,7 +164,8 @@ def refreshed(
     keys = ("revision", "phase", "stage", "step", "decisions", "held", "muted")
     if all(saved.get(key) == fresh[key] for key in keys):
         return dict(saved)
-    kept = ["at", "arms", "harm", "votes", "counts", "lease"] + (["outcomes"] if "outcomes" in saved else [])
+    kept = ["at", "arms", "harm", "votes", "counts", "lease"]
+    kept += [key for key in ("outcomes", "drift") if key in saved]
     if saved["stage"] == fresh["stage"]:
         kept += ["evidence", "lines"]
         fresh["exposure"]["units"] = saved["exposure"]["units"]

@@ -193,6 +193,15 @@ def bucket(elapsed: float) -> int:
     return _LONG_FROM + math.floor((elapsed - MEDIUM) / 3600.0)
 
 
+def began(slice_: int) -> float:
+    """When a slice of time began, in seconds of the stage."""
+    if slice_ < _MEDIUM_FROM:
+        return float(slice_)
+    if slice_ < _LONG_FROM:
+        return SHORT + 60.0 * (slice_ - _MEDIUM_FROM)
+    return MEDIUM + 3600.0 * (slice_ - _LONG_FROM)
+
+
 def bucket_of(elapsed: Expr) -> Expr:
     """`bucket` of a column."""
     short = ibis.greatest(elapsed, 0.0).floor()

@@ -9,6 +9,7 @@ from crossfade.ledger import Entry
 from crossfade.state import RULE, Move, Position, weight
 from crossfade.view.dossier.blocks import Block, Part, heading, items, picture, table, text
 from crossfade.view.dossier.known import Known
+from crossfade.view.drift import about
 from crossfade.view.record import line_in_words
 from crossfade.view.words import duration, moment, of_which, percent, whole
 
@@ -141,15 +142,36 @@ def segments(known: Known) -> Part:
 
 
 def drift(known: Known) -> Part:
-    """Whether the world changed meanwhile."""
+    """Whether the world, a model or the feed changed meanwhile."""
+    told = known.view.get("drift")
+    if told is None:
+        return Part(
+            id="drift",
+            title="Drift",
+            blocks=[],
+            missing=[
+                "no check of the inputs or of the world is in this record: its spec does not ask for one by `drift`. "
+                "Arms are compared at the same time, so that a change which meets both is not taken for a difference "
+                "between them"
+            ],
+        )
+    rows = [
+        (field["side"], field["field"], field["arm"] or "all", field["what"], moment(field["since"]) if field["since"]
+         else "", f"{field['psi']:.2g}" if field["psi"] is not None else "")
+        for field in told["fields"] if field["changed"]
+    ]  # fmt: skip
+    unmeasured = sorted({field["reason"] for field in told["fields"] if not field["measured"]})
+    head = ("side", "field", "arm", "what changed", "since (UTC)", "PSI")
     return Part(
         id="drift",
         title="Drift",
-        blocks=[],
-        missing=[
-            "no check of the inputs or of the world is in this record; arms are compared at the same time, so that a "
-            "change which meets both is not taken for a difference between them"
+        blocks=[
+            *(text(one["sentence"]) for one in told["findings"] if one["cause"] != "unmeasured"),
+            *([table(head, rows, numbers=(5,))] if rows else []),
+            text(about(told)),
         ],
+        missing=[one["sentence"] for one in told["findings"] if one["cause"] == "unmeasured"]
+        or [f"some fields are not measured: {reason}" for reason in unmeasured],
     )
 
 
