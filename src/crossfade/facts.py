@@ -99,6 +99,9 @@ class Compared(_Fact, frozen=True, tag="c"):
     champion_cost: float | None = None
     """What the champion's reply cost, as the `cost` of the spec says; None where none of that is known."""
     challenger_cost: float | None = None
+    unmeasured: tuple[str, ...] = ()
+    """Fields of which nobody knows whether they differ, because a function of the user's gave no answer: `path: why`,
+    at most eight. They are not among `fields`, and do not count as differing."""
 
 
 class Shown(_Fact, frozen=True, tag="s"):

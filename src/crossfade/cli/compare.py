@@ -37,6 +37,10 @@ def compare(
     mute: Annotated[
         _Paths, typer.Option(metavar="PATH=REASON", help="Show differences of a field, but do not count them.")
     ] = None,
+    embedding: Annotated[
+        _Paths,
+        typer.Option(metavar="PATH=FUNCTION", help="Of a text: your own module:function from texts to vectors."),
+    ] = None,
     redact: Annotated[_Paths, typer.Option(metavar="PATH", help="Never show values of a field.")] = None,
     margin: Annotated[
         str | None,
@@ -60,12 +64,13 @@ def compare(
             _readable(file, json)
     from crossfade.live.compare import Rules
     from crossfade.rim.joined import Joined
+    from crossfade.rim.theirs import embed
     from crossfade.view.comparison import Comparing, margin_of
 
-    rules = [*(rollout.compare if rollout else ()), *_rules(rule, tolerance, mute, json)]
+    rules = [*(rollout.compare if rollout else ()), *_rules(rule, tolerance, mute, embedding, json)]
     comparing = Comparing(
         protocol=protocol or (rollout.protocol if rollout else Protocol.JSON),
-        rules=Rules(rules),
+        rules=Rules(rules, embed),
         margin=_share("--margin", margin, json) if margin is not None else margin_of(rollout),
         alpha=_share("--alpha", alpha, json, most=0.5) if alpha is not None else rollout.alpha if rollout else 0.05,
         examples=examples,
@@ -127,6 +132,7 @@ def _nothing(record: dict[str, Any], champion: Path, challenger: Path, json: boo
     told = [
         f"{file['file']}:{bad['line']}: {bad['problem']}" for file in record["files"] for bad in file["bad_lines"][:3]
     ]
+    told += [why for reasons in record["unmeasured"].values() for why in reasons][:3]
     counts = ", ".join(f"{file['file']} has {file['unmatched']} ids of its own" for file in record["files"][:2])
     fail(
         f"nothing could be compared: no usable pair of replies with one id in {champion} and {challenger} ({counts})",
@@ -147,7 +153,7 @@ def _readable(file: Path, json: bool) -> None:
         fail(f"cannot read {file}: {error.strerror or error}", "see to it that it can be read", as_json=json)
 
 
-def _rules(rule: _Paths, tolerance: _Paths, mute: _Paths, json: bool) -> list[Comparison]:
+def _rules(rule: _Paths, tolerance: _Paths, mute: _Paths, embedding: _Paths, json: bool) -> list[Comparison]:
     from crossfade.spec.comparisons import comparison
     from crossfade.spec.problems import SpecProblems
 
@@ -170,6 +176,16 @@ def _rules(rule: _Paths, tolerance: _Paths, mute: _Paths, json: bool) -> list[Co
         share = number / 100 if text.endswith("%") else None
         units = None if text.endswith("%") else number
         found.append(Comparison(path=path, how=Comparator.NUMBER, relative=share, absolute=units))
+    for option in embedding or ():
+        path, function = _split("--embedding", option, json)
+        try:
+            found.append(comparison(path, f"{{as: text, by: embedding, embedding: {function}}}"))
+        except SpecProblems as error:
+            fail(
+                f"--embedding {option}: {error.problems[0].message}",
+                "write such as --embedding '$.answer=shop.texts:embed'",
+                as_json=json,
+            )
     for option in mute or ():
         path, reason = _split("--mute", option, json)
         found.append(Comparison(path=path, mute=reason))

@@ -53,6 +53,9 @@ def tree(record: Record, title: str = "compare") -> RenderableType:
         if lost:
             root.add(lost)
     failed = [f"{whole(n)} of the {who} ({kind})" for who, some in record["failed"].items() for kind, n in some.items()]
+    for path, reasons in record.get("unmeasured", {}).items():
+        for why, n in reasons.items():
+            root.add(Text(f"? {path} was not measured in {whole(n)} pairs, which are left out: {why}", style="yellow"))
     if failed:
         root.add(Text(f"? replies that could not be used: {', '.join(failed)}", style="yellow"))
     return root

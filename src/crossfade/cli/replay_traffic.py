@@ -69,12 +69,13 @@ def _compared(
     from crossfade.judge.infer.latency import paired_latency
     from crossfade.live.assign import bucket
     from crossfade.live.compare import Rules
+    from crossfade.rim.theirs import embed
     from crossfade.rim.traffic import Recorded, Sender
     from crossfade.view.comparison import Comparing, margin_of
 
     comparing = Comparing(
         protocol=rollout.protocol,
-        rules=Rules(rollout.compare),
+        rules=Rules(rollout.compare, embed),
         margin=margin_of(rollout),
         alpha=rollout.alpha,
         examples=examples,

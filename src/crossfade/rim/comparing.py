@@ -45,11 +45,17 @@ class Comparing:
             spawn = multiprocessing.get_context("spawn")
             self._process = ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),))
         try:
-            return self._process.submit(compared, pair).result()
+            return self._process.submit(_compared, pair).result()
         except BrokenProcessPool:
             self._process.shutdown(wait=False)
             self._process = None
             raise
+
+
+def _compared(pair: Compare) -> Compared:
+    from crossfade.rim.theirs import embed
+
+    return compared(pair, embed)
 
 
 def _begin(parent: int) -> None:

@@ -220,7 +220,7 @@ class Gateway:
 
     def compare(self, pair: Compare) -> None:
         """Set answers side by side; large ones off the loop, so that nobody waits for it."""
-        if pair.size <= INLINE_COMPARE:
+        if pair.size <= INLINE_COMPARE and not (pair.rules and pair.apart):
             self._keep(pair, compared(pair))
         elif self._comparing >= MOST_COMPARES:
             self.count_drop(pair.rollout, "compare-busy", 1)

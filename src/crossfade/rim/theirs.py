@@ -165,5 +165,13 @@ def scorer(function: str, asked: Sequence[tuple[Any, Any]]) -> Scores | str:
         return str(failed)
 
 
+def embed(function: str, texts: list[str]) -> list[list[float]] | str:
+    """A vector for each text by a function, or why there are none."""
+    try:
+        return theirs(function, "embed").call(texts)
+    except Failed as failed:
+        return str(failed)
+
+
 def _float(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")

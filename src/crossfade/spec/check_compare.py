@@ -24,6 +24,7 @@ _BELONGS: dict[str, tuple[Comparator, ...]] = {
     "absolute": (Comparator.NUMBER,),
     "depth": (Comparator.RANKING,),
     "id": (Comparator.RANKING, Comparator.SET),
+    "embedding": (Comparator.TEXT,),
 }
 """Each key that only some comparators know."""
 
@@ -69,6 +70,15 @@ def check_compare(document: Document) -> None:
             check_one(comparison)
 
 
+def _embedding(comparison: ComparisonDocument) -> None:
+    if comparison.wrote("embedding"):
+        comparison.at("embedding").report_key("'embedding' belongs to by: embedding; write that as well, or remove it")
+    else:
+        comparison.place.report_missing(
+            "embedding", "by: embedding needs 'embedding', your own function, such as embedding: shop.texts:embed"
+        )
+
+
 def check_one(comparison: ComparisonDocument) -> None:
     """Report what does not fit together in one comparison."""
     how = comparison.how
@@ -87,6 +97,8 @@ def check_one(comparison: ComparisonDocument) -> None:
             comparison.at(key).report_key(
                 f"'{key}' belongs to as: {listed([str(one) for one in fitting])}, and this is as: {how}; remove it"
             )
+    if how is Comparator.TEXT and comparison.wrote("embedding") is not (comparison.by == "embedding"):
+        _embedding(comparison)
     allowed = MEASURES.get(how)
     if allowed and comparison.by is not None and known(comparison.by) and comparison.by not in allowed:
         comparison.at("by").report(

@@ -39,4 +39,5 @@ def meant(path: str, one: ComparisonDocument) -> Comparison:
         depth=one.depth,
         id=one.id or "$",
         mute=one.mute or "",
+        embedding=one.embedding or "",
     )

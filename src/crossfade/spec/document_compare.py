@@ -15,7 +15,7 @@ from crossfade.spec.written import Written
 MEASURES: dict[Comparator, tuple[str, ...]] = {
     Comparator.PROBABILITIES: ("variation", "argmax"),
     Comparator.RANKING: ("rbo", "tau", "overlap"),
-    Comparator.TEXT: ("normalised", "words", "phrases", "length"),
+    Comparator.TEXT: ("normalised", "words", "phrases", "length", "embedding"),
 }
 """What `by` may say for each comparator that knows several measures, its own first."""
 
@@ -43,8 +43,8 @@ class ComparisonDocument(Written):
     """What the field holds: exact, number, label, probabilities, ranking, text, tensor or set. As it comes unless
     written: numbers with a small tolerance, everything else exactly."""
     by: Annotated[str, _MEASURE] | None = None
-    """Which measure: variation or argmax (probabilities), rbo, tau or overlap (ranking), normalised, words, phrases or
-    length (text). The first of each unless written."""
+    """Which measure: variation or argmax (probabilities), rbo, tau or overlap (ranking), normalised, words, phrases,
+    length or embedding (text). The first of each unless written."""
     within: Share | None = None
     """The largest distance that counts as the same, such as 5%: 0% is the same, 100% has nothing in common."""
     relative: Share | None = None
@@ -55,5 +55,7 @@ class ComparisonDocument(Written):
     """For a ranking: how many ranks are looked at, such as 10. All unless written."""
     id: JsonPath | None = None
     """For a ranking or a set: JSON path to an item's id inside one item. The item itself unless written."""
+    embedding: words.Function | None = None
+    """For a text by embedding: your own function as module:function, which turns a list of texts into a vector each."""
     mute: words.Text | None = None
     """Why differences here do not count, such as `random for each request`; they are recorded all the same."""

@@ -312,6 +312,8 @@ class Comparison:
     """JSON path inside one item of a ranking or a set; `$` where the items are the ids themselves."""
     mute: str = ""
     """Why differences of this field do not count; empty where they do."""
+    embedding: str = ""
+    """`module:function` that turns texts into vectors, only for texts by embedding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

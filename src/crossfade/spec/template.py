@@ -110,6 +110,7 @@ alpha: 5%
 #   as         number (relative: 1%, absolute: 0.5), label, probabilities, ranking (depth: 10, id: $.id), text, tensor,
 #              set (id: $.id) or exact
 #   by, within the measure of distance, such as by: words, and the largest distance that still counts as the same
+#              (by: embedding with embedding: shop.texts:embed, your own function from texts to vectors)
 #   mute       why differences of this field do not count
 # compare: {$.score: {as: number, relative: 1%}, $.answer: {as: text, by: words, within: 20%}, $.took: {mute: a time}}
 

@@ -14,7 +14,7 @@ import msgspec
 
 from crossfade.judge.disagreement import ANY, CATASTROPHIC, CONTROL, Judged, Tally, judge
 from crossfade.live.compare import CATASTROPHIC as WORST
-from crossfade.live.compare import Difference, Found, Rules, fields_of, found
+from crossfade.live.compare import Difference, Found, Rules, fields_of, found, known
 from crossfade.live.paths import member
 from crossfade.live.protocols import document, wire
 from crossfade.live.protocols.base import Invalid, Prediction
@@ -63,6 +63,8 @@ class Comparing:
         self._redact = tuple(redact)
         self._tally = Tally()
         self._examples: dict[str, list[dict[str, Any]]] = {}
+        self._unmeasured: dict[str, dict[str, int]] = {}
+        """Fields that a function of the user's should have compared and did not, with the reasons and how often."""
         self._failed: dict[str, dict[str, int]] = {"champion": {}, "challenger": {}, "noise": {}}
 
     @property
@@ -82,6 +84,8 @@ class Comparing:
             self.failed("noise", again.reason)
             again = None
         noisy = None if again is None else self._between(left, again)
+        if noisy and isinstance(right, Invalid) and self._silent(noisy):
+            noisy = None
         noise_worst = bool(_catastrophic(noisy)) if noisy else False
         if isinstance(right, Invalid):
             self.failed("challenger", right.reason)
@@ -95,6 +99,8 @@ class Comparing:
             self._example(_FAILED, name, right.reason, _value(champion), _value(challenger))
             return
         differing = self._between(left, right)
+        if self._silent(differing, noisy):
+            return
         seen = fields_of(left, self._rules)
         if any(how.kind in _OTHERWISE_BUILT for how in differing.values()):
             seen |= fields_of(right, self._rules)
@@ -129,7 +135,8 @@ class Comparing:
 
     def record(self) -> dict[str, Any]:
         """What other programs read: every field with its rates and verdict, those that differ most surely first."""
-        return told(self._tally, self._rules, self._margin, self._alpha, self._examples, self._failed)
+        record = told(self._tally, self._rules, self._margin, self._alpha, self._examples, self._failed)
+        return {**record, "unmeasured": self._unmeasured}
 
     def _read(self, body: bytes) -> Prediction | Invalid:
         if self._protocol is Protocol.JSON:
@@ -147,6 +154,14 @@ class Comparing:
 
     def _between(self, a: Prediction, b: Prediction) -> dict[str, Found]:
         return {} if a is b else found(a, b, rules=self._rules, most=1000)
+
+    def _silent(self, *differing: Mapping[str, Found] | None) -> bool:
+        """Whether a function of the user's gave no answer for a field: then nobody knows whether the pair differs."""
+        silent = {path: why for some in differing if some for path, why in known(dict(some))[1].items()}
+        for path, why in silent.items():
+            reasons = self._unmeasured.setdefault(path, {})
+            reasons[why] = reasons.get(why, 0) + 1
+        return bool(silent)
 
     def _mutes(self, *differing: Mapping[str, Found]) -> list[str]:
         if not self._rules.muted:

@@ -34,10 +34,12 @@ def disagreement(
 
     Where the spec asks the champion twice (`noise`) only such pairs count: mixed with others, the champion's own
     noise would be charged to the challenger. Fields muted since a pair was recorded do not count in it either.
-    With `fields`, per segment of so many.
+    A pair of which a field was not measured is left out: nobody knows whether it differs. With `fields`, per segment of
+    so many.
     """
     pairs = during(compared, look)
     pairs = pairs.filter(~pairs["champion_failed"], ~pairs["challenger_failed"])
+    pairs = pairs.filter(ibis.coalesce(pairs["unmeasured"].length(), 0) == 0)
     d = counted(counting(pairs["differs"], pairs["fields"], mutes, unknown=True))
     if noise:
         pairs = pairs.filter(pairs["noise_differs"].notnull())

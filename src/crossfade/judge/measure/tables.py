@@ -76,6 +76,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         "challenger_numbers",
         "champion_names",
         "challenger_names",
+        "unmeasured",
         "champion_cost",
         "challenger_cost",
     ),

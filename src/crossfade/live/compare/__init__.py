@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from crossfade.live.compare.kinds import CATASTROPHIC, Difference
 from crossfade.live.compare.rules import NO_RULES, Rules
-from crossfade.live.compare.walk import DEFAULT, MOST_PATHS, Found, Tolerance, differences, fields_of, found
+from crossfade.live.compare.walk import DEFAULT, MOST_PATHS, Found, Tolerance, differences, fields_of, found, known
 
 __all__ = [
     "CATASTROPHIC",
@@ -22,4 +22,5 @@ __all__ = [
     "differences",
     "fields_of",
     "found",
+    "known",
 ]

@@ -26,6 +26,8 @@ class Difference(StrEnum):
     """NaN or infinity where the champion has a number."""
     INVALID = "invalid"
     """A value that is not what the spec says the field holds, such as probabilities that do not sum to 1."""
+    UNMEASURED = "unmeasured"
+    """Whether it differs is not known: a function of the user's gave no answer. Never counted as a difference."""
 
 
 CATASTROPHIC = frozenset((Difference.SHAPE, Difference.NAN, Difference.INVALID))
@@ -44,6 +46,7 @@ WORST_FIRST = (
     Difference.LENGTH,
     Difference.ORDER,
     Difference.VALUE,
+    Difference.UNMEASURED,
 )
 """When one field differs in several ways in one reply (in several rows of it), the first of these is told."""
 

@@ -92,6 +92,16 @@ def choice(values: Sequence[float]) -> int:
     return max(range(len(values)), key=values.__getitem__)
 
 
+def cosine_distance(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """1 less the cosine of the angle between two vectors, at most 1; None where there is no angle."""
+    if len(a) != len(b) or not all(map(isfinite, (*a, *b))):
+        return None
+    lengths = hypot(*a) * hypot(*b)
+    if not lengths or not isfinite(lengths):
+        return None
+    return 1.0 - min(max(fsum(x * y for x, y in zip(a, b, strict=True)) / lengths, 0.0), 1.0)
+
+
 def relative_distance(a: Sequence[float], b: Sequence[float]) -> float:
     """The norm of the difference as a share of the larger of the two norms; 0 where both are nothing."""
     larger = max(hypot(*a), hypot(*b))

@@ -18,20 +18,36 @@ WITHIN = {
     Comparator.RANKING: 0.1,
     Comparator.TENSOR: 0.001,
 }
+EMBEDDING = "embedding"
+FAR = 0.1
+"""The same for texts by embedding."""
 """The largest distance that counts as the same where none is written; nothing for the other comparators."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 Same = Callable[[Comparison, Any, Any], Difference | None]
 
+Embed = Callable[[str, list[str]], "list[list[float]] | str"]
+"""A function's name and texts to a vector each, or why there are none."""
+
+
+class Unmeasured(Exception):
+    """Nobody knows whether two values are the same; says why."""
+
+
+def nobody(function: str, texts: list[str]) -> str:
+    """Where functions of the user's are not called."""
+    return f"{function} is not called here"
+
 
 class Rules:
     """The comparisons of one rollout, by path; and whether numbers without one are compared more loosely than usual."""
 
-    __slots__ = ("by_path", "muted")
+    __slots__ = ("by_path", "embed", "muted")
 
-    def __init__(self, comparisons: Iterable[Comparison] = ()) -> None:
+    def __init__(self, comparisons: Iterable[Comparison] = (), embed: Embed = nobody) -> None:
         given = tuple(comparisons)
+        self.embed = embed
         self.by_path: Mapping[str, Comparison] = {one.path: one for one in given if one.how is not None}
         self.muted: Mapping[str, str] = {one.path: one.mute for one in given if one.mute}
 
@@ -47,6 +63,25 @@ class Rules:
     def counting(self, fields: Iterable[str]) -> bool:
         """Whether any of the differing fields counts."""
         return any(self.mute(field) is None for field in fields)
+
+    def compare(self, rule: Comparison, a: Any, b: Any) -> Difference | None:
+        """How `b` differs from `a` under a rule; None where it is the same. Raises Unmeasured."""
+        if rule.by == EMBEDDING and rule.how is Comparator.TEXT and isinstance(a, str) and isinstance(b, str):
+            return self._embedded(rule, a, b)
+        return compare(rule, a, b)
+
+    def _embedded(self, rule: Comparison, a: str, b: str) -> Difference | None:
+        """By how far apart a function of the user's puts the texts."""
+        if a == b or text.normal(a) == text.normal(b):
+            return None
+        vectors = self.embed(rule.embedding, [a, b])
+        if isinstance(vectors, str):
+            raise Unmeasured(vectors)
+        distance = numbers.cosine_distance(*vectors) if len(vectors) == 2 else None
+        if distance is None:
+            raise Unmeasured(f"{rule.embedding} gave no two vectors of one length that point anywhere")
+        within = FAR if rule.within is None else rule.within
+        return None if distance <= within + 1e-12 else Difference.VALUE
 
 
 NO_RULES = Rules()

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from crossfade.live.compare import rules as ruled
 from crossfade.live.compare.kinds import RANK, Difference
 from crossfade.live.compare.numbers import apart, close, finite
-from crossfade.live.compare.rules import NO_RULES, Rules
+from crossfade.live.compare.rules import NO_RULES, Rules, Unmeasured
 from crossfade.live.paths import member
 from crossfade.live.protocols.base import Prediction, Tensor
 
@@ -69,7 +68,7 @@ def found(
     for a tensor's shape). An integer and a float are numbers alike; true and 1 are not. Of a field that differs in
     several rows the worst kind is told.
     """
-    walk = _Walk(tolerance, rules.by_path, most)
+    walk = _Walk(tolerance, rules, most)
     try:
         left, right = a.fields, b.fields
         for name, value in left.items():
@@ -89,6 +88,12 @@ def found(
     if len(walk.differing) > most:
         return dict(list(walk.differing.items())[:most])
     return walk.differing
+
+
+def known(differing: dict[str, Found]) -> tuple[dict[str, Found], dict[str, str]]:
+    """What is known to differ, and the fields of which that is not known, with the reason."""
+    silent = {path: str(one.a) for path, one in differing.items() if one.kind is Difference.UNMEASURED}
+    return ({path: one for path, one in differing.items() if path not in silent} if silent else differing), silent
 
 
 def fields_of(prediction: Prediction, rules: Rules = NO_RULES) -> set[str]:
@@ -125,12 +130,13 @@ def _written_alike(a: Any, b: Any) -> bool:
 class _Walk:
     """What was found so far."""
 
-    __slots__ = ("absolute", "differing", "most", "relative", "rules")
+    __slots__ = ("absolute", "compare", "differing", "most", "relative", "rules")
 
-    def __init__(self, tolerance: Tolerance, rules: Mapping[str, Any], most: int) -> None:
+    def __init__(self, tolerance: Tolerance, rules: Rules, most: int) -> None:
         self.relative = tolerance.relative
         self.absolute = tolerance.absolute
-        self.rules = rules
+        self.rules = rules.by_path
+        self.compare = rules.compare
         self.most = most
         self.differing: dict[str, Found] = {}
 
@@ -148,7 +154,11 @@ class _Walk:
         """Find the places at and below `path` where `a` and `b` differ."""
         rule = self.rules.get(path) if self.rules else None
         if rule is not None:
-            kind = ruled.compare(rule, a, b)
+            try:
+                kind = self.compare(rule, a, b)
+            except Unmeasured as why:
+                self.add(path, Difference.UNMEASURED, str(why), None)
+                return
             if kind is not None:
                 self.add(path, kind, a, b)
         elif isinstance(a, Tensor) and isinstance(b, Tensor):

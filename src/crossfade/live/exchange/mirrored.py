@@ -7,6 +7,7 @@ from typing import Final, assert_never
 from crossfade.facts import Compared
 from crossfade.live.assign import bucket
 from crossfade.live.compare.predicted import said
+from crossfade.live.compare.rules import Embed, nobody
 from crossfade.live.compare.sides import sides
 from crossfade.live.exchange.asked import Asked
 from crossfade.live.exchange.costs import cost_of
@@ -204,7 +205,7 @@ class Mirrored:
         return out
 
 
-def compared(pair: Compare) -> Compared:
+def compared(pair: Compare, embed: Embed = nobody) -> Compared:
     """The fact of one pair: who failed, and where the predictions differ. May take milliseconds for large bodies."""
     protocol = Protocol(pair.protocol)
     champion = _read(protocol, pair.champion)
@@ -212,7 +213,7 @@ def compared(pair: Compare) -> Compared:
     again = None
     if pair.noise is not None:
         again = champion if _alike(pair.champion, pair.noise) else _read(protocol, pair.noise)
-    found = sides(_usable(champion), _usable(challenger), _usable(again), pair.rules)
+    found = sides(_usable(champion), _usable(challenger), _usable(again), pair.rules, embed)
     ours, theirs = said(_usable(champion), pair.prediction), said(_usable(challenger), pair.prediction)
     return Compared(
         rollout=pair.rollout,
@@ -239,6 +240,7 @@ def compared(pair: Compare) -> Compared:
         champion_names=ours.names,
         challenger_names=theirs.names,
         sizes=found.sizes,
+        unmeasured=found.unmeasured,
         champion_cost=cost_of(pair.champion, pair.cost, pair.baseline, protocol) if pair.cost else None,
         challenger_cost=cost_of(pair.challenger, pair.cost, pair.arm, protocol) if pair.cost else None,
     )

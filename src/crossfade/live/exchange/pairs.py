@@ -48,6 +48,11 @@ class Compare(msgspec.Struct, frozen=True, gc=False):
     """The champion's name, whose prices may be its own."""
 
     @property
+    def apart(self) -> bool:
+        """Whether a function of the user's is asked, for which no user may wait."""
+        return any(rule.embedding for rule in self.rules)
+
+    @property
     def size(self) -> int:
         """Bytes to be decoded."""
         return len(self.champion.body) + len(self.challenger.body) + (len(self.noise.body) if self.noise else 0)
