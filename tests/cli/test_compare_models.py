@@ -131,7 +131,7 @@ def test_the_pages_show_specs_that_are_understood() -> None:
     assert rollout.metric("spend").source is Source.COST
     assert len(rollout.cost) == 2
     assert rollout.redact == ("$.user.email", "$.rows[*].name")
-    assert len(rollout.compare) == 8
+    assert len(rollout.compare) == 9
     assert rollout.dry_run_header == "x-dry-run"
     for path, written in re.findall(r"^  (\$\S+): +(\{.*?\})  ", page, re.MULTILINE):
         assert comparison(path, written) in rollout.compare

@@ -39,7 +39,10 @@ def test_a_spec_without_them_is_as_before() -> None:
         ("compare: {$.x: {within: 1%}}", "the key 'as' is missing"),
         ("compare: {$.x: {as: label, relative: 1%}}", "'relative' belongs to as: number"),
         ("compare: {$.x: {as: text, depth: 3}}", "'depth' belongs to as: ranking"),
-        ("compare: {$.x: {as: text, by: rbo}}", "as: text is measured by normalised, words, phrases, length or embedding"),
+        (
+            "compare: {$.x: {as: text, by: rbo}}",
+            "as: text is measured by normalised, words, phrases, length or embedding",
+        ),
         ("compare: {$.x: {as: number, relative: -1}}", "expected a share"),
         ("compare: {$.x: {as: number, absolute: 0}}", "a number above 0"),
         ("compare: {$..x: {as: label}}", "expected a path such as $.label"),

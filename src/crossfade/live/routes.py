@@ -15,6 +15,7 @@ from crossfade.spec.model import (
     Examples,
     Field,
     Interleave,
+    PerDay,
     Predicted,
     Priced,
     Protocol,
@@ -45,6 +46,10 @@ class Route:
     """Share of units owned by each challenger."""
     mirror: float = 0.0
     noise: float = 0.0
+    at_once: int | None = None
+    """Copies under way at one arm; None for the gateway's own limit."""
+    per_day: PerDay | None = None
+    """What may be spent on copies in a day; None for no bound."""
     method: str = ""
     ranking: Ranking | None = None
     deadline: float = 30.0
@@ -101,6 +106,8 @@ def routes(rollout: Rollout, position: Position) -> Route:
         weight=0.0 if finished else weight(rollout, position),
         mirror=stage.mirror if now == "shadow" and isinstance(stage, Shadow) else 0.0,
         noise=stage.noise if now == "shadow" and isinstance(stage, Shadow) else 0.0,
+        at_once=stage.at_once if now == "shadow" and isinstance(stage, Shadow) else None,
+        per_day=stage.per_day if now == "shadow" and isinstance(stage, Shadow) else None,
         method=stage.method if now == "interleave" and isinstance(stage, Interleave) else "",
         ranking=rollout.ranking,
         deadline=rollout.deadline,
@@ -128,6 +135,11 @@ def recorded(route: Route, unit: str) -> str:
 def champion_only(route: Route) -> Route:
     """The same route with no exposure at all: what is served when the lease has run out or facts cannot be written."""
     return replace(route, mode="champion", weight=0.0, mirror=0.0, noise=0.0, method="")
+
+
+def unmirrored(route: Route) -> Route:
+    """The same route for a request of which no copy is sent."""
+    return replace(route, mirror=0.0)
 
 
 @dataclass(frozen=True)

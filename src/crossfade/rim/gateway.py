@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
 from crossfade.live import model_names, units
-from crossfade.live.assign import assign
+from crossfade.live.assign import assign, bucket
 from crossfade.live.exchange import Asked, exchange, passing
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
 from crossfade.live.interleave import PLANNED
 from crossfade.live.model_list import public_names
 from crossfade.live.pages import Turned, turned
-from crossfade.live.routes import Route, RouteTable, champion_only, recorded
+from crossfade.live.routes import Route, RouteTable, champion_only, recorded, unmirrored
 from crossfade.rim import logs
 from crossfade.rim.comparing import Comparing
 from crossfade.rim.health import Health
@@ -29,6 +29,7 @@ from crossfade.rim.planning import Planning
 from crossfade.rim.routes_feed import Update
 from crossfade.rim.shadows import Shadows
 from crossfade.rim.sketching import Sketching
+from crossfade.rim.spending import Spending, at_once
 from crossfade.rim.telemetry import Telemetry
 from crossfade.rim.timers import Timers
 from crossfade.rim.turn import Refused, Turn
@@ -89,7 +90,7 @@ class Keeping(Protocol):
 class Gateway:
     """One worker. Everything here runs on its event loop unless it says otherwise."""
 
-    def __init__(self, recorder: Recorder, *, worker: str, limits: Limits | None = None) -> None:
+    def __init__(self, recorder: Recorder, *, worker: str, limits: Limits | None = None, workers: int = 1) -> None:
         loop = asyncio.get_running_loop()
         self.limits = limits or Limits()
         self.draining = False
@@ -101,6 +102,8 @@ class Gateway:
         self.timers = Timers(loop, self.now)
         self.pool = Pool(loop)
         self.shadows = Shadows(loop, most_bytes=self.limits.copy_bytes)
+        self.workers = workers
+        self.spending = Spending(workers)
         self.health = Health(loop, self.now)
         self.telemetry = Telemetry(worker)
         self._recorder = recorder
@@ -165,6 +168,8 @@ class Gateway:
         )
         assigned = assign(route, unit)
         challenged = assigned.arm != route.champion.name
+        if route.per_day is not None and not self._affords(route, decision, now):
+            route = unmirrored(route)
         if challenged and searched is not None and searched.page is not None and searched.page.asked_anew:
             request.ask((searched.target, searched.body))
         ejected = challenged and not self.health.admits(route.rollout, assigned.arm)
@@ -174,6 +179,13 @@ class Gateway:
         if self.tracing is not None:
             served = self.tracing.watch(served, request, route, assigned.arm, decision)
         return Turn(self, connection, request, served, route.rollout, decision)
+
+    def _affords(self, route: Route, decision: str, now: float) -> bool:
+        """Whether a request that would be mirrored may be, by what the shadow has spent today."""
+        if bucket("mirror", decision) >= route.mirror or self.spending.admits(route, now):
+            return True
+        self.count_drop(route.rollout, "budget", len(route.challengers))
+        return False
 
     def _route(self, target: bytes) -> Route | None:
         """The route of a request target. The same few come again and again, so they are remembered."""
@@ -232,6 +244,8 @@ class Gateway:
 
     def _keep(self, pair: Compare, fact: Compared) -> None:
         self.note(fact)
+        if fact.challenger_cost is not None:
+            self.spending.cost(fact.rollout, fact.challenger_cost, time.time())
         if pair.examples is not None and self.examples is not None:
             self.examples.offer(pair, fact)
 
@@ -276,6 +290,7 @@ class Gateway:
         if update.table is not None:
             self.table = update.table
             self.health.adopt(update.table)
+            self.shadows.bound(at_once(update.table, self.workers))
             if any(route.method == PLANNED for route in update.table.routes):
                 self.planning.begin()
         if update.lease is not None:

@@ -103,6 +103,7 @@ async def serve(
     data: Path | None = None,
     options: Options = PLAIN,
     shares: Shares | None = None,
+    workers: int = 1,
 ) -> Running:
     """Serve clients on a bound socket until `stop`; with other workers, where `shares` says what each has. Figures and
     logs are written below `data` when it is given."""
@@ -110,7 +111,7 @@ async def serve(
     tls = options.tls()
     if options.upstream_ca:
         trust(Path(options.upstream_ca))
-    gateway = Gateway(recorder, worker=worker, limits=options.limits)
+    gateway = Gateway(recorder, worker=worker, limits=options.limits, workers=workers)
     gateway.telemetry.figures.version, gateway.telemetry.figures.request_path = __version__, request_path()
     if options.tracing(os.environ):
         from crossfade.rim.tracing import Tracing
@@ -185,7 +186,9 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        running = await serve(sock, feed, recorder, worker=worker, data=data, options=options, shares=shares)
+        running = await serve(
+            sock, feed, recorder, worker=worker, data=data, options=options, shares=shares, workers=workers_hint
+        )
         loop.add_signal_handler(signal.SIGHUP, running.reread)
         how = request_path()
         log.info(

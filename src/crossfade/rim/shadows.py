@@ -164,6 +164,8 @@ class Shadows:
         self.read = read
         self.burst = burst
         self.bytes_kept = 0
+        self.bounds: dict[Endpoint, int] = {}
+        """Addresses at which fewer copies than elsewhere may be under way."""
         self._lanes: dict[Endpoint, _Lane] = {}
 
     def submit(
@@ -174,6 +176,12 @@ class Shadows:
         if lane is None:
             lane = self._lanes[where] = _Lane(self, where)
         return lane.submit(sink, call, data, timeout)
+
+    def bound(self, bounds: dict[Endpoint, int]) -> None:
+        """Say at which addresses fewer copies may be under way."""
+        self.bounds = bounds
+        for where, lane in self._lanes.items():
+            lane.bound(min(self.concurrent, bounds.get(where, self.concurrent)))
 
     @property
     def queued(self) -> int:
@@ -198,7 +206,8 @@ class _Lane:
         self._where = where
         self._queue: deque[Copy] = deque()
         self._running: set[Copy] = set()
-        self._window = shadows.concurrent
+        self._most = min(shadows.concurrent, shadows.bounds.get(where, shadows.concurrent))
+        self._window = self._most
         """Copies that may be under way: one after a flood, then more each time that costs little."""
         self._unpaid = 0.0
         """Bytes read, less what was allowed for the time since."""
@@ -215,7 +224,13 @@ class _Lane:
     @property
     def _room(self) -> int:
         most = self._shadows.waiting
-        return most if self._window >= self._shadows.concurrent else min(most, FEW * self._window)
+        return most if self._window >= self._most else min(most, FEW * self._window)
+
+    def bound(self, most: int) -> None:
+        """Let no more copies be under way from now on."""
+        self._window = most if self._window >= self._most else min(self._window, most)
+        self._most = most
+        self._pump_soon()
 
     def submit(self, sink: CopySink, call: int, data: tuple[bytes, ...], timeout: float) -> Copy | None:
         size = sum(map(len, data))
@@ -255,8 +270,8 @@ class _Lane:
 
     def ended(self, copy: Copy) -> None:
         """A reply was whole."""
-        if self._window < self._shadows.concurrent and self._unpaid <= CALM:
-            self._window = min(self._shadows.concurrent, 2 * self._window)
+        if self._window < self._most and self._unpaid <= CALM:
+            self._window = min(self._most, 2 * self._window)
         self.freed(copy)
 
     def refused(self) -> None:
@@ -290,7 +305,7 @@ class _Lane:
 
     def _pause(self) -> float:
         """Seconds until a lane that flooded has paid for what was read of it."""
-        if self._window >= self._shadows.concurrent:
+        if self._window >= self._most:
             return 0.0
         self.read(0)
         return self._unpaid / self._shadows.rate

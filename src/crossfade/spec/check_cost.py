@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossfade.spec.document import Document, MetricDocument
-from crossfade.spec.document_stages import ShadowDocument
+from crossfade.spec.document_stages import PerDayDocument, ShadowDocument
 from crossfade.spec.model import Better, Kind, Source
 from crossfade.spec.partial import arms, known, metrics, stages
 from crossfade.spec.problems import listed
@@ -13,6 +13,9 @@ from crossfade.spec.source import shown
 def check_cost(document: Document) -> None:
     """Report every problem with costs and the metrics on them to the nodes of `document`."""
     _arms(document)
+    for _, stage in stages(document):
+        if isinstance(stage, ShadowDocument) and stage.per_day is not None and known(stage.per_day):
+            _per_day(document, stage.per_day)
     asked = {name: metric for name, metric in metrics(document).items() if metric.source == Source.COST}
     for metric in asked.values():
         _metric(metric)
@@ -27,6 +30,16 @@ def check_cost(document: Document) -> None:
     if not any(isinstance(stage, ShadowDocument) for _, stage in stages(document)):
         first.at("source").report_key(
             "what both models cost for one request is known in a shadow alone; add the stage `- shadow: {}`"
+        )
+
+
+def _per_day(document: Document, allowed: PerDayDocument) -> None:
+    if not allowed.wrote("requests") and not allowed.wrote("cost"):
+        allowed.place.report_key("'per_day' bounds nothing: write requests, cost or both, such as {requests: 20000}")
+    if allowed.wrote("cost") and not document.wrote("cost"):
+        allowed.at("cost").report_key(
+            "a budget of cost needs to know where replies say what they cost; add the key 'cost' at the top, such as "
+            "`cost: json:$.usage.total_tokens`"
         )
 
 

@@ -68,6 +68,17 @@ class DecidedUntil(Written):
     """After this long the stage is given up and the champion stays. 14d unless written."""
 
 
+class PerDayDocument(Written):
+    """What a shadow may spend in a day of UTC, at one host."""
+
+    what: ClassVar[str] = "a budget such as {requests: 20000} or {cost: 5}"
+
+    requests: Annotated[int, measures.COUNT] | None = None
+    """How many requests may be mirrored."""
+    cost: Annotated[float, measures.AMOUNT] | None = None
+    """What the challengers' replies may cost, in the units of the key cost at the top."""
+
+
 class ShadowDocument(Written):
     """The challenger answers copies of requests; nobody sees its answers."""
 
@@ -77,6 +88,10 @@ class ShadowDocument(Written):
     """Share of requests that are copied to the challenger. 100% unless written."""
     noise: Share = 0.0
     """Share of the copied requests that the champion answers twice, to learn how often it disagrees with itself."""
+    at_once: Annotated[int, measures.whole(1, 1000)] | None = None
+    """How many copies may be under way at one arm, shared by a host's workers. Up to 32 a worker unless written."""
+    per_day: PerDayDocument | None = None
+    """What may be spent in a day, such as {requests: 20000} or {cost: 5}; then nothing is mirrored until the next."""
     gates: GatesDocument = Field(default_factory=GatesDocument)
     """Limits that must hold before the next stage."""
     until: ShadowUntil = Field(default_factory=ShadowUntil)

@@ -329,6 +329,16 @@ class Until:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PerDay:
+    """What a shadow may spend in a day, at one host; None where that is not bounded."""
+
+    requests: int | None = None
+    """Requests that are mirrored."""
+    cost: float | None = None
+    """What challengers' replies cost, as the spec's `cost` says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:
     """The challenger answers copies; nobody sees its answers."""
 
@@ -338,6 +348,9 @@ class Shadow:
     gates: tuple[tuple[str, float], ...] = ()
     """(`disagreement` or `catastrophic`, at most) pairs, as written."""
     until: Until = Until(requests=1000)
+    at_once: int | None = None
+    """Copies under way at one arm; None for the gateway's own limit."""
+    per_day: PerDay | None = None
 
 
 AUTO_STEPS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5)

@@ -19,6 +19,7 @@ from crossfade.spec.model import (
     Metric,
     OnSegmentHarm,
     Pages,
+    PerDay,
     Predicted,
     Probe,
     Promote,
@@ -163,6 +164,8 @@ def _stage(entry: StageDocument, most: float) -> Stage:
             noise=shadow.noise,
             gates=tuple((name, gate.at_most) for name, gate in gates.items() if gate),
             until=Until(requests=shadow.until.requests, at_most=shadow.until.at_most),
+            at_once=shadow.at_once,
+            per_day=PerDay(requests=shadow.per_day.requests, cost=shadow.per_day.cost) if shadow.per_day else None,
         )
     if (canary := entry.canary) is not None:
         return Canary(

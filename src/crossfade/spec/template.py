@@ -183,6 +183,8 @@ stages:
   - shadow:
       mirror: 100%                        # share of requests that are copied
       noise: 5%                           # share of those that the champion answers twice, to learn its own noise
+      # at_once: 8                        # copies under way at one arm, shared by workers (by default 32 a worker)
+      # per_day: {requests: 20000}        # what may be mirrored in a day (no bound by default); or {cost: 5}, see cost
       gates: {disagreement: {at_most: 5%}}   # how often both may answer differently, beyond that noise
       # another gate, catastrophic (NaN, wrong shapes, cut streams), is always there; {at_most: 0.1%} would allow some
       until: {requests: 1000}             # go on when so many were compared
