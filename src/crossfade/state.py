@@ -153,8 +153,8 @@ def apply(
 
     `advance` goes to the next step of a canary, else to the next stage; it never enters `promote`
     (that is `promote`). `resume` restarts the clock of the step, so that a step is held for its full time
-    under observation. A person who resumes what was held for the sake of segments (`held_for`) has seen them: it is not
-    held for these again. Raises IllegalMove when the table or the stages do not allow the move.
+    under observation. `held_for` are the segments for whose sake it is held, or that a person saw who resumes it: it is
+    not held again for these. Raises IllegalMove when the table or the stages do not allow the move.
     """
     phase = TRANSITIONS.get((position.phase, move))
     if phase is None:
@@ -175,7 +175,9 @@ def apply(
                 held_since=None,
                 paused=_paused(position, at),
                 held_for=(),
-                gone_on=position.gone_on if actor == RULE else tuple(sorted({*position.gone_on, *position.held_for})),
+                gone_on=position.gone_on
+                if actor == RULE
+                else tuple(sorted({*position.gone_on, *position.held_for, *held_for})),
             )
         case Move.PROMOTE:
             if len(rollout.challengers) > 1:

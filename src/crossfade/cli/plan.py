@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,7 +82,6 @@ def record(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) 
 def _print(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) -> None:
     from rich.table import Table
 
-    from crossfade.judge.plan import alpha_plan
     from crossfade.view.words import duration, percent
 
     out = console()
@@ -115,13 +115,34 @@ def _print(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) 
     for stage in stages:
         for note in stage.notes:
             out.print(f"{stage.stage}: {note}.")
+    for line in _split(rollout):
+        out.print(line)
+
+
+def _split(rollout: Rollout) -> Iterator[str]:
+    """How alpha is shared out."""
+    from crossfade.judge.plan import MOST_SEGMENTS, SEGMENT_SHARE, alpha_plan
+    from crossfade.view.words import percent
+
     every = alpha_plan(rollout).tests
-    out.print(
-        f"alpha {percent(rollout.alpha)} is split evenly over {len(every)} tests of harm "
+    if not every:
+        yield "no test is planned."
+        return
+    parts = [test for test in every if test.alpha_field]
+    spared = f": {percent((1.0 - SEGMENT_SHARE) * rollout.alpha)}" if parts else ""
+    yield (
+        f"alpha {percent(rollout.alpha)}{spared} is split evenly over {len(every)} tests of harm "
         f"({percent(every[0].alpha_harm)} each); promotion needs every guardrail and goal at once."
-        if every
-        else "no test is planned."
     )
+    if parts:
+        first, last = parts[0].alpha_segment(0), parts[0].alpha_segment(MOST_SEGMENTS - 1)
+        fields = "1 field" if len(rollout.segments) == 1 else f"{len(rollout.segments)} fields"
+        tests = "1 of these tests" if len(parts) == 1 else f"{len(parts)} of these tests"
+        yield (
+            f"{percent(SEGMENT_SHARE * rollout.alpha)} is for segments: {tests} again for each of up to "
+            f"{MOST_SEGMENTS} values of {fields}, {percent(first)} for the first value that has enough units, "
+            f"half of that for the second, a third for the third, and so on to {percent(last)}."
+        )
 
 
 def _named(stage: StageForecast) -> str:

@@ -57,6 +57,9 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
         root.add(_titled("evidence", f"{challenger} − champion, always-valid intervals", _evidence(whole_)))
     else:
         root.add(_titled("evidence", "", [Text("none yet", style=QUIET)]))
+    segments = _segments(record)
+    if segments:
+        root.add(_titled("segments", "", segments))
     harm = _harm(record["harm"])
     if harm:
         root.add(_titled("harm", "beyond the champion's rate", harm))
@@ -145,6 +148,24 @@ def _evidence(lines: Sequence[Record]) -> list[RenderableType]:
         row.no_wrap = True
         parts.append(row)
         parts.append(Padding(Text(" · ".join(_denominators(line)), style=QUIET), (0, 0, 0, 2), expand=False))
+    return parts
+
+
+def _segments(record: Record) -> list[RenderableType]:
+    """Where harm is proven, then how each metric's segments stand; all of their lines are in `--json` and on the page."""
+    told = record.get("segments") or {}
+    if not told.get("available"):
+        return []
+    parts: list[RenderableType] = [Text(one["text"], style="red") for one in told["harmful"]]
+    lines = [line for line in record["lines"] if line["segment"] is not None]
+    for metric in dict.fromkeys(line["metric"] for line in lines):
+        own = [line["verdict"] for line in lines if line["metric"] == metric]
+        counts = ", ".join(f"{whole(own.count(one))} {one}" for one in VERDICT_INK if one in own)
+        parts.append(Text.assemble((metric, "bold"), f" in {whole(len(own))} segments: {counts}"))
+    for one in told["gone_on"]:
+        seen = f"{one['metric']} of {one['arm']} where {one['segment']}: somebody saw it, and went on"
+        parts.append(Text(seen, style=QUIET))
+    parts.append(Text(told["text"], style=QUIET))
     return parts
 
 

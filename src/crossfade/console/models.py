@@ -190,6 +190,25 @@ class NotAvailable(Open):
     reason: str
 
 
+class SegmentField(Open):
+    """One declared field: the values that are judged, in the order in which they had enough units, and the rest."""
+
+    field: str
+    values: list[dict[str, Any]]
+    others: dict[str, int]
+    """How many `units` have one of so many other `values`."""
+
+
+class SegmentsOf(Open):
+    """What is known of the segments that the spec declares; or why nothing is."""
+
+    name: str
+    available: bool
+    reason: str
+    fields: list[SegmentField]
+    evidence: list[EvidenceRecord]
+
+
 class DifferencesOf(Open):
     """Where the replies of mirrored requests differ, by challenger; or why that is not known."""
 

@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse
 from crossfade.console.drawings import forest_row, staircase
 from crossfade.console.drift import drift_part
 from crossfade.console.markup import Markup, el, join
+from crossfade.console.segments import segments_section
 from crossfade.rim.standing import all_standing, nearest, standing
 from crossfade.rim.store import Store, UnknownRollout
 from crossfade.view.outcomes import WORDS
@@ -98,7 +99,7 @@ def missing_page(name: str, close: Sequence[str], now: float) -> str:
 
 def rollout_page(record: Record, now: float) -> str:
     """One rollout: sentence, exposure, evidence, ledger."""
-    told = [_sentence(record, now), _exposure(record), _evidence(record)]
+    told = [_sentence(record, now), _exposure(record), _evidence(record), segments_section(record)]
     body = [
         *told,
         _harm(record["harm"]),

@@ -140,16 +140,14 @@ def _add_examples(routes: APIRouter, store: Store) -> None:
 
 
 def _add_absent(routes: APIRouter, store: Store) -> None:
-    def absent(name: str, reason: str) -> JSONResponse:
-        store.get(name)
-        return JSONResponse({"name": name, "available": False, "reason": reason})
-
-    shape = models.NotAvailable
-
-    @routes.get("/{name}/segments", response_model=shape, responses=OF_ONE, summary="Its segments")
+    @routes.get("/{name}/segments", response_model=models.SegmentsOf, responses=OF_ONE, summary="Its segments")
     def segments(name: Name) -> JSONResponse:
-        """Evidence by segment."""
-        return absent(name, "segments are recorded with each exposure but not compared yet")
+        """Which values of the declared fields are judged, how many units they have, and the evidence of each; or why
+        there is nothing to tell."""
+        record = standing(store, name, time.time())
+        lines = [line for line in record["evidence"] if line["segment"] is not None]
+        known = record.get("segments") or {"available": False, "reason": "nothing has been measured yet", "fields": []}
+        return JSONResponse({"name": name, **known, "evidence": lines})
 
 
 def _add_move(routes: APIRouter, store: Store, move: Move, allowed: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.measure.measured import ABSENT
@@ -38,6 +39,12 @@ def harmed(rollout: Rollout, evidence: Sequence[Evidence]) -> tuple[Harmed, ...]
         for field, value in [value_of(rollout, line.segment)]
     ]
     return tuple(sorted(found, key=_rank))
+
+
+def suffering(lines: Sequence[Mapping[str, Any]]) -> tuple[Suffering, ...]:
+    """The same of records of evidence, as they were shown to somebody."""
+    harmful = [one for one in lines if one.get("segment") is not None and one["verdict"] == str(Verdict.HARMFUL)]
+    return tuple(sorted((one["metric"], one["arm"], one["segment"]) for one in harmful))
 
 
 def value_of(rollout: Rollout, segment: str) -> tuple[str, str]:

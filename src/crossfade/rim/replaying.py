@@ -17,6 +17,7 @@ from crossfade.judge.decide import decide
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure import Measured
 from crossfade.judge.seen import seen_of
+from crossfade.judge.segments import suffering
 from crossfade.ledger import Entry, Sealed, Sets, plain, verify_seals, verify_texts
 from crossfade.rim.engine import look_mode
 from crossfade.rim.engine.full import Full
@@ -228,6 +229,8 @@ def _moved(rollout: Rollout, position: Position, entry: Entry) -> list[str]:
     try:
         # Whom it was held for is part of what is decided, and held against that.
         held_for = Position.from_json(entry.to_position or {}).held_for if entry.move == Move.HOLD else ()
+        if entry.move == Move.RESUME and entry.actor != RULE:
+            held_for = suffering(entry.evidence)
         after = apply(rollout, position, Move(str(entry.move)), entry.at, actor=entry.actor, held_for=held_for)
     except (IllegalMove, ValueError, KeyError) as error:
         return [f"the move is not legal: {error}"]

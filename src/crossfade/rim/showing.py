@@ -41,6 +41,7 @@ def record_of(
         progress=_progress(measured),
         outcomes=outcomes,
         drift=drift,
+        segments=measured.segments,
     )
 
 

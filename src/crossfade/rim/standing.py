@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from crossfade.judge.segments import suffering
 from crossfade.ledger import MANUAL, Entry
 from crossfade.rim.store import Store, StoreError, UnknownRollout
 from crossfade.rim.tested_before import worth_of
@@ -100,13 +101,16 @@ def move_by_hand(
     """
     reason, actor = checked_words(reason, actor)
     seen = store.view(name)
+    lines = seen["evidence"] if seen else []
     return store.act(
         name,
         move,
         actor=actor,
         rule=MANUAL,
         sentence=f"{PAST[move]} by {actor}: {reason}",
-        evidence=seen["evidence"] if seen else [],
+        evidence=lines,
+        # Whoever resumes has seen what the page shows, and is not held for it again.
+        held_for=suffering(lines) if move is Move.RESUME else (),
         at=at,
         by=by,
     )

@@ -13,11 +13,13 @@ from typing import Any
 
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
+from crossfade.judge.measure.measured import Segmented
 from crossfade.ledger import Entry
 from crossfade.spec.model import Canary, Promote, Rollout, Shadow, stage_name
 from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
 from crossfade.view.harm import Harm, harm_record
 from crossfade.view.outcomes import OutcomeCounts, outcomes_record
+from crossfade.view.segments import segments_record
 from crossfade.view.strip import strip
 from crossfade.view.words import amount, duration, interval, moment, percent, signed, whole
 
@@ -100,6 +102,7 @@ def view(
     progress: Progress | None = None,
     outcomes: OutcomeCounts | None = None,
     drift: Mapping[str, Any] | None = None,
+    segments: Segmented | None = None,
 ) -> dict[str, Any]:
     """The record of one rollout at time `now`, made of JSON scalars, lists and objects only.
 
@@ -136,6 +139,7 @@ def view(
         "next": _next(rollout, position, decision, now),
         "evidence": [line.to_json() for line in ordered],
         "lines": [line_in_words(rollout, line) for line in ordered],
+        "segments": segments_record(rollout, position, segments, evidence),
         "decisions": [_decision(entry) for entry in entries if entry.move is not None],
         "arms": _arms(rollout, exposure, arms),
         "harm": harm_record(rollout, harm or Harm()),
@@ -167,7 +171,7 @@ def refreshed(
     kept = ["at", "arms", "harm", "votes", "counts", "lease"]
     kept += [key for key in ("outcomes", "drift") if key in saved]
     if saved["stage"] == fresh["stage"]:
-        kept += ["evidence", "lines"]
+        kept += ["evidence", "lines"] + (["segments"] if "segments" in saved else [])
         fresh["exposure"]["units"] = saved["exposure"]["units"]
     return fresh | {key: saved[key] for key in kept}
 
@@ -271,6 +275,10 @@ def _next(rollout: Rollout, position: Position, decision: Decision | None, now: 
     match position.phase:
         case Phase.PENDING:
             what = f"somebody starts it; first is {ahead}"
+        case Phase.HELD if position.held_for:
+            what = "waits for somebody: resume, rollback or promote" + (
+                f"; rolled back{by} if nobody does" if by else ""
+            )
         case Phase.HELD if position.held_by == RULE:
             what = "goes on by itself once it can be measured" + (f"; rolled back{by} if not" if by else "")
         case Phase.HELD:

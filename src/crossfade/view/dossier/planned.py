@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from crossfade.judge.plan import alpha_plan
-from crossfade.spec.model import Ab, Canary, Interleave, Kind, Margin, Promote, Shadow, Stage, stage_name
+from crossfade.judge.plan import MOST_SEGMENTS, SEGMENT_SHARE, alpha_plan
+from crossfade.spec.model import (
+    Ab,
+    Canary,
+    Interleave,
+    Kind,
+    Margin,
+    OnSegmentHarm,
+    Promote,
+    Rollout,
+    Shadow,
+    Stage,
+    stage_name,
+)
 from crossfade.view.dossier.blocks import Part, code, heading, items, table, text
 from crossfade.view.dossier.happened import unmade
 from crossfade.view.dossier.known import Known
@@ -131,9 +143,21 @@ def plan(known: Known) -> Part:
             ),
             heading("Every test that was planned, and how often each of its verdicts may be wrong"),
             table(("stage", "metric", "role", "arm", "limit", "harmful", "safe"), tests, numbers=(5, 6)),
+            *([text(_segments(rollout))] if rollout.segments else []),
             text(_recorded(known)),
         ],
         trace=f"crossfade check FOLDER/specs/{rollout.revision}.yaml",
+    )
+
+
+def _segments(rollout: Rollout) -> str:
+    """What segments may err."""
+    fields = " and ".join(map(str, rollout.segments))
+    does = "it is only reported" if rollout.on_segment_harm is OnSegmentHarm.REPORT else "the rollout is held"
+    return (
+        f"Up to {MOST_SEGMENTS} values of each of {fields} are judged by themselves as well. All of their verdicts of "
+        f"harm together are wrong in at most {percent(SEGMENT_SHARE * rollout.alpha)} of rollouts, which is taken off "
+        f"what all units may err; where one comes to harm, {does}. No segment can make promotion easier."
     )
 
 
