@@ -152,7 +152,7 @@ def _evidence(lines: Sequence[Record]) -> list[RenderableType]:
 
 
 def _segments(record: Record) -> list[RenderableType]:
-    """Where harm is proven, then how each metric's segments stand; all of their lines are in `--json` and on the page."""
+    """Where harm is proven, then how each metric's segments stand; their lines are in `--json` and on the page."""
     told = record.get("segments") or {}
     if not told.get("available"):
         return []
