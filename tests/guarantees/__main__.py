@@ -15,7 +15,7 @@ from scipy.stats import beta
 
 from crossfade.sim.rehearsal import Run
 
-from . import budgets, test_averages, test_mismatch, test_quantiles, test_rates
+from . import budgets, segmented, test_averages, test_mismatch, test_quantiles, test_rates
 from .worlds import RAMP, Plan, fresh, settled
 
 
@@ -57,6 +57,7 @@ def soon(scenario: str, values: np.ndarray, bound: float, unit: str) -> Row:
 
 SAME = "Champion and challenger the same: wrong verdicts of harm, looked at continuously"
 DIFFERENT = "Challenger really different: units in all until it is found, at the median"
+SEGMENTS = "Declared segments: ten metrics for each of twenty, over a canary and a test of half of the units"
 BUDGET = "A canary's budget: what it cost beyond the champion's failures"
 
 
@@ -130,9 +131,21 @@ def _reached(steps: str, found: list[Run]) -> Row:
     )
 
 
+def by_segment(runs: int) -> Iterator[Row]:
+    """Whole rollouts that are judged by segment too."""
+    alarms = segmented.false_alarms(runs)
+    yield seldom(SEGMENTS, "equal arms, ten metrics, twenty segments: harm claimed anywhere, ever", alarms, runs, 0.05)
+    few = max(runs // 5, 8)
+    right, wrong = segmented.named(few)
+    harmed = "four times the rate in a segment of 3 % of units"
+    yield seldom(SEGMENTS, f"{harmed}: it is not what is named first", few - right, few, 0.1)
+    yield seldom(SEGMENTS, f"{harmed}: another segment is named too", wrong, few, 0.05)
+
+
 PARTS: dict[str, tuple[Callable[[int], Iterator[Row]], float]] = {
     "same": (same, 1.0),
     "different": (different, 1.0),
+    "segments": (by_segment, 1.0),
     "budgets": (spent, 0.2),
 }
 """The parts of the page, and how many of the runs each takes: a rehearsed canary costs as much as five others."""
@@ -176,7 +189,7 @@ def main() -> int:
             sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {row.scenario}: {row.found} {row.bound}\n")
         tables = {row.table for row in measured}
         rows = [row for row in rows if row.table not in tables] + measured
-        order = [SAME, DIFFERENT, BUDGET]
+        order = [SAME, DIFFERENT, SEGMENTS, BUDGET]
         rows.sort(key=lambda row: order.index(row.table))
         kept.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n")
         (asked.folder / "guarantees.md").write_text(page(rows))

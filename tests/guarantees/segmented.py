@@ -59,9 +59,7 @@ def metrics() -> tuple[Metric, ...]:
         for n in range(2)
     ]
     return tuple(
-        Metric(
-            name=one.name, source=one.source, kind=one.kind, better=one.better, window=one.window, guardrail=NOTHING
-        )
+        Metric(name=one.name, source=one.source, kind=one.kind, better=one.better, window=one.window, guardrail=NOTHING)
         for one in found
     )
 
@@ -134,9 +132,8 @@ class Traffic:
         sums = []
         for _ in range(2):
             value = np.exp(0.6 * latent + 0.8 * rng.normal(size=many))
-            sums.append(
-                [np.bincount(cell, weights=part, minlength=cell_count(shape)).reshape(shape) for part in (value, value**2)]
-            )
+            parts = (np.bincount(cell, weights=part, minlength=cell_count(shape)) for part in (value, value**2))
+            sums.append([part.reshape(shape) for part in parts])
         self.step.append(step)
         self.share.append(share)
         self.units.append(np.bincount(cell, minlength=cell_count(shape)).reshape(shape))
