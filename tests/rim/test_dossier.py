@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crossfade.console.dossier_page import dossier_page
 from crossfade.console.dossier_text import dossier_text
+from crossfade.judge.drift.family import Family
 from crossfade.rim.dossier import gather
 from crossfade.rim.muting import mute_by_hand
 from crossfade.rim.record import LiveRecord
 from crossfade.rim.store import Store
+from crossfade.spec.model import Drift
 from crossfade.state import Phase
 from crossfade.view.dossier import Known, dossier
+from crossfade.view.drift import drift_record, drift_unread
+from judge.drift.slices import sketched
 
 from .facts_made import START
 from .recorded import NAME, make
@@ -160,3 +166,18 @@ def test_what_people_did_besides_moving_it_is_told(tmp_path: Path) -> None:
     rows = part(told, "people")["blocks"][1]["rows"]
     assert [(row[2], row[3]) for row in rows] == [("ana", "start"), ("ben", "mute")]
     assert "1 of 2 moves" in part(told, "people")["blocks"][0]["text"]
+
+
+def test_drift_is_told_where_the_spec_asks_for_it(known: Known) -> None:
+    none = drift_unread(Drift(), "the reference is not complete yet")
+    silent = part(dossier(replace(known, view={**known.view, "drift": none})), "drift")
+    assert silent["missing"] == ["Drift is not measured: the reference is not complete yet."]
+    rng, family = np.random.default_rng(1), Family(every=1.0, reference=60.0)
+    for second in range(100):
+        x = [None] * 9 if second > 70 else rng.normal(size=9)
+        family.take(float(second), sketched({"x": x}, at=float(second), arm="v1", side="input"))
+    told = drift_record(known.rollout, Drift(), family.changes())
+    shown = part(dossier(replace(known, view={**known.view, "drift": told})), "drift")
+    assert shown["state"] == "shown"
+    assert shown["blocks"][0]["text"].startswith("The feed is broken: x is missing in")
+    assert shown["blocks"][1]["rows"][0][:3] == ["input", "x", "all"]

@@ -351,6 +351,16 @@ MISTAKES: list[Mistake] = [
     one("hold_for: 10m", "hold_for: 7d", "stages[1].canary.hold_for", "3 steps of 7d take 21d"),
     one("  - shadow:", f"  - promote: {{}}\n  - {SHADOW}\n  - shadow:", "stages[0].promote", "must be the last stage"),
     one(AB, f"{AB}  - {SHADOW}\n", "stages[4].shadow", "shadow must come before canary"),
+    (
+        (
+            ("url: http://127.0.0.1:8101", "url: python:a"),
+            ("url: http://127.0.0.1:8102", "url: python:b"),
+            ("alpha: 5%", "alpha: 5%\ndrift: {}"),
+        ),
+        "drift",
+        "models inside a program get none",
+        None,
+    ),
     one("alpha: 5%", "alpha: 5%\ndrift: {reference: 5s}", "drift.reference", "10s to 28d"),
     one("alpha: 5%", "alpha: 5%\nredact: [$.a]\ndrift: {features: [$.a.b]}", "drift.features[0]", "is redacted"),
     one("  - promote:", "    promote:", "stages[3]", "found ab and promote in one entry"),

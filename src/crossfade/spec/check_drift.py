@@ -15,6 +15,12 @@ def check_drift(document: Document) -> None:
     asked = document.drift
     if asked is None or not known(asked):
         return
+    url = document.champion.url if known(document.champion) else None
+    if isinstance(url, str) and url.startswith("python:"):
+        document.at("drift").report_key(
+            "'drift' counts requests over HTTP, and models inside a program get none; remove it"
+        )
+        return
     if known(asked.reference) and not SHORTEST <= asked.reference <= LONGEST:
         asked.at("reference").report(
             "a reference this long or short cannot be compared with; take 10s to 28d, whole days where there are any",
