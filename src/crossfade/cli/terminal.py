@@ -36,6 +36,8 @@ DECISIONS_SHOWN = 6
 
 FIELDS_SHOWN = 4
 
+DAYS_SHOWN = 8
+
 QUIET = "bright_black"
 
 Record = Mapping[str, Any]
@@ -69,6 +71,11 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
     drift = record.get("drift")
     if drift:
         root.add(_titled("drift", "", _drift(drift)))
+    ageing = record.get("ageing")
+    if ageing:
+        root.add(
+            _titled("by days since first exposure", f"{ageing['confidence']} intervals, exploratory", _ageing(ageing))
+        )
     if record["decisions"]:
         root.add(_titled("decisions", "", [_decisions(record["decisions"])]))
     root.add(_titled("arms", "", [_arms(record["arms"]), *_losses(record)]))
@@ -214,6 +221,22 @@ def _drift(drift: Record) -> list[RenderableType]:
     changed = [field for field in drift["fields"] if field["changed"]]
     lines = [f"{field['field']} ({field['arm'] or 'all arms'}): {field['what']}" for field in changed[:FIELDS_SHOWN]]
     return [*told, *(Padding(Text(line, style=QUIET), (0, 0, 0, 2), expand=False) for line in lines)]
+
+
+def _ageing(ageing: Record) -> list[RenderableType]:
+    """The first and the last days of each metric."""
+    parts: list[RenderableType] = []
+    for metric in ageing["metrics"]:
+        parts.append(Text(metric["metric"]))
+        days = metric["days"]
+        shown = days if len(days) <= DAYS_SHOWN else [*days[: DAYS_SHOWN // 2], *days[-DAYS_SHOWN // 2 :]]
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for day in shown:
+            said = day["text"]
+            units = " · ".join(f"{arm} {said['values'][arm]} of {n}" for arm, n in said["units"].items())
+            grid.add_row(f"day {day['age'] + 1}", said["estimate"], said["interval"], Text(units, style=QUIET))
+        parts.append(Padding(grid, (0, 0, 0, 2), expand=False))
+    return parts
 
 
 def _decisions(decisions: Sequence[Record]) -> RenderableType:

@@ -103,6 +103,7 @@ def rollout_page(record: Record, now: float) -> str:
     body = [
         *told,
         _harm(record["harm"]),
+        _ageing(record.get("ageing")),
         _outcomes(record.get("outcomes")),
         drift_part(record.get("drift")),
         _arms(record),
@@ -187,6 +188,33 @@ def _exposure(record: Record) -> Markup:
 
 def _figure(value: str, label: str) -> Markup:
     return el("div", el("b", value), el("span", label))
+
+
+def _ageing(ageing: Record | None) -> Markup | None:
+    """Each metric's difference by days since first exposure: novelty wears off, learning grows, erosion turns."""
+    if not ageing:
+        return None
+    tables = []
+    for metric in ageing["metrics"]:
+        arms = (metric["arm"], metric["baseline"])
+        rows = [
+            el(
+                "tr",
+                el("th", f"day {day['age'] + 1}", scope="row"),
+                el("td", day["text"]["estimate"], class_="number"),
+                el("td", day["text"]["interval"], class_="number"),
+                [
+                    el("td", f"{day['text']['values'][arm]} of {day['text']['units'][arm]}", class_="number")
+                    for arm in arms
+                ],
+            )
+            for day in metric["days"]
+        ]
+        head = _head((metric["metric"], "difference", f"{ageing['confidence']} interval", *arms), {1, 2, 3, 4})
+        tables.append(el("div", el("table", head, el("tbody", rows)), class_="panel"))
+    return el(
+        "section", el("h2", "By days since first exposure"), el("p", ageing["note"] + ".", class_="quiet"), tables
+    )
 
 
 def _outcomes(outcomes: Record | None) -> Markup | None:

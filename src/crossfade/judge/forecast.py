@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossfade.judge.assumed import Assumed, World
+from crossfade.judge.decide import ramp, ruin
 from crossfade.judge.infer.boundary import radius
 from crossfade.judge.plan import PlannedTest, alpha_plan
 from crossfade.spec.model import (
@@ -21,6 +22,7 @@ from crossfade.spec.model import (
     Interleave,
     Kind,
     Metric,
+    Prior,
     Promote,
     Rollout,
     Shadow,
@@ -218,6 +220,9 @@ class _Stage:
     def _budgets(self, end: float) -> None:
         """Whether the steps fit under the budgets of a challenger that does no harm at all."""
         assert isinstance(self.stage, Canary)
+        if self.stage.prior is not None:
+            self._ruin(self.stage, self.stage.prior)
+            return
         for name, budget in self.stage.budget:
             test = next((test for test in self.tests if test.metric.name == name), None)
             if test is None or name not in self.world.metrics:
@@ -230,6 +235,28 @@ class _Stage:
                 self.notes.append(
                     f"the budget of {budget:g} on {name} is too small for this traffic: even a harmless challenger may "
                     f"seem to have cost {needed:,.0f} by the last step, and would not be raised that far"
+                )
+
+    def _ruin(self, stage: Canary, prior: Prior) -> None:
+        """What the prior promises, and where its promise ends."""
+        belief, risk = ruin.Belief(mean=prior.mean, sd=prior.sd), ramp.risk(self.rollout, stage)
+        worst = belief.worst(risk)
+        for name, budget in stage.budget:
+            first = ruin.room(belief, 0.25, budget, risk)
+            batch = "any number of units" if math.isinf(first) else f"up to {first:,.0f} units"
+            told = (
+                f"risk-of-ruin: the budget of {budget:g} on {name} is kept for harm as the prior has it, at "
+                f"most {100.0 * worst:.2g} pp a unit; it gives {batch} before anything is measured, and worse "
+                "harm may overspend it"
+            )
+            if not math.isinf(first):
+                told += f" ({100.0 * 2.0 * worst:.2g} pp a unit would cost about {2.0 * worst * first:,.0f} by then)"
+            self.notes.append(told)
+            assumed = self.world.metrics.get(name)
+            if assumed is not None and _worse(self.rollout.metric(name), assumed.change) > worst:
+                self.notes.append(
+                    f"the challenger as assumed is worse on {name} than the prior calls credible: set a larger sd, or "
+                    "use steps: auto, which needs no prior"
                 )
 
     def _proven(self, test: PlannedTest, beyond: float) -> float:

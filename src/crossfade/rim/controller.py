@@ -20,6 +20,7 @@ from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
 from crossfade.judge.seen import seen_of
+from crossfade.rim.ageing import Ageing
 from crossfade.rim.batches import JournalError
 from crossfade.rim.drifting import Drifting
 from crossfade.rim.engine import Engine
@@ -56,6 +57,7 @@ class Controller:
         self._lake = Lake(data)
         self._engine = Engine(self._lake)
         self._drifting = Drifting(self._lake)
+        self._ageing = Ageing(self._engine)
         self._repeats = RepeatCounts(data)
         self._clock = clock
         self._sealer = Sealer(self._store, self._lake, now=clock())
@@ -169,6 +171,7 @@ class Controller:
             now=now,
             outcomes=self._outcomes(stored.rollout, measured),
             drift=self._drifting.of(stored.rollout, measured, now),
+            days=self._ageing.days(stored.rollout, stored.position, now),
         )
         self._store.save_view(stored.name, record)
 

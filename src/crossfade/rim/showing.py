@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from crossfade.judge.ageing import Day
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
@@ -26,6 +27,7 @@ def record_of(
     now: float,
     outcomes: OutcomeCounts | None = None,
     drift: dict[str, Any] | None = None,
+    days: Sequence[Day] = (),
 ) -> dict[str, Any]:
     """The record of a rollout that stands at `position`, of which `measured` and `evidence` are known."""
     return view(
@@ -42,6 +44,7 @@ def record_of(
         outcomes=outcomes,
         drift=drift,
         segments=measured.segments,
+        days=days,
     )
 
 

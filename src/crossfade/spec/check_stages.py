@@ -11,6 +11,7 @@ from crossfade.spec.document_stages import (
     CanaryDocument,
     InterleaveDocument,
     PromoteDocument,
+    RiskOfRuin,
     ShadowDocument,
     StageDocument,
 )
@@ -80,8 +81,10 @@ def _budget(document: Document, stage: CanaryDocument) -> None:
 
 def _automatic(document: Document, stage: CanaryDocument) -> None:
     """Automatic steps need a budget, of events that can be counted before anything is known of their size."""
+    _prior(stage)
     if not known(stage.steps, stage.budget, document.metrics) or not isinstance(stage.steps, Automatic):
         return
+    word = stage.steps.word
     exposing = [other for _, other in stages(document) if isinstance(other, CanaryDocument | AbDocument)]
     if exposing[0] is not stage or sum(isinstance(other, CanaryDocument) for other in exposing) > 1:
         stage.at("steps").report(
@@ -90,15 +93,34 @@ def _automatic(document: Document, stage: CanaryDocument) -> None:
         )
     if not stage.budget:
         stage.at("steps").report(
-            "'steps: auto' is sized by the harm budget; add one, such as budget: {errors: 50}, or write the steps"
+            f"'steps: {word}' is sized by the harm budget; add one, such as budget: {{errors: 50}}, or write the steps"
         )
     for name in stage.budget:
         metric = document.metrics.get(name)
         if metric is not None and known(metric) and metric.kind is not Kind.RATE:
             stage.at("budget").value[name].report_key(
                 f"{shown(name)} is a {metric.kind}, and nothing bounds what one unit can cost before it is measured; "
-                "'steps: auto' needs budgets on rates"
+                f"'steps: {word}' needs budgets on rates"
             )
+    if isinstance(stage.steps, RiskOfRuin) and len(stage.budget) > 1:
+        stage.at("budget").report(
+            f"one prior speaks of one metric, and there are budgets on {', '.join(stage.budget)}; keep one, "
+            "or use 'steps: auto'"
+        )
+
+
+def _prior(stage: CanaryDocument) -> None:
+    """The belief belongs to the ramp that asks for it."""
+    if not known(stage.steps, stage.prior):
+        return
+    ruin = isinstance(stage.steps, RiskOfRuin)
+    if ruin and stage.prior is None:
+        stage.at("steps").report(
+            "'steps: risk-of-ruin' needs to know how much harm is credible; add it, such as "
+            "prior: {mean: 0pp, sd: 2pp}, or use 'steps: auto', which needs no prior"
+        )
+    if not ruin and stage.prior is not None:
+        stage.at("prior").report_key("'prior' belongs to 'steps: risk-of-ruin'; leave it out, or write those steps")
 
 
 def _time_for_steps(stage: CanaryDocument) -> None:

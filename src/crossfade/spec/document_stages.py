@@ -99,17 +99,40 @@ class ShadowDocument(Written):
 
 
 class Automatic(list[float]):
-    """What `steps: auto` stands for."""
+    """What `steps: auto` and `steps: risk-of-ruin` stand for."""
+
+    word = "auto"
+
+
+class RiskOfRuin(Automatic):
+    """The second of them."""
+
+    word = "risk-of-ruin"
+
+
+_WORDS = {kind.word: kind for kind in (Automatic, RiskOfRuin)}
 
 
 def _steps(value: Any, handler: Callable[[Any], Any]) -> Any:
-    return Automatic(AUTO_STEPS) if isinstance(value, Node) and value.value == "auto" else handler(value)
+    kind = _WORDS.get(value.value) if isinstance(value, Node) and isinstance(value.value, str) else None
+    return handler(value) if kind is None else kind(AUTO_STEPS)
 
 
 def _auto_too(schema: dict[str, Any]) -> None:
-    """In the JSON Schema: a list, or the word."""
+    """In the JSON Schema: a list, or one of the words."""
     listed = {key: schema.pop(key) for key in ("type", "items") if key in schema}
-    schema["anyOf"] = [{**listed, "minItems": 1}, {"const": "auto"}]
+    schema["anyOf"] = [{**listed, "minItems": 1}, *({"const": word} for word in _WORDS)]
+
+
+class PriorDocument(Written):
+    """How much harm to one unit is credible before anything is seen, as a normal distribution."""
+
+    what: ClassVar[str] = "a prior such as {mean: 0pp, sd: 2pp}"
+
+    mean: Annotated[float, measures.HARM] = 0.0
+    """The harm of one unit that is expected: 1pp is one more of a hundred units with the event. 0pp unless written."""
+    sd: Annotated[float, measures.HARM_SPREAD]
+    """Its standard deviation: set it so that two or three of them are the worst harm you find credible."""
 
 
 class CanaryDocument(Written):
@@ -119,11 +142,12 @@ class CanaryDocument(Written):
 
     steps: Annotated[
         list[PartialShare],
-        words.items("a list of percentages such as [1%, 5%, 20%], or auto", least=1),
+        words.items("a list of percentages such as [1%, 5%, 20%], auto or risk-of-ruin", least=1),
         WrapValidator(_steps),
         Field(json_schema_extra=_auto_too),
     ]
-    """Shares of units that get the challenger, each larger than the one before; or auto, sized by the budget."""
+    """Shares of units that get the challenger, each larger than the one before; or auto, sized by the budget; or
+    risk-of-ruin, sized by the budget and a prior."""
     hold_for: Annotated[float, measures.duration(zero=True)] = 600.0
     """How long each step is held at least; automatic ones a quarter of it. 10m unless written."""
     budget: Annotated[
@@ -131,6 +155,8 @@ class CanaryDocument(Written):
         words.table("a mapping from metrics to numbers, such as {errors: 50}"),
     ] = Field(default_factory=dict)
     """The most harm this stage may do, for each metric in its own counts: `{purchase: 50}` is 50 purchases lost."""
+    prior: PriorDocument | None = None
+    """For steps: risk-of-ruin, how much harm to one unit is credible. Worse harm than that may overspend the budget."""
     until: CanaryUntil = Field(default_factory=CanaryUntil)
     """When this stage is given up."""
 

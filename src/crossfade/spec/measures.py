@@ -187,6 +187,33 @@ def _read_any_number(value: Any) -> float:
     return plain
 
 
+def _read_harm(value: Any, *, least: float) -> float:
+    plain = number(value)
+    if plain is None and isinstance(value, str):
+        match = re.fullmatch(r"(-?\d+(?:\.\d+)?)(pp|%)", value)
+        if match and match[2] == "%":
+            raise Wrong(near=f"{match[1]}pp", hint="harm per unit is a difference: write percentage points")
+        plain = _percent(match[1]) if match else None
+    if plain is None or not math.isfinite(plain) or not least <= plain <= 1.0 or (least == 0.0 and plain == 0.0):
+        raise Wrong
+    return plain
+
+
+_HARM_SCHEMA = {"type": "string", "pattern": r"^-?\d+(?:\.\d+)?pp$"}
+
+HARM = Word(
+    "the mean harm of one unit, from -100pp to 100pp, such as 0pp",
+    lambda value: _read_harm(value, least=-1.0),
+    {"anyOf": [_HARM_SCHEMA, {"type": "number", "minimum": -1, "maximum": 1}], "examples": ["0pp", "1pp"]},
+)
+
+HARM_SPREAD = Word(
+    "a standard deviation above 0pp and up to 100pp, such as 2pp",
+    lambda value: _read_harm(value, least=0.0),
+    {"anyOf": [_HARM_SCHEMA, {"type": "number", "exclusiveMinimum": 0, "maximum": 1}], "examples": ["2pp"]},
+)
+
+
 ANY_NUMBER = Word("a number such as 0", _read_any_number, {"type": "number"})
 
 

@@ -361,6 +361,15 @@ HASTE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """What is believed, before anything is seen, of the harm that one unit comes to: a normal distribution."""
+
+    mean: float = 0.0
+    sd: float
+    """Both in the counts of the budgeted metric: 0.02 is two more of a hundred units with the event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
     """A small share of units, raised step by step."""
 
@@ -371,6 +380,8 @@ class Canary:
     """(metric, most excess harm in that metric's own counts) pairs."""
     auto: bool = False
     """`steps: auto`: the steps are rungs of `AUTO_STEPS`, and the budget says how fast they are climbed."""
+    prior: Prior | None = None
+    """`steps: risk-of-ruin`: the same rungs, climbed as this belief allows."""
     until: Until = Until()
 
 

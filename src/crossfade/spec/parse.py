@@ -21,6 +21,7 @@ from crossfade.spec.model import (
     Pages,
     PerDay,
     Predicted,
+    Prior,
     Probe,
     Promote,
     Ranking,
@@ -173,6 +174,7 @@ def _stage(entry: StageDocument, most: float) -> Stage:
             auto=isinstance(canary.steps, Automatic),
             hold_for=canary.hold_for,
             budget=tuple(canary.budget.items()),
+            prior=Prior(mean=canary.prior.mean, sd=canary.prior.sd) if canary.prior else None,
             until=Until(at_most=canary.until.at_most),
         )
     if (interleave := entry.interleave) is not None:

@@ -194,6 +194,7 @@ stages:
       steps: [1%, 5%, 20%]                # shares of units, each larger than the one before; or auto, see `plan`
       hold_for: 10m                       # how long each step is held at least
       budget: {errors: 50}                # the most harm it may do: here 50 more units with an error
+      # prior: {mean: 0pp, sd: 2pp}       # for `steps: risk-of-ruin`: how much harm to one unit is credible
       until: {at_most: 7d}
 
   # Only for ranked lists (needs `ranking` above): both models' lists in one, credit by clicks.

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass, field
 from math import inf, log
 from typing import Any
 
+from crossfade.judge.ageing import Day
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.measure.measured import Segmented
 from crossfade.ledger import Entry
 from crossfade.spec.model import Canary, Promote, Rollout, Shadow, stage_name
 from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
+from crossfade.view.ageing import ageing_record
 from crossfade.view.harm import Harm, harm_record
 from crossfade.view.outcomes import OutcomeCounts, outcomes_record
 from crossfade.view.segments import segments_record
@@ -103,6 +105,7 @@ def view(
     outcomes: OutcomeCounts | None = None,
     drift: Mapping[str, Any] | None = None,
     segments: Segmented | None = None,
+    days: Sequence[Day] = (),
 ) -> dict[str, Any]:
     """The record of one rollout at time `now`, made of JSON scalars, lists and objects only.
 
@@ -147,6 +150,7 @@ def view(
         "votes": _votes(rollout, progress),
         "outcomes": outcomes_record(rollout, outcomes),
         "drift": drift,
+        "ageing": ageing_record(rollout, days),
         "counts": {k: v for k, v in asdict(progress).items() if k != "lease_held"},
         "held": _held(position),
         "muted": dict(position.muted),
@@ -171,7 +175,7 @@ def refreshed(
     kept = ["at", "arms", "harm", "votes", "counts", "lease"]
     kept += [key for key in ("outcomes", "drift") if key in saved]
     if saved["stage"] == fresh["stage"]:
-        kept += ["evidence", "lines"] + (["segments"] if "segments" in saved else [])
+        kept += ["evidence", "lines", *(key for key in ("segments", "ageing") if key in saved)]
         fresh["exposure"]["units"] = saved["exposure"]["units"]
     return fresh | {key: saved[key] for key in kept}
 

@@ -9,6 +9,8 @@ from crossfade.judge.evidence import Verdict
 from crossfade.spec.model import Canary, Promote, Shadow, stage_name
 from crossfade.state import Move, Phase
 
+_WORST = "even if every unit there came to harm, the budget would cover it"
+
 
 def cleared(look: Look) -> Decision | None:
     """Advances, promotes or finishes."""
@@ -20,11 +22,9 @@ def cleared(look: Look) -> Decision | None:
         return None
     if ramp.climbs(look):
         weight = say.share(ramp.following(look) or 0.0)
-        return Decision(
-            move=Move.ADVANCE,
-            rule="cleared",
-            sentence=f"Advanced to {weight}: even if every unit there came to harm, the budget would cover it.",
-        )
+        believed = isinstance(look.stage, Canary) and look.stage.prior is not None
+        why = "by its prior the budget covers it" if believed else _WORST
+        return Decision(move=Move.ADVANCE, rule="cleared", sentence=f"Advanced to {weight}: {why}.")
     if look.silent_arms or not all(want.met for want in look.wants):
         return None
     if look.last and not isinstance(look.rollout.stages[-1], Promote):

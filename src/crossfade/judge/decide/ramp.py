@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from crossfade.judge.decide import ruin
 from crossfade.judge.decide.budget import excess
 from crossfade.judge.decide.look import Look
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.boundary import radius
-from crossfade.spec.model import HASTE, Better, Canary, Kind, Metric
+from crossfade.spec.model import HASTE, Better, Canary, Kind, Metric, Rollout
 
 ERRORS_OFF = 4.0
 """Standard errors above the champion's rate that no unit of a challenger can lose more than, where more is better."""
@@ -38,6 +39,16 @@ class Room:
     """Units that the metric has counted."""
     exposed: int
     """Units exposed in the stage, those included whose outcome is still open."""
+    believed: float | None = None
+    """Of a risk-of-ruin ramp: units that may come, or be open, by what is believed of harm; None elsewhere."""
+    incredible: float | None = None
+    """The worst harm of one unit that the prior calls credible, where the estimate is beyond it."""
+
+    def fits(self, more: float) -> bool:
+        """Whether so many more units may come."""
+        if self.believed is not None:
+            return self.exposed - self.settled + more <= self.believed
+        return self.cost(more) <= self.budget
 
     def cost(self, more: float = 0.0) -> float:
         """The most that the stage can have cost once so many more units came; infinite where nothing bounds it."""
@@ -73,9 +84,35 @@ def rooms(look: Look) -> tuple[Room, ...]:
                     spent=known if known is not None else settled * (math.inf if worst is None else worst),
                     settled=settled,
                     exposed=max(look.progress.units.get(arm.name, 0), settled),
+                    **_believed(look, stage, line, budget),
                 )
             )
     return tuple(found)
+
+
+def risk(rollout: Rollout, stage: Canary) -> float:
+    """How often one step of a risk-of-ruin ramp may overspend its budget, if harm is as believed: alpha over steps."""
+    return rollout.alpha / len(stage.steps)
+
+
+def _believed(look: Look, stage: Canary, line: Evidence | None, budget: float) -> dict[str, float | None]:
+    """What the prior and the evidence so far allow; nothing for other ramps."""
+    if stage.prior is None:
+        return {}
+    first, chance = ruin.Belief(mean=stage.prior.mean, sd=stage.prior.sd), risk(look.rollout, stage)
+    if line is None or line.estimate is None or line.events is None:
+        return {"believed": ruin.room(first, 0.25, budget, chance)}
+    n_a, n_b = (line.units.get(arm, 0) for arm in (line.baseline, line.arm))
+    rate = (sum(line.events.values()) + 2.0) / (n_a + n_b + 4.0)
+    seen = line.estimate if line.better == "lower" else -line.estimate
+    belief = first.updated(seen, rate * (1.0 - rate) * (1.0 / n_a + 1.0 / n_b))
+    likely = min(rate + max(belief.worst(chance), 0.0), 0.5)
+    left = budget - max(excess(line) or 0.0, 0.0)
+    worst = first.worst(chance)
+    return {
+        "believed": ruin.room(belief, likely * (1.0 - likely), left, chance),
+        "incredible": worst if seen > worst else None,
+    }
 
 
 def _bound(line: Evidence) -> float | None:
@@ -141,9 +178,8 @@ def refused(look: Look) -> tuple[Room, float] | None:
         return None
     more = coming(look, weight)
     for room in every:
-        cost = math.inf if more is None else room.cost(more)
-        if cost > room.budget:
-            return room, cost
+        if more is None or not room.fits(more):
+            return room, math.inf if more is None else room.cost(more)
     return None
 
 
@@ -154,7 +190,7 @@ def used_up(look: Look) -> Room | None:
     wrote only the units are counted whose outcome is known.
     """
     for room in rooms(look):
-        automatic = isinstance(look.stage, Canary) and look.stage.auto
+        automatic = isinstance(look.stage, Canary) and look.stage.auto and look.stage.prior is None
         if (automatic or room.measured) and (room.cost() if automatic else room.spent) >= room.budget:
             return room
     return None
@@ -163,7 +199,8 @@ def used_up(look: Look) -> Room | None:
 def climbs(look: Look) -> bool:
     """Whether an automatic canary may take its next step although not everything is measured yet.
 
-    It may where even the worst that can happen to every unit fits under each budget, and units are known to come.
+    It may where even the worst that can happen to every unit (or what its prior calls credible) fits under each
+    budget, and units are known to come.
     """
     weight = following(look)
     if weight is None or not isinstance(look.stage, Canary) or not look.stage.auto:
@@ -172,6 +209,7 @@ def climbs(look: Look) -> bool:
     if more is None:
         return False
     return all(
-        look.rollout.metric(room.metric).kind is Kind.RATE and room.exposed + more <= room.budget
+        look.rollout.metric(room.metric).kind is Kind.RATE
+        and (room.exposed + more <= room.budget if room.believed is None else room.fits(more))
         for room in rooms(look)
     )

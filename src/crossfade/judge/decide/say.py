@@ -76,6 +76,18 @@ def most(room: Room) -> str:
     return f"{room.metric} of {room.arm} may have cost {_digits(cost)} by now ({of}), and its budget is {budget}"
 
 
+def believed(room: Room, weight: float) -> str:
+    """Why a risk-of-ruin ramp does not go on: "not raised, as by its prior only 575 more units may come at 5 %"."""
+    still = max((room.believed or 0.0) - (room.exposed - room.settled), 0.0)
+    told = (
+        f"not raised to {share(weight)}, as by prior and evidence {still:,.0f} more units of {room.arm} fit under the "
+        f"budget of {_digits(room.budget)} {room.metric}"
+    )
+    if room.incredible is None:
+        return told
+    return f"{told}; harm is beyond {share(room.incredible)} a unit, the worst that the prior calls credible"
+
+
 def why_unmeasured(want: Want) -> str:
     """Why one wanted line is not measured."""
     if want.line is not None and want.line.reason:

@@ -57,6 +57,8 @@ def _running(look: Look) -> tuple[str, float | None]:
     refused = ramp.refused(look)
     if refused is not None and ramp.coming(look, 1.0) is not None:
         room, cost = refused
+        if room.believed is not None:
+            return f"Watching {here}: {say.believed(room, ramp.following(look) or 0.0)}.", look.deadline
         could = "could cost any amount" if cost == math.inf else f"could cost up to {cost:,.0f}"
         return (
             f"Watching {here}: not raised, as at {say.share(ramp.following(look) or 0.0)} {room.metric} of {room.arm} "

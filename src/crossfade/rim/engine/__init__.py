@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from crossfade.judge.ageing import Day, aged, days
 from crossfade.judge.measure import Measured
 from crossfade.rim.engine.decisions import Decisions
 from crossfade.rim.engine.feed import Rewritten
@@ -44,6 +45,20 @@ class Engine:
                 return self._anew(rollout, position, now, facts)
             watch = self._watch(rollout, position, now, versions)
             return take(watch, rollout, position, now, versions)
+
+    def days(self, rollout: Rollout, position: Position, now: float) -> tuple[Day, ...]:
+        """The effect by days since first exposure in the present stage: one query over all facts."""
+        names = tuple(sorted({metric.outcome or metric.name for metric in aged(rollout)}))
+        if not names:
+            return ()
+        with self._lock:
+            full = Full(self._lake, self._lake.versions(), self._threads)
+            try:
+                mode = look_mode(rollout, position)
+                full.look(rollout.name, position.stage, mode, position.stage_since, now)
+                return days(rollout, full.ages(names), mode)
+            finally:
+                full.close()
 
     def close(self) -> None:
         """Free the memory."""

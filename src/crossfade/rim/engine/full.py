@@ -10,6 +10,7 @@ import ibis.expr.operations as ops
 
 from crossfade.judge.measure import counts, received, spread
 from crossfade.judge.measure.assemble import Rows
+from crossfade.judge.measure.cohorts import cohorts
 from crossfade.judge.measure.measured import Received
 from crossfade.judge.measure.questions import Judged, Question
 from crossfade.judge.measure.tables import (
@@ -116,6 +117,10 @@ class Full:
         ):
             told[name] = int(self._rows((name, names), partial(build, names))["n"][0])
         return Received(**told)
+
+    def ages(self, names: tuple[str, ...]) -> Rows:
+        """Outcomes of these names by days since each unit's first exposure in the stage."""
+        return self._rows(("cohorts", names), partial(cohorts, names))
 
     def close(self) -> None:
         """Free the memory."""
