@@ -9,6 +9,7 @@ from crossfade.spec.model import Field as Place
 from crossfade.spec.partial import known, metrics, said, stages
 from crossfade.spec.problems import listed
 from crossfade.spec.source import shown
+from crossfade.spec.words import SHADOWED
 
 FITTING: dict[str, tuple[Kind, ...]] = {
     "probability": (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER, Kind.SCORE),
@@ -25,6 +26,7 @@ def check_prediction(document: Document) -> None:
     asked = {name: metric for name, metric in metrics(document).items() if metric.source == Source.PREDICTION}
     for metric in metrics(document).values():
         _kind(metric)
+        _adjusted(document, metric, place)
     if not asked:
         return
     if not any(isinstance(stage, ShadowDocument) for _, stage in stages(document)):
@@ -44,6 +46,22 @@ def check_prediction(document: Document) -> None:
                 f"found {shown(str(metric.kind))} of a {place}; of that there is {allowed}", allowed=allowed
             )
         _time(document, name, metric)
+
+
+def _adjusted(document: Document, metric: MetricDocument, place: str | None) -> None:
+    """A mean that is adjusted for what was predicted in the shadow needs a shadow, and a number predicted there."""
+    if metric.covariate not in SHADOWED:
+        return
+    at = metric.at("covariate")
+    if not any(isinstance(stage, ShadowDocument) for _, stage in stages(document)):
+        at.report(f"found {at.found()}, and nothing is predicted without a shadow; add the stage `- shadow: {{}}`")
+    if not document.wrote("prediction"):
+        at.report(
+            f"found {at.found()}, and nobody knows where replies carry what they predict; add the key 'prediction' at "
+            "the top, such as `prediction: {value: $.value}`"
+        )
+    elif place in ("class", "items"):
+        at.report(f"found {at.found()}, and what is predicted is {place}; only a value or a probability adjusts a mean")
 
 
 def _place(prediction: PredictionDocument | None) -> str | None:

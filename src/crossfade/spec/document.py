@@ -19,7 +19,7 @@ from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
 from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, OnSegmentHarm, Protocol, Source
 from crossfade.spec.source import UNKNOWN, Node, Unknown
-from crossfade.spec.words import FieldName, JsonPath, Name, ParameterName
+from crossfade.spec.words import Covariate, FieldName, JsonPath, Name, ParameterName
 from crossfade.spec.written import Written
 
 ModelName = Annotated[str, words.text("a model's name, without spaces or '/'", r"[^\s/?#\x00-\x1f\x7f]+")]
@@ -94,9 +94,11 @@ class MetricDocument(Written):
     """The name under which the outcome is reported, where it differs from the metric's own."""
     per: Name | None = None
     """The outcome in the denominator, such as visit; only, and always, for kind ratio."""
-    covariate: Name | None = None
+    covariate: Covariate | None = None
     """An outcome whose total before a unit's first exposure says much about its value afterwards (often the same one):
-    the comparison is adjusted for it and needs fewer units. Only for a mean or a count of outcomes."""
+    the comparison is adjusted for it and needs fewer units. Or shadow:champion or shadow:challenger: what that model
+    predicted, on average, for the unit's mirrored requests in the shadow before. Only for a mean or a count of
+    outcomes."""
     absent: Annotated[float, measures.ANY_NUMBER] | None = None
     """Of predictions: the label of a request that none came for inside the window, such as 0 where only clicks are
     reported. Unless written such requests are left out."""

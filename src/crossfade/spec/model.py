@@ -172,6 +172,9 @@ class Metric:
     """The outcome counted in the denominator, only for `kind: ratio`."""
     covariate: str | None = None
     """An outcome whose total before a unit's first exposure explains some of its value; for means and counts."""
+    predicted: str = ""
+    """`champion` or `challenger`: what explains it is what that side predicted of the unit's mirrored requests before;
+    for means and counts, in place of `covariate`."""
     absent: float | None = None
     """Of predictions: the label of a request that none came for; None where such requests are left out."""
     by_unit: bool = False

@@ -33,6 +33,7 @@ from crossfade.spec.model import (
 )
 from crossfade.spec.problems import Problem, SpecProblems
 from crossfade.spec.source import load
+from crossfade.spec.words import SHADOWED
 
 __all__ = ["Problem", "SpecProblems", "parse"]
 
@@ -122,6 +123,7 @@ def _prediction(written_: written.PredictionDocument) -> Predicted:
 
 
 def _metric(name: str, metric: written.MetricDocument) -> Metric:
+    shadowed = metric.covariate in SHADOWED
     return Metric(
         name=name,
         source=metric.source,
@@ -132,7 +134,8 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
         arrives_within=metric.arrives_within or 0.0,
         outcome=(metric.outcome or name) if metric.source in (Source.OUTCOME, Source.PREDICTION) else None,
         per=metric.per,
-        covariate=metric.covariate,
+        covariate=None if shadowed else metric.covariate,
+        predicted=(metric.covariate or "").removeprefix("shadow:") if shadowed else "",
         absent=metric.absent,
         by_unit=metric.join == "unit",
         score=metric.score or "",

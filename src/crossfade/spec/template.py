@@ -151,7 +151,8 @@ alpha: 5%
 #   arrives_within  only for outcomes: how long after it happened one may still arrive (1d for a daily import)
 #   outcome    only for outcomes: the name they are reported under, where it is not the metric's own
 #   per        only for ratios of outcomes: the outcome in the denominator
-#   covariate  only for means and counts of outcomes: an outcome whose total before the first exposure is adjusted for
+#   covariate  only for means and counts of outcomes: an outcome whose total before the first exposure is adjusted for,
+#              or shadow:champion: what that model predicted for the unit's mirrored requests (needs prediction, below)
 #   guardrail  getting worse than the margin rolls the challenger back. A margin is
 #              0.5pp (percentage points), 20% (of the champion's value) or a number in the metric's own units
 #   goal       true where the challenger must be better for the ab stage to end well

@@ -159,6 +159,23 @@ ROUTE = text(
     most=1000,
 )
 
+SHADOWED = ("shadow:champion", "shadow:challenger")
+
+
+def _read_covariate(value: Any) -> str:
+    if isinstance(value, str) and value.lower().startswith("shadow:"):
+        if value in SHADOWED:
+            return value
+        raise Wrong(near=nearest(value, SHADOWED))
+    return str(NAME.read(value))
+
+
+COVARIATE = Word(
+    "the name of an outcome, or shadow:champion or shadow:challenger",
+    _read_covariate,
+    {"anyOf": [NAME.schema, {"enum": list(SHADOWED)}]},
+)
+
 HEADER = text("the name of a header, such as x-dry-run", r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", most=100)
 
 # The grammar of crossfade.live.paths, which this room may not import.
@@ -276,6 +293,7 @@ FUNCTION = text(
 )
 
 Name = Annotated[str, NAME]
+Covariate = Annotated[str, COVARIATE]
 Function = Annotated[str, FUNCTION]
 Text = Annotated[str, text("a text of at most 200 printable characters")]
 JsonPath = Annotated[str, JSON_PATH]

@@ -16,7 +16,7 @@ from hypothesis import Phase as Phase_
 from hypothesis import strategies as st
 from msgspec.structs import replace as replace_
 
-from crossfade.facts import Exposed, Fact, Outcome
+from crossfade.facts import Compared, Exposed, Fact, Outcome
 from crossfade.judge.measure import Absent, Measured, spread
 from crossfade.judge.measure.assignment import CHECKED
 from crossfade.judge.moments import MeanMoments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
@@ -27,7 +27,7 @@ from crossfade.rim.lake import Lake
 from crossfade.spec.model import Better, Kind, Margin, Metric, Source
 from crossfade.state import Phase, Position
 from rim.by_hand import ROLLOUT
-from rim.facts_made import START, exposed, outcome
+from rim.facts_made import START, compared, exposed, outcome
 
 END = 60.0
 
@@ -63,6 +63,15 @@ METRICS = (
         per="buy",
     ),
     Metric(
+        name="guessed",
+        source=Source.OUTCOME,
+        kind=Kind.MEAN,
+        better=Better.HIGHER,
+        window=10.0,
+        outcome="money",
+        predicted="champion",
+    ),
+    Metric(
         name="time", source=Source.OUTCOME, kind=Kind.QUANTILE, q=0.5, better=Better.LOWER, window=10.0, outcome="money"
     ),
 )
@@ -93,6 +102,22 @@ def exposures(draw: st.DrawFn, n: int) -> Exposed:
         failed=draw(st.booleans()),
         latency_ms=draw(st.sampled_from([0.0, 1.0, 4.0, 64.0, 1024.0])),
         segments=tuple(draw(st.lists(st.sampled_from(["de", "fr", "", "it"]), max_size=2))),
+    )
+
+
+@st.composite
+def mirrored(draw: st.DrawFn, n: int) -> Compared:
+    said = st.lists(st.sampled_from([0.5, 2.0, -4.0, 1e301]), max_size=2).map(tuple)
+    return compared(
+        n,
+        rollout=draw(st.sampled_from(["r1"] * 7 + ["r2"])),
+        decision_id=f"m{n}",
+        at=draw(moments_),
+        unit=draw(units),
+        stage=draw(st.sampled_from([0, 0, 0, 1])),
+        champion_failed=draw(st.sampled_from([False, False, True])),
+        champion_numbers=draw(said),
+        challenger_numbers=draw(said),
     )
 
 
@@ -131,6 +156,7 @@ def streams(draw: st.DrawFn) -> list[Fact]:
     many = draw(st.integers(5, 45))
     facts: list[Fact] = [draw(exposures(n)) for n in range(many)]
     reports = [draw(outcomes(n, many)) for n in range(draw(st.integers(0, 40)))]
+    facts += [draw(mirrored(n)) for n in range(draw(st.integers(0, 30)))]
     return [*facts, *(draw(corrections(reports)) if reports else [])]
 
 
@@ -185,7 +211,7 @@ def plain(measured: Measured) -> dict[str, Any]:
             found[f"{name}/{arm}"] = {
                 # A unit's mean of three is no exact number, and sums of such depend on the order.
                 key: [float(f"{x:.12g}") for x in value]
-                if name.startswith("speed") and isinstance(value, np.ndarray)
+                if name.startswith(("speed", "guessed")) and isinstance(value, np.ndarray)
                 else value.tolist()
                 if isinstance(value, np.ndarray)
                 else value

@@ -43,6 +43,7 @@ SETTLED: Expr = ibis.table(
         "per": "float64",
         "before": "float64",
         "late": "int64",
+        "predictions": "int64",
     },
     name="settled",
 )
@@ -111,17 +112,27 @@ def outcome_rate(judged: Expr = SETTLED, *, by: tuple[str, ...] = ()) -> Expr:
 
 
 def outcome_mean(
-    judged: Expr = SETTLED, *, count: bool = False, covariate: bool = False, by: tuple[str, ...] = ()
+    judged: Expr = SETTLED,
+    *,
+    count: bool = False,
+    covariate: bool = False,
+    predicted: bool = False,
+    by: tuple[str, ...] = (),
 ) -> Expr:
     """n, sum and sum of squares of the summed value (or, for `count`, of the number of events).
 
-    With `covariate` also those of the value before the unit entered, which no arm can have affected.
+    With `covariate` also those of the value before the unit entered, which no arm can have affected. Where that is what
+    was `predicted`, units may have none: told is how many have one, and the sum of their values.
     """
     judged = spread(judged, by)
     valued = judged.mutate(value=judged["events"].cast("float64") if count else judged["total"])
     sums: dict[str, str | tuple[str, str]] = {"total": "value", "squares": ("value", "value")}
     if covariate:
         sums |= {"cov_sum": "before", "cov_squares": ("before", "before"), "cov_products": ("before", "value")}
+    if predicted:
+        known = valued["predictions"] > 0
+        valued = valued.mutate(known=counted(known), met=ibis.cases((known, valued["value"]), else_=0.0))
+        sums |= {"cov_known": "known", "cov_met": "met"}
     return _sums(valued, by, sums, reports=valued["reports"].sum(), late=valued["late"].sum())
 
 

@@ -118,7 +118,23 @@ def mean(rows: Rows, champion: str, arm: str) -> MeanMoments:
     sums = {"sum": "total", "squares": "squares"}
     if "cov_sum" in rows:
         sums |= {name: name for name in ("cov_sum", "cov_squares", "cov_products")}
-    return MeanMoments(**_sums(rows, champion, arm, sums))
+    if "cov_known" not in rows:
+        return MeanMoments(**_sums(rows, champion, arm, sums))
+    fields = _sums(rows, champion, arm, {**sums, "cov_known": "cov_known", "cov_met": "cov_met"})
+    return MeanMoments(**_average_for_unknown(fields))
+
+
+def _average_for_unknown(fields: dict[str, Any]) -> dict[str, Any]:
+    """A unit without a covariate says as much as the average one, of both arms together."""
+    known = {side: fields.pop(f"cov_known_{side}") for side in "ab"}
+    met = {side: fields.pop(f"cov_met_{side}") for side in "ab"}
+    average = (fields["cov_sum_a"] + fields["cov_sum_b"]) / np.maximum(known["a"] + known["b"], 1.0)
+    for side in "ab":
+        unknown = fields[f"n_{side}"] - known[side]
+        fields[f"cov_sum_{side}"] = fields[f"cov_sum_{side}"] + average * unknown
+        fields[f"cov_squares_{side}"] = fields[f"cov_squares_{side}"] + average * average * unknown
+        fields[f"cov_products_{side}"] = fields[f"cov_products_{side}"] + average * (fields[f"sum_{side}"] - met[side])
+    return fields
 
 
 def slices(rows: Rows, champion: str, arm: str, challengers: int) -> MeanMoments:

@@ -7,26 +7,52 @@ from collections.abc import Sequence
 import ibis
 
 from crossfade.judge.measure.arms import SETTLED
-from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, counted
+from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, counted, element
+
+PREDICTED = ("champion", "challenger")
+"""Whose predictions, recorded of mirrored requests, may adjust a mean."""
+
+LARGEST = 1e300
+"""What was predicted beyond it, or is no number, is not used."""
 
 
-def hits(names: Sequence[str], outcome: Expr = FACTS["outcome"], exposed: Expr = EXPOSURES, look: Expr = LOOK) -> Expr:
+def predicted_by(side: str) -> str:
+    """The name of predictions among outcomes, which no outcome can have."""
+    return f"shadow:{side}"
+
+
+def hits(
+    names: Sequence[str],
+    outcome: Expr = FACTS["outcome"],
+    exposed: Expr = EXPOSURES,
+    look: Expr = LOOK,
+    *,
+    predicted: str = "",
+    compared: Expr = FACTS["compared"],
+) -> Expr:
     """Outcomes of those names with the unit they belong to: `unit`, `value`, `received`, `said`, whether `told` by a
     decision, and `name` where there are several.
 
     An outcome with a decision id belongs to that exposure's unit, and counts in the stage of that exposure alone; one
-    without belongs to the unit it names. What was received after the look does not exist yet.
+    without belongs to the unit it names. What was received after the look does not exist yet. With `predicted` what
+    that side predicted for mirrored requests comes beside them, as if each had been reported of its unit at once.
     """
     # Two readings that share nothing, each with its own conditions on the table itself: engines then read what each
     # needs and keep no copy. Only what is asked for goes through the join, which costs the most.
-    named = outcome["name"].isin(names)
+    named = outcome["name"].isin([name for name in names if name != predicted_by(predicted)])
     by_decision = _known(outcome.filter(named, outcome["decision_id"] != ""), ["decision_id"], names, look)
     served = exposed.filter(exposed["decision_id"] != "").select("decision_id", "unit")
     # The smaller side of a join on the right, for engines that do as they are told.
     told = served.join(by_decision, "decision_id").drop("decision_id").mutate(told=ibis.literal(True))
     by_unit = outcome.filter(named, outcome["decision_id"] == "", outcome["unit"] != "")
     loose = _known(by_unit.semi_join(look, "rollout"), ["unit"], names, look).mutate(told=ibis.literal(False))
-    return told.union(loose.select(*told.columns))
+    if not predicted:
+        return told.union(loose.select(*told.columns))
+    pairs = compared.filter(compared["unit"] != "", ~compared[f"{predicted}_failed"]).semi_join(look, "rollout")
+    pairs = pairs.mutate(name=ibis.literal(predicted_by(predicted)), value=element(pairs[f"{predicted}_numbers"], 0))
+    pairs = pairs.filter(pairs["value"].abs() <= LARGEST).mutate(received_at=pairs["at"])
+    guessed = _known(pairs, ["unit"], names, look).mutate(told=ibis.literal(False))
+    return told.union(loose.select(*told.columns), guessed.select(*told.columns))
 
 
 def _known(rows: Expr, keys: list[str], names: Sequence[str], look: Expr) -> Expr:
@@ -45,21 +71,25 @@ def settled(
     *,
     per: str = "",
     covariate: str = "",
+    predicted: str = "",
     outcome: Expr = FACTS["outcome"],
     exposed: Expr = EXPOSURES,
     entered: Expr = UNITS,
     look: Expr = LOOK,
+    compared: Expr = FACTS["compared"],
 ) -> Expr:
     """Each unit with what was received for it inside its window: `reports`, `events` (values other than 0), `total`.
 
     A window closes when what happened in it has had `arrival` more seconds to be received; `late` are the reports that
     took longer. Without such an allowance everything received inside the window counts. `per` is the total of another
     outcome inside the same window, `before` that of the covariate's values that happened before the unit entered (and
-    were received before its window closed).
+    were received before its window closed); or, with `predicted`, the mean of that side's `predictions` for the unit's
+    mirrored requests before it entered.
     """
     # Everything that is asked of outcomes in one pass over them: joining them with their exposures costs the most.
+    covariate = predicted_by(predicted) if predicted else covariate
     names = sorted({name, per, covariate} - {""})
-    found = hits(names, outcome, exposed, look)
+    found = hits(names, outcome, exposed, look, predicted=predicted, compared=compared)
     found = found.join(entered.select("unit", "entered"), "unit")
     found = found.filter(
         (found["received"] <= found["entered"] + (window + arrival)) | (found["said"] <= found["entered"] + window)
@@ -81,8 +111,10 @@ def settled(
         "per": (_where(inside & ~early & of(per), found["value"]), 0.0),
         "before": (_where(inside & early & of(covariate), found["value"]), 0.0),
         "late": (counted(during & ~timely & mine), 0),
+        "predictions": (counted(inside & early & of(covariate)), 0),
     }
     wanted = {"reports", "events", "total", "late"} | ({"per"} if per else set()) | ({"before"} if covariate else set())
+    wanted |= {"predictions"} if predicted else set()
     per_unit = found.group_by("unit").agg(**{key: told[key][0].sum() for key in told if key in wanted})
     everyone = entered.left_join(per_unit, "unit").cross_join(look.select("since", "now"))
     due = everyone["entered"] + (window + arrival)
@@ -90,6 +122,10 @@ def settled(
         key: everyone[key].fill_null(zero) if key in wanted else ibis.literal(zero) for key, (_, zero) in told.items()
     }
     judged = everyone.mutate(due=due, closed=due <= everyone["now"] - everyone["since"], **filled)
+    if predicted:
+        some = judged["predictions"] > 0
+        mean = judged["before"] / ibis.cases((some, judged["predictions"]), else_=1).cast("float64")
+        judged = judged.mutate(before=ibis.cases((some, mean), else_=0.0))
     return judged.select(*SETTLED.columns)
 
 

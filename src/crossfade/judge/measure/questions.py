@@ -28,6 +28,8 @@ class Judged:
     arrival: float = 0.0
     per: str = ""
     covariate: str = ""
+    predicted: str = ""
+    """`champion` or `challenger`: the covariate is what that side predicted for the unit before it entered."""
 
     @property
     def horizon(self) -> float:
@@ -36,7 +38,9 @@ class Judged:
 
     def build(self) -> Expr:
         """The table `settled`."""
-        return outcomes.settled(self.name, self.window, self.arrival, per=self.per, covariate=self.covariate)
+        return outcomes.settled(
+            self.name, self.window, self.arrival, per=self.per, covariate=self.covariate, predicted=self.predicted
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +159,7 @@ def _of_response(rollout: Rollout, metric: Metric) -> Question | Absent:
 def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
     champion, many = rollout.champion.name, len(rollout.challengers)
     name, window, covariate = metric.outcome or metric.name, metric.window, metric.covariate or ""
+    adjusted = bool(covariate or metric.predicted)
     if window is None:
         return Absent(reason=f"{metric.name} has no window, so no unit's value is ever settled")
 
@@ -170,10 +175,17 @@ def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
     def quantile(rows: Rows, arm: str) -> Moments:
         return assemble.outcome_quantile(rows, champion, arm, many)
 
-    judged = Judged(name=name, window=window, arrival=metric.arrives_within, per=metric.per or "", covariate=covariate)
+    judged = Judged(
+        name=name,
+        window=window,
+        arrival=metric.arrives_within,
+        per=metric.per or "",
+        covariate=covariate,
+        predicted=metric.predicted,
+    )
     asked = partial(
         Question,
-        key=("outcome", str(metric.kind), bool(covariate)),
+        key=("outcome", str(metric.kind), adjusted, bool(metric.predicted)),
         silent="no unit has been exposed in this stage yet",
         reports=f"no outcome named {name} has arrived for any unit of this stage",
         judged=judged,
@@ -188,7 +200,9 @@ def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
             return Absent(reason=f"{metric.name} is a ratio without 'per', the outcome in its denominator")
         case Kind.RATIO:
             return asked(build=arms.outcome_ratio, shape=ratio)
-    build = partial(arms.outcome_mean, count=metric.kind is Kind.COUNT, covariate=bool(covariate))
+    build = partial(
+        arms.outcome_mean, count=metric.kind is Kind.COUNT, covariate=adjusted, predicted=bool(metric.predicted)
+    )
     return asked(build=build, shape=mean)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfade.judge.measure.assemble import Rows
+from crossfade.judge.measure.outcomes import predicted_by
 from crossfade.judge.measure.questions import Judged
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.columns import Columns, Firsts, distinct
@@ -58,7 +59,12 @@ class Settling:
         self.judged = judged
         self._hits = hits
         self._main, self._per, self._covariate = (
-            hits.names.get(name, -1) for name in (judged.name, judged.per, judged.covariate)
+            hits.names.get(name, -1)
+            for name in (
+                judged.name,
+                judged.per,
+                predicted_by(judged.predicted) if judged.predicted else judged.covariate,
+            )
         )
         self._units = Columns(
             reports=(np.int64, 0),
@@ -67,6 +73,7 @@ class Settling:
             per=(np.float64, 0.0),
             before=(np.float64, 0.0),
             late=(np.int64, 0),
+            predictions=(np.int64, 0),
             closed=(np.bool_, False),
         )
         self._calendar = Calendar(judged.horizon)
@@ -114,17 +121,20 @@ class Settling:
         )
 
     def _rows(self, units: Ints, entries: Entries) -> Rows:
+        known = self._units.at(units)
+        if self.judged.predicted:
+            known["before"] = known["before"] / np.maximum(known["predictions"], 1)
         return {
             "unit": units,
             "arm": entries["arm"],
             "step": entries["step"],
             "weight": entries["weight"],
             "due": entries["entered"] + self.judged.horizon,
-            **self._units.at(units),
+            **known,
         }
 
     def _forget(self, units: Ints) -> None:
-        for name in ("reports", "events", "total", "per", "before", "late"):
+        for name in ("reports", "events", "total", "per", "before", "late", "predictions"):
             self._units[name][units] = 0
 
     def _count(self, hit: Ints, entries: Columns, since: float) -> None:
@@ -147,7 +157,10 @@ class Settling:
         late = there & during & ~timely & ~early & (log["name"] == self._main)
         self._add("late", units, ones, late)
         self._add("per", units, value, inside & ~early & (log["name"] == self._per))
-        self._add("before", units, value, inside & early & (log["name"] == self._covariate))
+        before = inside & early & (log["name"] == self._covariate)
+        self._add("before", units, value, before)
+        if judged.predicted:
+            self._add("predictions", units, ones, before)
 
     def _add(self, name: str, units: Ints, values: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> None:
         np.add.at(self._units[name], units[where], values[where])

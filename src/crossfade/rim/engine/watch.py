@@ -13,6 +13,7 @@ import numpy as np
 from crossfade.judge.measure import Question
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Received
+from crossfade.judge.measure.outcomes import LARGEST, predicted_by
 from crossfade.judge.measure.tables import EXPOSING, FACTS, SLACK, Expr, arrivals, fallen, greetings, visits
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.amending import amend
@@ -57,6 +58,11 @@ CORRECTIONS = """SELECT decision_id <> '' AS told,
     hash(corrects, name, decision_id, rollout, unit) AS target FROM outcome WHERE coalesce(corrects, '') <> ''"""
 
 
+PREDICTIONS = """SELECT hash(unit) AS key, {side}_numbers[1] AS value, "at", "at" AS received,
+    hash(decision_id, arm, '{side}') AS ident FROM ({facts})
+    WHERE unit <> '' AND NOT {side}_failed AND abs({side}_numbers[1]) <= {largest}"""
+
+
 class Watch:
     """What is known of one rollout. Any error leaves it unusable."""
 
@@ -71,7 +77,12 @@ class Watch:
         # Numbers in the order of the names, so that ties are broken alike by name and by number; 0 is any other arm.
         self._arms = ["", *sorted(arm.name for arm in (rollout.champion, *rollout.challengers))]
         self._units = KeyIndex()
-        self._hits = Hits(outcome_names(rollout))
+        self._names = outcome_names(rollout)
+        self._sides = sorted({metric.predicted for metric in rollout.metrics} - {""})
+        self._hits = Hits([*self._names, *map(predicted_by, self._sides)])
+        self._guessed = np.zeros(0, dtype=np.int64)
+        """Predictions that the next batch takes in."""
+        self._guesses = 0
         events = {m.outcome or m.name for m in rollout.metrics if (m.source, m.kind) == (Source.OUTCOME, Kind.RATE)}
         self._touched = Touched(self._hits, sorted(events), self._arms)
         self._stages: set[int] = set()
@@ -138,7 +149,9 @@ class Watch:
     def received(self, names: tuple[str, ...]) -> Received:
         """What became of outcomes of the names that the rollout asks for."""
         return Received(
-            received=self._hits.known, corrected=self._corrections.corrected, astray=self._corrections.waiting
+            received=self._hits.known - self._guesses,
+            corrected=self._corrections.corrected,
+            astray=self._corrections.waiting,
         )
 
     # -- what comes in -------------------------------------------------------------------------------------------------
@@ -153,7 +166,7 @@ class Watch:
 
     def _wanted(self) -> dict[str, str]:
         name = text(self.rollout.name)
-        names = ", ".join(map(text, self._hits.names))
+        names = ", ".join(map(text, self._names))
         mine = f"(decision_id <> '' OR (unit <> '' AND rollout = {name}))"
         return {"exposed": f"rollout = {name}", "outcome": f"name IN ({names}) AND {mine}" if names else "FALSE"}
 
@@ -165,7 +178,21 @@ class Watch:
         for kind in RAW:
             files = self._feed.new_files(kind, versions)
             if files:
-                self._raw.run(f"INSERT INTO {kind} {reading(kind, files, where.get(kind, 'TRUE'))}")
+                facts = reading(kind, files, where.get(kind, "TRUE"))
+                self._raw.run(f"INSERT INTO {kind} {facts}")
+                if kind == "compared":
+                    self._guess(facts)
+
+    def _guess(self, facts: str) -> None:
+        """Take in what both sides predicted for mirrored requests, where a metric is adjusted for it."""
+        for side in self._sides:
+            rows = self._raw.rows(PREDICTIONS.format(side=side, facts=facts, largest=LARGEST))
+            count = len(rows["value"])
+            owners = {"unit": self._units.number(rows["key"]), "decision": np.full(count, NOBODY, dtype=np.int64)}
+            name = np.full(count, self._hits.names[predicted_by(side)], dtype=np.int64)
+            kept = {one: rows[one] for one in ("value", "at", "received", "ident")}
+            self._guessed = np.concatenate([self._guessed, self._hits.take({**kept, **owners, "name": name})])
+            self._guesses += count
 
     def _absorb(self, since: float, now: float) -> None:
         """Take in one batch: the tables `exposed` and `outcome` of the session."""
@@ -178,7 +205,8 @@ class Watch:
         fell = batch.rows(compiled(("fallen",), fallen))
         met = self._touched.meet(batch.rows(MET))
         exposed, (told, revised) = self._expose(), self._outcomes()
-        hit = np.concatenate([exposed, told])
+        hit = np.concatenate([exposed, told, self._guessed])
+        self._guessed = self._guessed[:0]
         change = self._stage.absorb(arrived, fell, batch.rows(VISITS), self._units.count)
         self._touched.happen(batch, self.rollout.champion.name, hit, revised, met)
         self._sums.apply(self._stage, change, hit, revised, since, now)
@@ -206,7 +234,7 @@ class Watch:
 
     def _outcomes(self) -> tuple[Ints, Ints]:
         """Take in outcomes: those whose unit is known, and those whose value is another than it was."""
-        names = ", ".join(map(text, self._hits.names))
+        names = ", ".join(map(text, self._names))
         if not names:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
         rows = self._batch.rows(OUTCOMES.format(name=f"list_position([{names}], name) - 1"))
