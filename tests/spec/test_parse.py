@@ -38,6 +38,9 @@ def test_a_ratio_names_its_denominator_and_a_mean_its_covariate() -> None:
     assert (rollout.metric("revenue").kind, rollout.metric("revenue").per) == (Kind.RATIO, "visit")
     rollout = parse(changed(DESIGN, ("kind: mean", "kind: mean, covariate: revenue")))
     assert rollout.metric("revenue").covariate == "revenue"
+    told = changed(DESIGN, ("kind: mean", "kind: mean, covariate: shadow:champion"))
+    rollout = parse(told + "\nprediction: {value: $.value}\n")
+    assert (rollout.metric("revenue").covariate, rollout.metric("revenue").predicted) == (None, "champion")
     assert parse(changed(DESIGN, ("kind: mean", "kind: quantile, q: 0.5"))).metric("revenue").q == 0.5
 
 
