@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "report": "report",
     "outcomes": "outcomes",
     "forget": "forget",
+    "notify": "notify",
     "analyze": "analyze",
     "plan": "plan",
     "simulate": "simulate",

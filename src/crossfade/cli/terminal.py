@@ -18,7 +18,7 @@ from rich.tree import Tree
 
 from crossfade.view.drift import SHAPES
 from crossfade.view.outcomes import outcomes_in_words
-from crossfade.view.words import clock, duration, of_which, percent, whole
+from crossfade.view.words import clock, duration, of_which, percent, untold, whole
 
 INK = {"grey": "bright_black", "accent": "cyan", "amber": "yellow", "red": "red", "green": "green"}
 
@@ -284,6 +284,9 @@ def _losses(record: Record) -> list[RenderableType]:
     parts += [Text(f"{one['text'][:1].upper()}{one['text'][1:]}.", style="dim") for one in worth["expected"]]
     parts += [Text(one["text"], style="dim") for one in worth["both"]]
     parts += [Text(worth["note"], style="dim")] if worth["note"] else []
+    for one in record.get("notices") or ():
+        if one["error"]:
+            parts.append(Text(f"? {untold(one)}", style=INK["amber"]))
     if record["lease"]["held"] is False:
         parts.append(Text("? the gateways do not hear the controller: only the champion serves", style=INK["amber"]))
     return parts

@@ -22,7 +22,7 @@ from crossfade.console.segments import segments_section
 from crossfade.rim.standing import all_standing, nearest, standing
 from crossfade.rim.store import Store, UnknownRollout
 from crossfade.view.outcomes import WORDS
-from crossfade.view.words import clock, duration, moment, of_which, percent, whole
+from crossfade.view.words import clock, duration, moment, of_which, percent, untold, whole
 
 Record = Mapping[str, Any]
 
@@ -280,6 +280,7 @@ def _losses(record: Record) -> Markup | None:
     told = [f"{whole(counts[key])} {text}" for key, text in words.items() if counts.get(key)]
     if excluded := counts.get("excluded"):
         told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
+    told += [untold(one) for one in record.get("notices") or () if one["error"]]
     if record["lease"]["held"] is False:
         told.append("the gateways do not hear the controller: only the champion serves")
     return el("p", "? " + " · ".join(told), class_="warning") if told else None

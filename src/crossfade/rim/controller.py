@@ -33,6 +33,7 @@ from crossfade.rim.showing import record_of
 from crossfade.rim.stopping import carry_out_all
 from crossfade.rim.store import StaleDecision, Store, Stored, StoreError
 from crossfade.rim.stored import Deposed
+from crossfade.rim.teller import Teller
 from crossfade.rim.upkeep import Upkeep
 from crossfade.spec.model import Rollout
 from crossfade.state import ENDED, RULE, IllegalMove, Phase
@@ -62,8 +63,7 @@ class Controller:
         self._clock = clock
         self._sealer = Sealer(self._store, self._lake, now=clock())
         self._upkeep = Upkeep(self._store, self._lake, self._sealer, now=clock())
-        # Tables that were left half rewritten are not to be read, nor sealed, as they are.
-        self._upkeep.forgetting.finish()
+        self._begun = False
 
     def turn(self) -> None:
         """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written.
@@ -71,6 +71,10 @@ class Controller:
         Raises Deposed when another controller leads.
         """
         carry_out_all(self._store)
+        if not self._begun:
+            # Tables that were left half rewritten are not to be read, nor sealed, as they are.
+            self._upkeep.forgetting.finish()
+            self._begun = True
         self._lake.compact_journals()
         judged = True
         for stored in self._store.rollouts():
@@ -210,10 +214,12 @@ def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float
     log.info("leads in term %d", term)
     renewal = Renewal(store, term)
     controller = Controller(data, term=term)
+    telling = Teller(data)
     deposed = False
     try:
         candidate.clear_the_way(controller.may_compact)
         controller.tell(candidate)
+        telling.start()
         while not (stop.is_set() or renewal.lost.is_set()):
             began = time.monotonic()
             renewal.progress()
@@ -230,6 +236,7 @@ def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float
             log.warning("another controller leads now; this one waits for its turn")
     finally:
         renewal.stop()
+        telling.close()
         controller.close(seal=not deposed)
         with contextlib.suppress(StoreError):
             store.leaders.release(term)

@@ -10,6 +10,7 @@ from typing import Any
 
 from crossfade.judge.segments import suffering
 from crossfade.ledger import MANUAL, Entry
+from crossfade.rim import teller
 from crossfade.rim.store import Store, StoreError, UnknownRollout
 from crossfade.rim.tested_before import worth_of
 from crossfade.state import RULE, Move
@@ -48,7 +49,8 @@ def standing(store: Store, name: str, now: float) -> dict[str, Any]:
     record = refreshed(store.view(name), stored.rollout, stored.position, store.entries(name), now=now)
     held = lease_held(store.path.parent, now)
     lease = {} if held is None else {"lease": {"held": held}}
-    return {**record, **lease, "worth": worth_of(store, stored, record["evidence"])}
+    notices = teller.standing(store.path.parent, stored.rollout, stored.seq)
+    return {**record, **lease, "notices": notices, "worth": worth_of(store, stored, record["evidence"])}
 
 
 def lease_held(data: Path, now: float) -> bool | None:

@@ -12,6 +12,7 @@ from crossfade.spec import words
 from crossfade.spec.check_compare import check_compare, check_dry_run
 from crossfade.spec.check_cost import check_cost
 from crossfade.spec.check_drift import check_drift
+from crossfade.spec.check_notify import check_notify
 from crossfade.spec.check_prediction import check_prediction, check_redact
 from crossfade.spec.check_stages import check_stages
 from crossfade.spec.document import Document, MetricDocument, PagesDocument, RankingDocument
@@ -38,6 +39,7 @@ def check(document: Document) -> None:
     _ranking(document)
     _in_process(document)
     _pseudonyms(document)
+    check_notify(document)
 
 
 def _arms(document: Document) -> None:

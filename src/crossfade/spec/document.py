@@ -15,6 +15,7 @@ from crossfade.spec import measures, words
 from crossfade.spec.costs import Costs
 from crossfade.spec.document_compare import ComparisonDocument, ExamplesDocument
 from crossfade.spec.document_drift import DriftDocument
+from crossfade.spec.document_notify import NotifyDocument, RegistryDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
 from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, OnSegmentHarm, Protocol, Source
@@ -249,6 +250,12 @@ class Document(Written):
     """How long a request may take in all, with the champion's answer in place of a failed one. 30s unless written."""
     keep_facts: Duration = KEEP_FACTS
     """How long what was recorded is kept at least, and always while the rollout runs. 184d unless written."""
+    notify: Annotated[list[NotifyDocument], words.items("a list such as `- slack: {url: env:SLACK_URL}`")] = Field(
+        default_factory=list
+    )
+    """Who is told of what happens, such as `- slack: {url: env:SLACK_URL}`; see docs/how-to/notify.md."""
+    registry: RegistryDocument | None = None
+    """A model registry whose alias names the version that serves everyone, moved on promotion and rollback."""
     metrics: Annotated[
         dict[str, MetricDocument],
         words.table("a mapping from names of your own to metrics, such as `errors: {from: response, ...}`", least=1),

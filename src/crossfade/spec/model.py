@@ -281,6 +281,48 @@ class Drift:
         return min(60.0, max(1.0, float(int(self.reference / 60.0))))
 
 
+class Channel(StrEnum):
+    """How somebody is told."""
+
+    WEBHOOK = "webhook"
+    SLACK = "slack"
+    EMAIL = "email"
+
+
+TOLD = ("start", "advance", "hold", "resume", "rollback", "promote", "finish", "note", "fault")
+"""What somebody may be told of: moves by their names, whatever else the ledger gets, and faults of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Somebody who is told of what happens. URLs and secrets may be `env:NAME` or `file:/PATH`."""
+
+    channel: Channel
+    url: str = ""
+    """Where a webhook or a channel is."""
+    key: str = ""
+    """What a webhook's events are signed with."""
+    server: str = ""
+    sender: str = ""
+    to: tuple[str, ...] = ()
+    user: str = ""
+    password: str = ""
+    on: tuple[str, ...] = ()
+    """Of what; empty for everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """A registered model in MLflow whose alias names the version that serves everyone."""
+
+    mlflow: str
+    model: str
+    alias: str
+    versions: tuple[tuple[str, int], ...]
+    """(arm, version of the registered model) pairs."""
+    token: str = ""
+
+
 class Comparator(StrEnum):
     """How one field of two replies is compared."""
 
@@ -486,6 +528,10 @@ class Rollout:
     """What a reply costs, added up; empty where nobody asks."""
     model: str = ""
     """What clients call the model in lists of models; empty for the rollout's name."""
+    notify: tuple[Notify, ...] = ()
+    """Who is told of what happens."""
+    registry: Registry | None = None
+    """None: no registry follows."""
     revision: str = ""
     """Digest of the spec this was parsed from."""
 

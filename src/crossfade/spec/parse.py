@@ -7,16 +7,19 @@ from crossfade.spec.check import check
 from crossfade.spec.comparisons import meant
 from crossfade.spec.digest import REVISION_DIGITS, digest_of
 from crossfade.spec.document_drift import DriftDocument
+from crossfade.spec.document_notify import EmailDocument, NotifyDocument, RegistryDocument, chosen
 from crossfade.spec.document_stages import Automatic, CanaryDocument, StageDocument
 from crossfade.spec.model import (
     AUTO_STEPS,
     Ab,
     Arm,
     Canary,
+    Channel,
     Drift,
     Examples,
     Interleave,
     Metric,
+    Notify,
     OnSegmentHarm,
     Pages,
     PerDay,
@@ -25,6 +28,7 @@ from crossfade.spec.model import (
     Probe,
     Promote,
     Ranking,
+    Registry,
     Rollout,
     Shadow,
     Source,
@@ -73,6 +77,8 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         drift=_drift(document.drift) if document.drift else None,
         dry_run_header=(document.dry_run_header or "").lower(),
         pseudonyms=document.pseudonyms or "",
+        notify=tuple(_notify(one) for one in document.notify),
+        registry=_registry(document.registry) if document.registry else None,
         cost=tuple(document.cost or ()),
         model=document.model or "",
         reveal=document.reveal,
@@ -80,6 +86,32 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         deadline=document.deadline,
         keep_facts=document.keep_facts,
         revision=revision,
+    )
+
+
+def _notify(told: NotifyDocument) -> Notify:
+    ((name, way),) = chosen(told)
+    on = tuple(told.on or ())
+    if isinstance(way, EmailDocument):
+        return Notify(
+            channel=Channel.EMAIL,
+            server=way.server,
+            sender=way.sender,
+            to=tuple(way.to),
+            user=way.user or "",
+            password=way.password or "",
+            on=on,
+        )
+    return Notify(channel=Channel(name), url=way.url, key=getattr(way, "key", ""), on=on)
+
+
+def _registry(asked: RegistryDocument) -> Registry:
+    return Registry(
+        mlflow=asked.mlflow,
+        model=asked.model,
+        alias=asked.alias,
+        versions=tuple(asked.versions.items()),
+        token=asked.token or "",
     )
 
 

@@ -133,6 +133,16 @@ alpha: 5%
 # Units are recorded as requests name them. With a key (`openssl rand -hex 32`) only a keyed hash of them is:
 # pseudonyms: env:CROSSFADE_UNIT_KEY     # or file:/etc/crossfade/unit.key
 
+# Who is told of what happens (nobody by default), by a signed webhook, in a channel, or by e-mail; `on` says of what:
+#   start, advance, hold, resume, rollback, promote, finish, note (what people do besides), fault. Of all by default.
+# notify:
+#   - webhook: {url: https://ops.example.org/crossfade, key: env:HOOK_KEY}
+#   - slack: {url: env:SLACK_URL}
+#     on: [hold, rollback, promote]
+#   - email: {server: smtp://mail:25, from: crossfade@example.org, to: [ana@example.org]}   # user:, password: env:NAME
+# A model registry's alias that follows what serves everyone (none by default):
+# registry: {mlflow: http://mlflow:5000, model: ranker, alias: champion, versions: {v1: 3, v2: 4}}   # token: env:NAME
+
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later;
 #              prediction: what the reply predicted, set against the outcome that came true (both models, in shadow)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import floor, isfinite, log10
+from typing import Any
 
 ABSENT = "–"
 MINUS = "−"
@@ -32,6 +33,14 @@ def of_which(share: float | None, why: Mapping[str, int] | None) -> str:
     reasons = ", ".join(f"{whole(count)} {reason}" for reason, count in sorted((why or {}).items()))
     known = [text for text in (percent(share) if share is not None else "", reasons) if text]
     return f" ({': '.join(known)})" if known else ""
+
+
+def untold(told: Mapping[str, Any]) -> str:
+    """That somebody could not be told, and what of: `webhook ops was not told (3 waiting): it answered 503`."""
+    left = f"{whole(told['waiting'])} waiting" if told["waiting"] else "nothing waiting"
+    given_up = f", {whole(told['given_up'])} given up" if told["given_up"] else ""
+    what = "does not follow" if told["target"] == "registry" else f"was not told ({left}{given_up})"
+    return f"{told['target']} {what}: {told['error']}"
 
 
 def whole(count: int | None) -> str:
