@@ -82,10 +82,15 @@ def _arithmetic(rollout: Rollout, records: Sequence[Mapping[str, Any]]) -> Itera
 
     if not records:
         yield "  no evidence had been measured"
-    for record in records:
+    # Of segments those that come to harm: there may be hundreds of lines, and all of them are in `--json`.
+    told = [one for one in records if one.get("segment") is None or one["verdict"] == "harmful"]
+    for record in told:
         heading, *rest = steps(rollout, Evidence.from_json(record))
         yield f"  {heading}"
         yield from (f"      {step}" for step in rest)
+    if len(told) < len(records):
+        left = len(records) - len(told)
+        yield f"  and {left} {'line' if left == 1 else 'lines'} of evidence on segments without proven harm (--json)"
 
 
 def _print(lines: Iterable[str]) -> None:

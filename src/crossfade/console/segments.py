@@ -64,6 +64,7 @@ def _row(row: int, line: Record, said: Record) -> Markup:
         el(
             "td",
             el("span", f"{said['shape']} {line['verdict']}", class_=f"verdict {line['verdict']}"),
-            el("small", said["reason"] or f"at {said['confidence']}"),
+            # So near to one that percent without decimals would say 100.
+            el("small", said["reason"] or f"at {100.0 * line['confidence']:.4g} %"),
         ),
     )
