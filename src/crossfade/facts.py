@@ -44,7 +44,8 @@ class Exposed(_Fact, frozen=True, tag="e"):
     failed: bool
     """The *assigned arm* failed: error status, time-out, broken or invalid reply."""
     reason: str
-    """Why it failed or why somebody else served: '', 'status', 'timeout', 'refused', 'broken', 'invalid', …"""
+    """Why it failed or why somebody else served: '', 'status', 'timeout', 'refused', 'broken', 'invalid', …; 'segment'
+    where the champion served because the segment is kept on it."""
     latency_ms: float
     """The assigned arm's own latency; its deadline where it timed out."""
     total_ms: float
@@ -52,7 +53,8 @@ class Exposed(_Fact, frozen=True, tag="e"):
     size: int
     """Bytes of the delivered body."""
     segments: tuple[str, ...] = ()
-    """Values of the spec's segment fields, in the spec's order; empty string where absent."""
+    """Values of the spec's fields under `segments`, then of those under `explore`, in the spec's order; empty string
+    where absent."""
 
 
 class Compared(_Fact, frozen=True, tag="c"):

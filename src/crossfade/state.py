@@ -94,6 +94,8 @@ class Position:
     """Those that a person has seen, and gone on all the same."""
     muted: tuple[tuple[str, str], ...] = ()
     """(field of replies, why) pairs: what a person said does not count among differences, beside the spec's own."""
+    excluded: tuple[tuple[str, str], ...] = ()
+    """(field, value) pairs: requests of these segments stay on the champion."""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form: an object of JSON scalars, and of mutes where there are any."""
@@ -112,6 +114,8 @@ class Position:
         for name in ("held_for", "gone_on"):
             if suffering := getattr(self, name):
                 told[name] = [list(one) for one in suffering]
+        if self.excluded:
+            told["excluded"] = [list(pair) for pair in self.excluded]
         return told
 
     @classmethod
@@ -129,6 +133,7 @@ class Position:
             muted=tuple(sorted((str(path), str(why)) for path, why in data.get("muted", {}).items())),
             held_for=_suffering(data.get("held_for", ())),
             gone_on=_suffering(data.get("gone_on", ())),
+            excluded=tuple(sorted((str(field), str(value)) for field, value in data.get("excluded", ()))),
         )
 
 
@@ -161,7 +166,9 @@ def apply(
         raise IllegalMove(position.phase, move)
     match move:
         case Move.START:
-            return Position(phase=phase, stage_since=at, step_since=at, muted=position.muted)
+            return Position(
+                phase=phase, stage_since=at, step_since=at, muted=position.muted, excluded=position.excluded
+            )
         case Move.ADVANCE:
             return _advance(rollout, position, at)
         case Move.HOLD:
@@ -191,10 +198,43 @@ def apply(
             if not isinstance(rollout.stages[last], Promote):
                 last = position.stage
             return Position(
-                phase=phase, stage=last, stage_since=at, step_since=at, muted=position.muted, gone_on=position.gone_on
+                phase=phase,
+                stage=last,
+                stage_since=at,
+                step_since=at,
+                muted=position.muted,
+                gone_on=position.gone_on,
+                excluded=position.excluded,
             )
         case Move.ROLLBACK | Move.FINISH:
             return replace(position, phase=phase, held_by=None, held_since=None, step_since=at, held_for=())
+
+
+class IllegalExclusion(ValueError):
+    """A segment that cannot be kept on the champion, or be let go."""
+
+
+def exclude(rollout: Rollout, position: Position, segments: Sequence[tuple[str, str]]) -> Position:
+    """The position in which requests of these (field, value) pairs stay on the champion. Raises IllegalExclusion."""
+    declared = [str(field) for field in rollout.segments]
+    for field, value in segments:
+        if field not in declared:
+            named = ", ".join(declared) or "none"
+            raise IllegalExclusion(f"{field} is no declared segment of {rollout.name}; declared: {named}")
+        if (field, value) in position.excluded:
+            raise IllegalExclusion(f"{field}={value} stays on the champion already")
+    if position.phase in ENDED:
+        raise IllegalExclusion(f"the rollout is {position.phase.replace('_', ' ')}: everyone has one model")
+    return replace(position, excluded=tuple(sorted({*position.excluded, *segments})))
+
+
+def include(position: Position, field: str, value: str) -> Position:
+    """The position in which a segment is served like all others again. Raises IllegalExclusion."""
+    left = tuple(pair for pair in position.excluded if pair != (field, value))
+    if len(left) == len(position.excluded):
+        kept = ", ".join(f"{field}={value}" for field, value in position.excluded) or "none"
+        raise IllegalExclusion(f"{field}={value} is not kept on the champion; segments that are: {kept}")
+    return replace(position, excluded=left)
 
 
 class IllegalMute(ValueError):

@@ -20,6 +20,7 @@ from crossfade.live import units
 from crossfade.live.assign import bucket
 from crossfade.live.health import FAILURES
 from crossfade.rim import batches
+from crossfade.rim.excluding import exclude_by_hand
 from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
 from crossfade.state import Move
@@ -29,6 +30,7 @@ name: ranker
 route: /ranker
 protocol: json
 unit: header:x-user-id
+{groups}
 salt: ranker-v2
 lease: 2s
 deadline: {deadline}
@@ -36,7 +38,7 @@ champion:   {{name: v1, url: "python:"}}
 challenger: {{name: v2, url: "python:", timeout: {timeout}}}
 ranking: {{items: $.items, id: $.id}}
 metrics:
-  errors: {{from: response, kind: rate, better: lower, guardrail: {{margin: 0.5pp}}}}
+  errors: {{from: response, kind: rate, better: lower, goal: true, guardrail: {{margin: 0.5pp}}}}
 stages:
   - {stage}
 """
@@ -57,7 +59,8 @@ class Running:
     """A rollout, and somebody who moves it and beats for the controller."""
 
     def __init__(self, data: Path, stage: str, arms: Mapping[str, Any], timeout: str, deadline: str, **more: Any):
-        self.text = SPEC.format(stage=stage, timeout=timeout, deadline=deadline)
+        groups = more.pop("groups", "")
+        self.text = SPEC.format(stage=stage, timeout=timeout, deadline=deadline, groups=groups)
         self.data = data
         self.store = Store(data)
         self.store.add(self.text, parse(self.text), time.time())
@@ -323,7 +326,7 @@ def test_two_programs_keep_journals_of_their_own(start: Start) -> None:
 
 
 def test_arms_have_to_be_the_specs(tmp_path: Path) -> None:
-    text = SPEC.format(stage=CANARY, timeout="5s", deadline="10s")
+    text = SPEC.format(stage=CANARY, timeout="5s", deadline="10s", groups="")
     with pytest.raises(ValueError, match="names v1, v2"):
         Rollout.open(text, data=tmp_path, arms={"v1": one})
 
@@ -344,7 +347,7 @@ def test_importing_it_is_light() -> None:
 
 
 def test_a_program_ends_although_a_challenger_hangs(tmp_path: Path) -> None:
-    text = SPEC.format(stage=SHADOW, timeout="5s", deadline="10s")
+    text = SPEC.format(stage=SHADOW, timeout="5s", deadline="10s", groups="")
     code = f"""
 import time
 from crossfade.client import Rollout
@@ -356,3 +359,25 @@ with Rollout.open({text!r}, data={str(tmp_path)!r}, arms={{"v1": abs, "v2": abs}
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout == "3\n"
+
+
+def test_a_segment_that_is_excluded_is_the_champions_from_then_on(start: Start) -> None:
+    running = start("ab: {weight: 50%, until: {decided: true}}", groups="segments: [header:x-country]")
+    unit = mine()
+    assert running.rollout.call_sync(unit, 1, segments=("de",)).result["model"] == 2
+    entry = exclude_by_hand(
+        running.store, "ranker", "header:x-country=de", actor="ann", reason="old phones", at=time.time()
+    )
+    assert entry.to_position is not None
+    until = time.monotonic() + 5
+    while running.rollout.call_sync(unit, 1, segments=("de",)).result["model"] == 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert running.rollout.call_sync(unit, 1, segments=("fr",)).result["model"] == 2
+    assert running.rollout.call_sync(unit, 1).result["model"] == 2
+    with pytest.raises(ValueError, match="2 segments are given; the spec names 1, in its order"):
+        running.rollout.call_sync(unit, 1, segments=("de", "ios"))
+    running.rollout.close()
+    kept = [fact for fact in running.facts(Exposed, 4) if fact.reason == "segment"]
+    assert kept
+    assert {(fact.mode, fact.arm, fact.weight, fact.segments) for fact in kept} == {("champion", "v1", 0.0, ("de",))}

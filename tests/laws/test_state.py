@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossfade.spec.model import Ab, Canary, Interleave, Promote, Shadow, stage_name
+from crossfade.spec.model import Ab, Canary, Field, From, Interleave, Promote, Shadow, stage_name
 from crossfade.state import (
     RULE,
     TRANSITIONS,
+    IllegalExclusion,
     IllegalMove,
     Move,
     Phase,
     Position,
     apply,
+    exclude,
+    include,
     last_before_promotion,
     mode,
     planned_weight,
     weight,
 )
+from view.sample import ROLLOUT
 
 from .rollouts import positions, rollouts, times
 
@@ -185,3 +191,37 @@ def test_foreign_data_is_refused():
         Position.from_json({**stored, "phase": "paused"})
     with pytest.raises(KeyError):
         Position.from_json({})
+
+
+VALUES = st.tuples(st.sampled_from(["header:x-country", "json:$.platform"]), st.sampled_from(["", "a", "b"]))
+
+
+@given(rollouts(), st.lists(st.tuples(moves, times), max_size=8), st.sets(VALUES, min_size=1))
+def test_an_excluded_segment_stays_so_through_every_move_until_it_is_included(rollout, script, segments):
+    rollout = replace(
+        rollout,
+        segments=(Field(source=From.HEADER, name="x-country"), Field(source=From.JSON, name="$.platform")),
+    )
+    position = exclude(rollout, Position(), sorted(segments))
+    for move, at in script:
+        with contextlib.suppress(IllegalMove):
+            position = apply(rollout, position, move, at)
+    assert set(position.excluded) == segments
+    assert Position.from_json(json.loads(json.dumps(position.to_json()))) == position
+    for field, value in segments:
+        position = include(position, field, value)
+        with pytest.raises(IllegalExclusion):
+            include(position, field, value)
+    assert position.excluded == ()
+
+
+def test_only_declared_segments_of_a_living_rollout_can_be_excluded_and_only_once():
+    rollout = replace(ROLLOUT, segments=(Field(source=From.HEADER, name="x-country"),), explore=())
+    kept = exclude(rollout, Position(), [("header:x-country", "DE")])
+    for position, segment, why in (
+        (kept, ("header:x-country", "DE"), "already"),
+        (kept, ("header:x-app", "5"), "declared: header:x-country"),
+        (Position(phase=Phase.ROLLED_BACK), ("header:x-country", "DE"), "rolled back"),
+    ):
+        with pytest.raises(IllegalExclusion, match=why):
+            exclude(rollout, position, [segment])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from crossfade.live.assign import assign
-from crossfade.live.routes import RouteTable, champion_only, routes
+from crossfade.live.routes import EXCLUDED, RouteTable, champion_only, routes, taken
 from crossfade.spec.parse import parse
-from crossfade.state import Phase, Position
+from crossfade.state import Phase, Position, exclude
 
 ROLLOUT = parse("""
 name: digits
@@ -51,3 +51,58 @@ def test_once_finished_the_challenger_is_the_champion_whatever_becomes_of_the_le
         beside = RouteTable.of([held]).upstream("/v2/models/digits/ready")
         assert beside is not None
         assert beside.url == "http://127.0.0.1:2"
+
+
+GROUPS = parse("""
+name: digits
+route: /v2/models/digits/infer
+protocol: open-inference
+unit: header:x-user-id
+segments: [header:x-country, header:x-app]
+explore: [json:$.age]
+champion:   {name: v1, url: http://127.0.0.1:1}
+challenger: {name: v2, url: http://127.0.0.1:2}
+metrics:
+  errors: {from: response, kind: rate, better: lower, guardrail: {margin: 1pp}}
+stages:
+  - shadow:  {mirror: 50%, until: {requests: 100}}
+  - canary:  {steps: [50%], hold_for: 1m}
+  - promote: {holdback: 10%, watch: 1d}
+""")
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        Position(phase=Phase.RUNNING),
+        Position(phase=Phase.RUNNING, stage=1),
+        Position(phase=Phase.HELD, stage=1),
+        Position(phase=Phase.PROMOTED, stage=2),
+    ],
+)
+def test_an_excluded_segment_takes_no_part_and_all_others_do_as_before(position: Position) -> None:
+    before = routes(GROUPS, position)
+    assert before.excluded == ()
+    assert taken(before, ("de", "5", "80")) is before
+    kept = exclude(GROUPS, position, [("header:x-app", "5"), ("header:x-country", "")])
+    route = routes(GROUPS, kept)
+    for others in (("de", "4", "80"), ("5", "", "5")):
+        assert taken(route, others) is route
+        assert [assign(route, f"u{n}") for n in range(50)] == [assign(before, f"u{n}") for n in range(50)]
+    for mine in (("de", "5", "80"), ("", "4", "")):
+        aside = taken(route, mine)
+        assert (aside.mode, aside.weight, aside.mirror, aside.why) == ("champion", 0.0, 0.0, EXCLUDED)
+        assert {assign(aside, f"u{n}").arm for n in range(50)} == {"v1"}
+
+
+def test_nothing_is_excluded_where_everyone_has_one_model_anyway() -> None:
+    for phase in (Phase.PENDING, Phase.ROLLED_BACK, Phase.FINISHED):
+        position = Position(phase=phase, stage=2, excluded=(("header:x-app", "5"),))
+        assert routes(GROUPS, position).excluded == ()
+    held = routes(GROUPS, Position(phase=Phase.RUNNING, stage=1, excluded=(("header:x-app", "5"),)))
+    assert champion_only(held).excluded == ()
+
+
+def test_a_segment_that_the_spec_no_longer_names_is_nobodys() -> None:
+    position = Position(phase=Phase.RUNNING, stage=1, excluded=(("header:x-gone", "5"), ("json:$.age", "7")))
+    assert routes(GROUPS, position).excluded == ((2, "7"),)

@@ -56,6 +56,43 @@ async def test_a_request_without_a_unit_is_the_champions_and_a_request_unit_is_t
             assert (second.unit, second.arm, second.segments) == (second.decision_id, "v2", ("",))
 
 
+async def test_an_excluded_segment_is_served_and_recorded_as_no_part_of_the_experiment() -> None:
+    country = (Field(source=From.HEADER, name="x-country"), Field(source=From.JSON, name="$.age"))
+    async with ToyServer(says(CHAMPIONS)) as one, ToyServer(says(CHALLENGERS)) as two:
+        canary = route(one.url, two.url, mode="canary", weight=1.0, segments=country, excluded=((0, "zz"), (1, "7")))
+        async with gate(canary) as gw:
+            for n, (header, sent, expected) in enumerate(
+                (
+                    (b"de", b'{"age": 8}', CHALLENGERS),
+                    (b"zz", b'{"age": 8}', CHAMPIONS),
+                    (b"de", b'{"age": 7.0}', CHAMPIONS),
+                    (b"", b"", CHALLENGERS),
+                )
+            ):
+                headers = b"X-User-Id: u%d\r\nX-Country: %b\r\n" % (n, header)
+                assert (await ask(gw.port, post(sent, headers=headers))).body == expected
+            facts = await gw.exposed(4)
+            assert [(fact.mode, fact.arm, fact.weight, fact.reason, fact.failed) for fact in facts] == [
+                ("canary", "v2", 1.0, "", False),
+                ("champion", "v1", 0.0, "segment", False),
+                ("champion", "v1", 0.0, "segment", False),
+                ("canary", "v2", 1.0, "", False),
+            ]
+            assert [fact.segments for fact in facts] == [("de", "8"), ("zz", "8"), ("de", "7"), ("", "")]
+
+
+async def test_an_excluded_segment_is_not_mirrored() -> None:
+    country = (Field(source=From.HEADER, name="x-country"),)
+    async with ToyServer(says(CHAMPIONS)) as one, ToyServer(says(CHALLENGERS)) as two:
+        shadow = route(one.url, two.url, mode="shadow", mirror=1.0, segments=country, excluded=((0, "zz"),))
+        async with gate(shadow) as gw:
+            for name in (b"zz", b"de"):
+                await ask(gw.port, post(headers=b"X-User-Id: u\r\nX-Country: %b\r\n" % name))
+            (pair,) = await gw.kept.wait(Compared)
+            assert pair.segments == ("de",)
+            assert [fact.mode for fact in await gw.exposed(2)] == ["champion", "shadow"]
+
+
 FAILING = {
     "status": says(b"oh", b"503 No"),
     "broken": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf", close=True),

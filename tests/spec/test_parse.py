@@ -342,6 +342,18 @@ MISTAKES: list[Mistake] = [
     one("url: http://127.0.0.1:8102}", "url: http://a, probe: {path: r}}", "challenger.probe.path", "a path prefix"),
     one("url: http://127.0.0.1:8102}", "url: 'python:'}", "challenger.url", "some in process"),
     one("json:$.platform]", "request]", "segments[1]", "a segment of its own"),
+    one("$.platform]", "$.platform]\nexplore: [request]", "explore[0]", "a group of its own"),
+    one("$.platform]", "$.platform]\nexplore: [json:$.age, header:x-user-id]", "explore[1]", "which is the unit"),
+    one("$.platform]", "$.platform]\nexplore: [header:x-country]", "explore[0]", "among the segments"),
+    one("$.platform]", "$.platform]\nexplore: [json:$.a, json:$.a]", "explore[1]", "there already"),
+    one("$.platform]", "$.platform]\nexplore: [age]", "explore[0]", "expected"),
+    one(
+        "$.platform]",
+        f"$.platform]\nexplore: [{', '.join(f'json:$.f{n}' for n in range(17))}]",
+        "explore",
+        "expected at most 16 fields",
+    ),
+    one("$.platform]", "$.platform]\nexplore: [json:$.age]\nredact: [$.age]", "redact[0]", "is recorded with every"),
     one("ranking: {items: $.items, id: $.id}", "", "stages[2].interleave", "add the key 'ranking'"),
     one("{items: $.items,", "{items: '$.outputs[0].data',", "ranking.id", "the ids themselves", "$"),
     one("id: $.id}", "id: $.id, pinned: ad}", "ranking.pinned", "expected a JSON path"),
@@ -491,6 +503,18 @@ def test_a_broken_yaml_is_one_problem_with_its_line() -> None:
     (problem,) = problems(changed(DESIGN, ("[1%, 5%, 20%]", "[1%, 5%, 20%")))
     assert problem.line == 17
     assert "not closed" in problem.message
+
+
+def test_explored_fields_are_recorded_after_the_declared_ones() -> None:
+    rollout = parse(changed(DESIGN, ("$.platform]", "$.platform]\nexplore: [json:$.age, cookie:app]")))
+    assert [str(field) for field in rollout.features] == [
+        "header:x-country",
+        "json:$.platform",
+        "json:$.age",
+        "cookie:app",
+    ]
+    assert len(rollout.segments) == 2
+    assert parse(DESIGN).features == parse(DESIGN).segments
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "ranker", "- a\n- b\n", "null", "3", "{}", "--- {}\n--- {}\n"])

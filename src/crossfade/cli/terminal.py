@@ -287,6 +287,8 @@ def _losses(record: Record) -> list[RenderableType]:
     for one in record.get("notices") or ():
         if one["error"]:
             parts.append(Text(f"? {untold(one)}", style=INK["amber"]))
+    if record.get("excluded"):
+        parts.append(Text(f"! kept on the champion: {', '.join(record['excluded'])}", style=INK["amber"]))
     if record["lease"]["held"] is False:
         parts.append(Text("? the gateways do not hear the controller: only the champion serves", style=INK["amber"]))
     return parts

@@ -27,7 +27,7 @@ from crossfade.live import units
 from crossfade.live.assign import assign
 from crossfade.live.exchange.asked import Asked
 from crossfade.live.health import Outlier, told
-from crossfade.live.routes import Route, recorded
+from crossfade.live.routes import Route, recorded, taken
 from crossfade.rim.identity import decision_id
 from crossfade.rim.routes_feed import Update
 from crossfade.spec.model import From
@@ -177,8 +177,9 @@ class Rollout:
 
     def _begin(self, unit: str, payload: Any, segments: Sequence[str]) -> tuple[Route, Asked, Steps]:
         route = self._serving()
-        if segments and len(segments) != len(route.segments):
-            raise ValueError(f"{len(segments)} segments are given; the spec names {len(route.segments)}, in its order")
+        values = _values(route, segments)
+        if route.excluded:
+            route = taken(route, values)
         now = time.time()
         decision = decision_id(now)
         named = decision if route.unit.source is From.REQUEST else units.canonical(unit)
@@ -189,7 +190,7 @@ class Rollout:
             start=time.monotonic(),
             unit=recorded(route, named),
             digest=_digest(payload, decision) if route.mode == "interleave" else "",
-            segments=tuple(map(units.canonical, segments)) or ("",) * len(route.segments),
+            segments=values,
         )
         assigned = assign(route, named)
         ejected = assigned.arm != route.champion.name and not self._admits(assigned.arm)
@@ -357,6 +358,15 @@ class Rollout:
 
     def _record(self, fact: Fact) -> None:
         self._opened.recorder.record(fact)
+
+
+def _values(route: Route, segments: Sequence[str]) -> tuple[str, ...]:
+    """What is recorded of a call's segments: those declared, or these and what is explored, in the spec's order."""
+    most = len(route.segments)
+    if segments and len(segments) not in (route.declared, most):
+        explored = f" and {most - route.declared} to explore" if most > route.declared else ""
+        raise ValueError(f"{len(segments)} segments are given; the spec names {route.declared}{explored}, in its order")
+    return (*map(units.canonical, segments), *("",) * (most - len(segments)))
 
 
 def _is_async(model: Model) -> bool:

@@ -281,6 +281,8 @@ def _losses(record: Record) -> Markup | None:
     if excluded := counts.get("excluded"):
         told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
     told += [untold(one) for one in record.get("notices") or () if one["error"]]
+    if record.get("excluded"):
+        told.append(f"kept on the champion: {', '.join(record['excluded'])}")
     if record["lease"]["held"] is False:
         told.append("the gateways do not hear the controller: only the champion serves")
     return el("p", "? " + " · ".join(told), class_="warning") if told else None

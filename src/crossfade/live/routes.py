@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -36,6 +36,7 @@ class Route:
     protocol: Protocol
     unit: Field
     segments: tuple[Field, ...]
+    """What is recorded of each request: the declared fields, then those explored."""
     salt: str
     champion: Arm
     challengers: tuple[Arm, ...]
@@ -69,6 +70,12 @@ class Route:
     """What of requests and replies is counted; None for nothing."""
     dry_run_header: str = ""
     """Header that marks mirrored copies; empty for none."""
+    declared: int = 0
+    """How many of `segments` the spec declares; the others are explored."""
+    excluded: tuple[tuple[int, str], ...] = ()
+    """(place among `segments`, value) of requests that stay on the champion whoever sent them."""
+    why: str = ""
+    """Recorded with every request as the reason why the champion served it; empty where nobody was kept from it."""
     pseudonyms: bool = False
     """Units are recorded under pseudonyms."""
     key: bytes = field(default=b"", repr=False)
@@ -90,13 +97,13 @@ def routes(rollout: Rollout, position: Position) -> Route:
     finished = position.phase is Phase.FINISHED
     now = "champion" if finished else mode(rollout, position)
     stage = rollout.stages[position.stage]
-    return Route(
+    route = Route(
         rollout=rollout.name,
         revision=rollout.revision,
         prefix=rollout.route,
         protocol=rollout.protocol,
         unit=rollout.unit,
-        segments=rollout.segments,
+        segments=rollout.features,
         salt=rollout.salt or rollout.name,
         champion=rollout.challenger if finished else rollout.champion,
         challengers=() if finished else rollout.challengers,
@@ -122,7 +129,23 @@ def routes(rollout: Rollout, position: Position) -> Route:
         pseudonyms=bool(rollout.pseudonyms),
         cost=rollout.cost,
         model=rollout.model,
+        declared=len(rollout.segments),
     )
+    places = {str(field): place for place, field in enumerate(rollout.features)}
+    kept = tuple((places[field], value) for field, value in position.excluded if field in places)
+    return replace(route, excluded=kept) if kept and now != "champion" else route
+
+
+EXCLUDED = "segment"
+"""The reason recorded with requests of a segment that is kept on the champion."""
+
+
+def taken(route: Route, segments: Sequence[str]) -> Route:
+    """The route that a request with these segment values takes: no exposure where one of them is excluded."""
+    for place, value in route.excluded:
+        if segments[place] == value:
+            return replace(champion_only(route), why=EXCLUDED)
+    return route
 
 
 def recorded(route: Route, unit: str) -> str:
@@ -134,7 +157,7 @@ def recorded(route: Route, unit: str) -> str:
 
 def champion_only(route: Route) -> Route:
     """The same route with no exposure at all: what is served when the lease has run out or facts cannot be written."""
-    return replace(route, mode="champion", weight=0.0, mirror=0.0, noise=0.0, method="")
+    return replace(route, mode="champion", weight=0.0, mirror=0.0, noise=0.0, method="", excluded=())
 
 
 def unmirrored(route: Route) -> Route:

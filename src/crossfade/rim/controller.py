@@ -29,6 +29,7 @@ from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.leading import Candidate, Renewal
 from crossfade.rim.sealing import Sealer
+from crossfade.rim.searching.searcher import Searcher
 from crossfade.rim.showing import record_of
 from crossfade.rim.stopping import carry_out_all
 from crossfade.rim.store import StaleDecision, Store, Stored, StoreError
@@ -64,6 +65,7 @@ class Controller:
         self._sealer = Sealer(self._store, self._lake, now=clock())
         self._upkeep = Upkeep(self._store, self._lake, self._sealer, now=clock())
         self._begun = False
+        self._searcher = Searcher(data)
 
     def turn(self) -> None:
         """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written.
@@ -112,6 +114,7 @@ class Controller:
                 self._sealer.seal("stop", self._clock())
         except (LakeError, StoreError) as error:
             log.warning("could not seal the last facts, which the next start will do: %s", error)
+        self._searcher.close()
         self._engine.close()
         self._lake.close()
         self._repeats.close()
@@ -132,6 +135,7 @@ class Controller:
             if decision.move is not None:
                 stored = self._act(stored, decision, evidence, measured, now)
         self._show(stored, measured, evidence, decision, now)
+        self._searcher.turn(rollout, stored.position, now)
 
     def _act(
         self, stored: Stored, decision: Decision, evidence: tuple[Evidence, ...], measured: Measured, now: float

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossfade.judge.disagreement import MOST_FIELDS, Counts, Tally
 from crossfade.live.compare.kinds import UNUSABLE
@@ -18,6 +18,9 @@ from crossfade.rim.lake import Lake, LakeError
 from crossfade.spec.model import Rollout, Shadow
 from crossfade.state import Position, as_muted
 from crossfade.view.comparison import margin_of, told
+
+if TYPE_CHECKING:
+    import duckdb
 
 MOST_VALUES = 50
 """Values of one segment field that are told, those that differ most often."""
@@ -31,12 +34,13 @@ _COLUMNS = {
     **dict.fromkeys(("champion_failed", "challenger_failed", "differs", "noise_differs"), "BOOLEAN"),
     **dict.fromkeys(("fields", "kinds", "noise_fields", "segments"), "VARCHAR[]"),
     "sizes": "DOUBLE[]",
+    '"at"': "DOUBLE",
 }
 
 # Facts of before there were kinds and noise fields do not say where the champion differed from itself: such pairs are
 # not among those asked twice.
 _PAIRS = f"""
-CREATE TABLE pairs AS SELECT arm, decision_id, champion_failed, challenger_failed, reason, differs,
+CREATE TABLE pairs AS SELECT arm, decision_id, stage, "at", champion_failed, challenger_failed, reason, differs,
     coalesce(fields, []) AS fields, coalesce(kinds, []) AS kinds, coalesce(noise_fields, []) AS noise_fields,
     coalesce(among, 0) AS among, coalesce(segments, []) AS segments, coalesce(sizes, []) AS sizes,
     NOT champion_failed AND (NOT challenger_failed OR reason IN {UNUSABLE}) AS counts,
@@ -169,15 +173,7 @@ def _tallies(name: str, files: list[str], muted: Sequence[str], segments: Sequen
         "autoload_known_extensions": "false",
     }
     with duckdb.connect(":memory:", config=settings) as connection:
-        # An empty table of all columns goes first, because files that an earlier version wrote lack some.
-        connection.execute(f"CREATE TABLE shape ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})")
-        read = f"read_parquet([{', '.join(map(_text, files))}], union_by_name = true)"
-        there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()}
-        wanted = ", ".join(name for name in _COLUMNS if name in there)
-        connection.execute(f"CREATE VIEW facts AS SELECT * FROM shape UNION ALL BY NAME SELECT {wanted} FROM {read}")
-        connection.execute(_PAIRS, [name, name])
-        if muted:
-            connection.execute(_MUTED.format(muted=_any_of("x", muted), muted_pair=_any_of("y[1]", muted)))
+        pairs_of(connection, name, files, muted)
         found = {row[0]: _counted(row) for row in connection.execute(_TOTALS).fetchall()}
         for arm, field, kind, count, decisions in connection.execute(_FIELDS).fetchall():
             _field(found[arm], field, kind, count, decisions)
@@ -210,6 +206,19 @@ def _tallies(name: str, files: list[str], muted: Sequence[str], segments: Sequen
     for tally, *_ in found.values():
         tally.quiet = max(tally.quiet - len(tally.fields), 0)
     return found
+
+
+def pairs_of(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str], muted: Sequence[str]) -> None:
+    """Make the table `pairs`: mirrored requests of a rollout's last shadow, with what is muted taken back."""
+    # An empty table of all columns goes first, because files that an earlier version wrote lack some.
+    connection.execute(f"CREATE TABLE shape ({', '.join(f'{column} {kind}' for column, kind in _COLUMNS.items())})")
+    read = f"read_parquet([{', '.join(map(_text, files))}], union_by_name = true)"
+    there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()}
+    wanted = ", ".join(column for column in _COLUMNS if column.strip('"') in there)
+    connection.execute(f"CREATE VIEW facts AS SELECT * FROM shape UNION ALL BY NAME SELECT {wanted} FROM {read}")
+    connection.execute(_PAIRS, [name, name])
+    if muted:
+        connection.execute(_MUTED.format(muted=_any_of("x", muted), muted_pair=_any_of("y[1]", muted)))
 
 
 def _counted(row: tuple[Any, ...]) -> _Counted:

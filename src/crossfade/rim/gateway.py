@@ -17,7 +17,7 @@ from crossfade.live.exchange.mirrored import compared
 from crossfade.live.interleave import PLANNED
 from crossfade.live.model_list import public_names
 from crossfade.live.pages import Turned, turned
-from crossfade.live.routes import Route, RouteTable, champion_only, recorded, unmirrored
+from crossfade.live.routes import Route, RouteTable, champion_only, recorded, taken, unmirrored
 from crossfade.rim import logs
 from crossfade.rim.comparing import Comparing
 from crossfade.rim.health import Health
@@ -152,6 +152,9 @@ class Gateway:
             _list_publicly(request, public_names((route,), "GET", request.path))
         if request.upload is not None:
             route = self._without_body(route)
+        segments = tuple(_read(field, request) for field in route.segments) if route.segments else ()
+        if route.excluded:
+            route = taken(route, segments)
         now = time.time()
         decision = decision_id(now)
         unit = decision if route.unit.source is From.REQUEST else _read(route.unit, request)
@@ -163,7 +166,7 @@ class Gateway:
             start=self.now(),
             unit=recorded(route, unit) if route.pseudonyms else unit,
             digest=searched.digest if searched is not None else "",
-            segments=tuple(_read(field, request) for field in route.segments) if route.segments else (),
+            segments=segments,
             page=searched.page if searched is not None else None,
         )
         assigned = assign(route, unit)

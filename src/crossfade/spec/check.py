@@ -12,6 +12,7 @@ from crossfade.spec import words
 from crossfade.spec.check_compare import check_compare, check_dry_run
 from crossfade.spec.check_cost import check_cost
 from crossfade.spec.check_drift import check_drift
+from crossfade.spec.check_explore import check_explore
 from crossfade.spec.check_notify import check_notify
 from crossfade.spec.check_prediction import check_prediction, check_redact
 from crossfade.spec.check_stages import check_stages
@@ -27,6 +28,7 @@ def check(document: Document) -> None:
     _arms(document)
     _model(document)
     _segments(document)
+    check_explore(document)
     _metrics(document)
     check_stages(document)
     check_compare(document)

@@ -7,7 +7,7 @@ import re
 from crossfade.spec.document import Document
 from crossfade.spec.document_compare import MEASURES, ComparisonDocument
 from crossfade.spec.model import Comparator, Field, From
-from crossfade.spec.partial import known
+from crossfade.spec.partial import fields_recorded, known
 from crossfade.spec.problems import listed
 from crossfade.spec.source import shown
 
@@ -42,11 +42,7 @@ def check_dry_run(document: Document) -> None:
     header = document.dry_run_header
     if not isinstance(header, str):
         return
-    units = [
-        field
-        for field in (document.unit, *(document.segments if known(document.segments) else ()))
-        if isinstance(field, Field)
-    ]
+    units = [field for field in (document.unit, *fields_recorded(document)) if isinstance(field, Field)]
     taken = {field.name for field in units if field.source is From.HEADER}
     if header.lower() in _OURS or header.lower() in taken:
         document.at("dry_run_header").report(

@@ -6,7 +6,7 @@ from crossfade.spec.document import Document, MetricDocument, PredictionDocument
 from crossfade.spec.document_stages import ShadowDocument
 from crossfade.spec.model import HIGHER_SCORES, SCORES, Better, From, Kind, Source
 from crossfade.spec.model import Field as Place
-from crossfade.spec.partial import known, metrics, said, stages
+from crossfade.spec.partial import fields_recorded, known, metrics, said, stages
 from crossfade.spec.problems import listed
 from crossfade.spec.source import shown
 from crossfade.spec.words import SHADOWED
@@ -136,7 +136,7 @@ def check_redact(document: Document) -> None:
     """What must never be written cannot be what is recorded of every request."""
     if not known(document.redact):
         return
-    places = [document.unit, *(document.segments if known(document.segments) else ())]
+    places = [document.unit, *fields_recorded(document)]
     for index, path in enumerate(document.redact):
         for place in places:
             if known(path) and isinstance(place, Place) and place.source is From.JSON and place.name == path:

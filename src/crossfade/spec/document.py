@@ -215,6 +215,11 @@ class Document(Written):
     """Fields of the request by which exposure is recorded, to look at groups of units separately."""
     on_segment_harm: Annotated[OnSegmentHarm, words.ON_SEGMENT_HARM] | None = None
     """What to do when one of these groups provenly comes to harm and units as a whole do not. Hold unless written."""
+    explore: Annotated[list[FieldName], words.items("a list such as [json:$.age, header:x-app-version]")] = Field(
+        default_factory=list
+    )
+    """Further fields of the request, recorded beside `segments`: groups by one or two of all of them, nobody named, are
+    searched for harm. What is found is reported as exploratory and moves nothing."""
     ranking: RankingDocument | None = None
     """Where replies carry a ranked list; an interleave stage needs it."""
     compare: Annotated[

@@ -501,6 +501,8 @@ class Rollout:
     """Assignment salt; the rollout's name unless the spec says otherwise."""
     segments: tuple[Field, ...] = ()
     on_segment_harm: OnSegmentHarm = OnSegmentHarm.HOLD
+    explore: tuple[Field, ...] = ()
+    """Fields recorded beside the segments, in which groups that come to harm are searched for."""
     ranking: Ranking | None = None
     reveal: bool = False
     """Whether replies carry `x-crossfade-arm`."""
@@ -539,6 +541,11 @@ class Rollout:
     def in_process(self) -> bool:
         """Whether the arms are callables of a program (`python:` URLs) and no gateway can ask them."""
         return self.champion.url.startswith("python:")
+
+    @property
+    def features(self) -> tuple[Field, ...]:
+        """What facts record of each request in `segments`: those declared, then those explored."""
+        return (*self.segments, *self.explore)
 
     @property
     def challenger(self) -> Arm:

@@ -69,6 +69,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         salt=document.salt or document.name,
         segments=tuple(document.segments),
         on_segment_harm=document.on_segment_harm or OnSegmentHarm.HOLD,
+        explore=tuple(document.explore),
         ranking=_ranking(document.ranking) if document.ranking else None,
         compare=tuple(meant(path, one) for path, one in document.compare.items()),
         prediction=_prediction(document.prediction) if document.prediction else None,

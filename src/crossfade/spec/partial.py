@@ -14,6 +14,7 @@ from crossfade.spec.document_stages import (
     ShadowDocument,
     StageDocument,
 )
+from crossfade.spec.model import Field
 from crossfade.spec.source import Unknown
 
 AnyStage = ShadowDocument | CanaryDocument | InterleaveDocument | AbDocument | PromoteDocument
@@ -49,6 +50,12 @@ def stages(document: Document) -> Iterator[tuple[str, AnyStage]]:
                 stage = getattr(entry, name)
                 if stage is not None and known(stage):
                     yield name, stage
+
+
+def fields_recorded(document: Document) -> list[Field]:
+    """The fields of requests, beside the unit, that every fact records."""
+    lists = (document.segments, document.explore)
+    return [field for fields in lists if known(fields) for field in fields if known(field)]
 
 
 def said(seconds: float) -> str:

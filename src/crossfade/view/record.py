@@ -154,6 +154,7 @@ def view(
         "counts": {k: v for k, v in asdict(progress).items() if k != "lease_held"},
         "held": _held(position),
         "muted": dict(position.muted),
+        "excluded": [f"{field}={value}" for field, value in position.excluded],
         "lease": {"held": progress.lease_held},
     }
 
@@ -169,7 +170,7 @@ def refreshed(
     fresh = view(rollout, position, (), None, entries, now=now)
     if saved is None:
         return fresh
-    keys = ("revision", "phase", "stage", "step", "decisions", "held", "muted")
+    keys = ("revision", "phase", "stage", "step", "decisions", "held", "muted", "excluded")
     if all(saved.get(key) == fresh[key] for key in keys):
         return dict(saved)
     kept = ["at", "arms", "harm", "votes", "counts", "lease"]

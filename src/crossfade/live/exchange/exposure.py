@@ -27,7 +27,7 @@ class Exposure:
         self._assigned = assigned
         self._latency = -1.0
         self._wrong = False
-        self._reason = ""
+        self._reason = route.why
 
     def failed(self, reason: str, at: float) -> None:
         """The assigned arm failed; the first failure counts. What this machine lacked is told, but not as its fault."""

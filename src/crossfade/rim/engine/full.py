@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
+import duckdb
 import ibis.expr.operations as ops
+import pyarrow as pa
 
 from crossfade.judge.measure import counts, received, spread
 from crossfade.judge.measure.assemble import Rows
@@ -121,6 +123,15 @@ class Full:
     def ages(self, names: tuple[str, ...]) -> Rows:
         """Outcomes of these names by days since each unit's first exposure in the stage."""
         return self._rows(("cohorts", names), partial(cohorts, names))
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Where the tables of the look are, for what no question asks."""
+        return self._session.connection
+
+    def arrow(self, sql: str) -> pa.Table:
+        """The rows of a query on them."""
+        return self.connection.sql(sql).to_arrow_table()
 
     def close(self) -> None:
         """Free the memory."""
