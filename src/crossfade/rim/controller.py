@@ -22,6 +22,7 @@ from crossfade.judge.measure.measured import Measured
 from crossfade.judge.seen import seen_of
 from crossfade.rim.ageing import Ageing
 from crossfade.rim.batches import JournalError
+from crossfade.rim.corrected import Corrected
 from crossfade.rim.drifting import Drifting
 from crossfade.rim.engine import Engine
 from crossfade.rim.engine.look import outcome_names
@@ -60,6 +61,7 @@ class Controller:
         self._engine = Engine(self._lake)
         self._drifting = Drifting(self._lake)
         self._ageing = Ageing(self._engine)
+        self._corrected = Corrected(self._store, self._lake)
         self._repeats = RepeatCounts(data)
         self._clock = clock
         self._sealer = Sealer(self._store, self._lake, now=clock())
@@ -116,6 +118,7 @@ class Controller:
             log.warning("could not seal the last facts, which the next start will do: %s", error)
         self._searcher.close()
         self._engine.close()
+        self._corrected.close()
         self._lake.close()
         self._repeats.close()
         self._lake.close()
@@ -128,6 +131,7 @@ class Controller:
         if ended and now - position.step_since > LINGER:
             return
         measured = self._engine.measure(rollout, position, now)
+        stored = self._told_of_corrections(stored, measured, now)
         evidence = () if position.phase is Phase.PENDING else assess(rollout, measured)
         decision = None
         if position.phase is not Phase.PENDING and not ended:
@@ -141,6 +145,7 @@ class Controller:
         self, stored: Stored, decision: Decision, evidence: tuple[Evidence, ...], measured: Measured, now: float
     ) -> Stored:
         assert decision.move is not None
+        stored = self._told_of_corrections(stored, measured, now, decided=True)
         try:
             self._store.act(
                 stored.name,
@@ -160,6 +165,15 @@ class Controller:
             raise
         log.info("%s: %s (%s) %s", stored.name, decision.move, decision.rule, decision.sentence)
         return self._store.get(stored.name)
+
+    def _told_of_corrections(self, stored: Stored, measured: Measured, now: float, *, decided: bool = False) -> Stored:
+        """The rollout with an entry for the corrections that the look has seen, where there are new ones."""
+        if not self._corrected.note(stored, now, measured.facts.get("outcome"), decided=decided):
+            return stored
+        again = self._store.get(stored.name)
+        if again.seq != stored.seq + 1:
+            raise StaleDecision(stored.name, stored.seq + 1, again.seq)
+        return again
 
     def _show(
         self,
