@@ -21,6 +21,9 @@ from crossfade.spec.model import Canary, Promote, Rollout, Source, stage_name
 
 CORRECTED = "the values are those known at this look, and corrections came without regard to what was decided"
 
+OF_UNITS = "a unit belongs to the segment that its first request of the stage named, whatever it named later"
+OF_REQUESTS = "a mirrored request belongs to the segment that it named itself"
+
 
 def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
     """One line of evidence for every test that the alpha plan has for the measured stage, and then for each segment."""
@@ -47,7 +50,14 @@ def _lines(measured: Measured, tests: Sequence[Asked]) -> list[Evidence]:
             seen = measured.progress.units if question.segment is None else {}
             units = {arm: seen.get(arm, 0) for arm in (question.baseline, question.arm)}
             lines[place] = unmeasured_line(question, absent.reason, Numbers(units=units))
-    return [_corrected(lines[place], test, measured) for place, (test, _, _) in enumerate(tests)]
+    return [_placed(_corrected(lines[place], test, measured)) for place, (test, _, _) in enumerate(tests)]
+
+
+def _placed(line: Evidence) -> Evidence:
+    """A line on a segment with word of who belongs to it."""
+    if line.segment is None:
+        return line
+    return replace(line, assumptions=(*line.assumptions, OF_REQUESTS if line.stage == "shadow" else OF_UNITS))
 
 
 def _watched(rollout: Rollout, measured: Measured, whole: Sequence[Asked], lines: Sequence[Evidence]) -> list[Evidence]:

@@ -32,7 +32,9 @@ def explain(rollout: Rollout, line: Evidence) -> list[str]:
         told.append(f"{word} {said['limit']}")
     alpha = 1.0 - line.confidence
     if 0.0 < alpha < 1.0:
-        told.extend(_bet(name, value, alpha) for name, value in _bets(line).items() if value is not None)
+        alphas = (alpha, 1.0 - (line.confidence if line.confidence_safe is None else line.confidence_safe))
+        bets = zip(_bets(line).items(), alphas, strict=False)
+        told.extend(_bet(name, value, each) for (name, value), each in bets if value is not None)
     told.extend(f"assumes: {assumption}" for assumption in line.assumptions)
     return told
 

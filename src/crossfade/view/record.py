@@ -220,6 +220,7 @@ def line_in_words(rollout: Rollout, line: Evidence) -> dict[str, Any]:
     """One line of evidence as text, in the metric's own units, with its denominators and its limit."""
     unit = unit_of(rollout, line)
     alpha = 1.0 - line.confidence
+    alpha_safe = alpha if line.confidence_safe is None else 1.0 - line.confidence_safe
     bounds = (line.estimate, line.lower, line.upper, line.limit)
     return {
         "metric": line.metric,
@@ -236,7 +237,7 @@ def line_in_words(rollout: Rollout, line: Evidence) -> dict[str, Any]:
         "values": {arm: amount(value, unit) for arm, value in (line.values or {}).items()},
         "units": {arm: whole(n) for arm, n in line.units.items()},
         "events": {arm: whole(n) for arm, n in (line.events or {}).items()},
-        "toward": {"harm": _toward(line.e_value, alpha), "safe": _toward(line.e_value_safe, alpha)},
+        "toward": {"harm": _toward(line.e_value, alpha), "safe": _toward(line.e_value_safe, alpha_safe)},
         "reason": line.reason,
     }
 
