@@ -12,11 +12,18 @@ from crossfade.facts import Sketched
 from crossfade.judge.measure.measured import Measured
 from crossfade.judge.moments import RateMoments
 from crossfade.rim import drifting
+from crossfade.rim.controller import Controller
+from crossfade.rim.dossier import gather
 from crossfade.rim.drifting import Drifting, drift_of
+from crossfade.rim.exporting import export
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
+from crossfade.rim.record import ExportedRecord, LiveRecord
+from crossfade.rim.store import Store
+from crossfade.rim.verifying import check
 from crossfade.spec.model import Drift, Rollout
 from crossfade.spec.parse import parse
+from crossfade.state import Move
 from judge.drift.slices import sketched
 from spec.examples import SEVERAL
 
@@ -194,5 +201,42 @@ def test_outcomes_that_fall_blame_one_arm_only_where_the_other_stays(
     assert told is not None
     assert (told["cause"], told["arm"]) == (cause, arm)
     if arm:
-        assert "its outcomes (bought)" in told["sentence"]
+        assert "its outcomes (bought fell from " in told["sentence"]
+        other = {"v1": "v2", "v2": "v1"}[arm]
+        assert told["sentence"].endswith(f"while those of {other} and the inputs are.")
         assert 25.0 < float(told["fields"][0]["what"].split()[0]) < 35.0
+
+
+def test_what_was_counted_is_sealed_exported_and_judged_anew_elsewhere(tmp_path: Path) -> None:
+    """The real controller over sketches; then a folder that is carried away, and a byte of it that is changed."""
+    data, out, now = tmp_path / "data", tmp_path / "out", START
+    store, journal = Store(data), Journal(data, "w0")
+    store.add(SPEC, rollout(), START)
+    store.act("three-way", Move.START, actor="ana", rule="manual", sentence="Started.", at=START)
+    controller = Controller(data, clock=lambda: now)
+    for begin in range(0, 120, 20):
+        journal.append(slices(range(begin, begin + 20), null_from=80))
+        now = START + begin + 30.0
+        controller.turn()
+    shown = store.view("three-way")
+    controller.close()
+    assert shown is not None
+    assert shown["drift"]["cause"] == "feed"
+    assert shown["phase"] == "running"
+    record = LiveRecord(data, "three-way")
+    assert check(record).intact
+    assert gather(record, now=now).view["drift"]["sentence"] == shown["drift"]["sentence"]
+    export(record, out, at=now)
+    record.close()
+    carried = ExportedRecord(out)
+    assert check(carried).intact
+    known = gather(carried, now=now)
+    assert known.view["drift"]["sentence"] == shown["drift"]["sentence"]
+    file = next(path for path in out.rglob("*.parquet") if "sketched" in str(path))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+    found = check(ExportedRecord(out))
+    assert not found.intact
+    assert "sketched" in found.reason
+    store.close()

@@ -115,9 +115,10 @@ def world(*, shift: float = 0.0, null: bool = False, worse: str = "", both: floa
 @pytest.mark.parametrize("worse", ["v1", "v2"])
 def test_a_model_that_changes_is_named(worse: str) -> None:
     (finding,) = told_of(world(worse=worse))
+    other = {"v1": "v2", "v2": "v1"}[worse]
     assert (finding.cause, finding.arm) == ("model", worse)
     assert finding.sentence == (
-        f"{worse} changed: its predictions (p) are not as in the reference, while the other arms and the inputs are."
+        f"{worse} changed: its predictions (p) are not as in the reference, while those of {other} and the inputs are."
     )
 
 

@@ -102,7 +102,7 @@ def changed_world(seen: Seen) -> Finding | None:
     if inputs:
         told.append(f"inputs of everyone ({_listed([change.field for change in inputs])})")
     for side, word in (("output", "predictions"), ("outcome", "outcomes")):
-        fields = list(dict.fromkeys(change.field for change in both if change.side == side))
+        fields = list({change.field: None for change in both if change.side == side})
         if fields:
             told.append(f"{word} of all arms ({_listed(fields)})")
     return Finding(
@@ -122,13 +122,15 @@ def changed_model(seen: Seen) -> Finding | None:
         return None
     (arm,) = arms
     told = [
-        f"its {word} ({_listed([change.field for change in alone if change.side == side])})"
+        f"its {word} ({_listed([_moved(change) for change in alone if change.side == side])})"
         for side, word in (("output", "predictions"), ("outcome", "outcomes"))
         if any(change.side == side for change in alone)
     ]
+    others = _and(sorted({one.arm for change in alone for one in seen.others(change)}))
     return Finding(
         cause="model",
-        sentence=f"{arm} changed: {_and(told)} are not as in the reference, while the other arms and the inputs are.",
+        sentence=f"{arm} changed: {_and(told)} are not as in the reference, while those of {others} and the inputs "
+        "are.",
         arm=arm,
         changes=tuple(alone),
     )
@@ -189,6 +191,15 @@ def _how(change: Change) -> str:
             return f"{change.field} is new, in {share} of requests"
         case _:
             return change.field
+
+
+def _moved(change: Change) -> str:
+    """The field; of outcomes with where their share went."""
+    then, now = change.then, change.now
+    if change.side != "outcome" or then is None or now is None or not then.asked or not now.asked:
+        return change.field
+    before, after = then.names["event"] / then.asked, now.names["event"] / now.asked
+    return f"{change.field} {'fell' if after < before else 'rose'} from {before:.1%} to {after:.1%}"
 
 
 def _listed(words: Sequence[str]) -> str:

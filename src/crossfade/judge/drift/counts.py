@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crossfade.facts import Sketched, middle_of
 
@@ -76,6 +77,25 @@ class Counts:
         """The middles of the bins in order, and how many numbers lie in each."""
         places = sorted(self.bins)
         return [middle_of(place) for place in places], [self.bins[place] for place in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Counts that wait: a day of them, two minutes each, has to lie in memory."""
+
+    rest: Counts
+    """All but the bins."""
+    places: array[int]
+    held: array[int]
+
+    def unpacked(self) -> Counts:
+        """The counts again."""
+        return replace(self.rest, bins=Counter(dict(zip(self.places, self.held, strict=True))))
+
+
+def packed(counts: Counts) -> Packed:
+    """The same counts in an eighth of the room."""
+    return Packed(replace(counts, bins=Counter()), array("i", counts.bins.keys()), array("i", counts.bins.values()))
 
 
 def of_sketches(sketches: Iterable[Sketched], asked: int) -> Counts:

@@ -6,12 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from crossfade.judge.drift import effects
 from crossfade.judge.drift.bets import Bets
 from crossfade.judge.drift.cells import Cells, Ints, laid_out
-from crossfade.judge.drift.counts import Counts
+from crossfade.judge.drift.counts import Counts, Packed, packed
 
 Side = Literal["input", "output", "outcome"]
 
@@ -84,15 +82,17 @@ class Watch:
         self.side, self.field, self.arm = side, field, arm
         self._first, self._every = first, every
         self._blocks = max(int(reference / every) // 2, 1)
-        self._learned = Counts()
-        self._kept: dict[int, Counts] | None = {}
+        self._learning = True
+        self._learned, self._rest, self._reference = Counts(), Counts(), Counts()
+        self._kept: dict[int, Packed] = {}
+        """What the rest of the reference is, block by block, until a block of now is set beside it."""
         self._then: dict[int, Ints] = {}
-        self._reference = Counts()
+        """The same in cells, once it was."""
         self._cells: Cells | None = None
         self._bets: Bets | None = None
         self._block = -1
         self._present = Counts()
-        self._late: deque[Counts] = deque(maxlen=32)
+        self._late: deque[Counts] = deque()
 
     @property
     def until(self) -> float:
@@ -106,12 +106,18 @@ class Watch:
             return
         block = slot // 2
         if block < self._blocks:
-            if self._kept is not None:
+            if self._learning:
                 # Every other slice lays out the cells, and the rest is kept to be compared with.
-                (self._learned if slot % 2 == 0 else self._kept.setdefault(block, Counts())).add(counts)
+                if slot % 2 == 0:
+                    self._learned.add(counts)
+                else:
+                    here = self._kept[block].unpacked() if block in self._kept else Counts()
+                    here.add(counts)
+                    self._kept[block] = packed(here)
+                    self._rest.add(counts)
             return
-        if self._kept is not None:
-            self._lay_out(self._kept)
+        if self._learning:
+            self._lay_out()
         if block != self._block:
             self.close()
             self._block = block
@@ -122,38 +128,42 @@ class Watch:
         if self._block < 0 or not self._present.asked:
             return
         if self._bets is not None and self._cells is not None:
-            then = self._then.get((self._block - self._blocks) % self._blocks)
+            then = self._beside((self._block - self._blocks) % self._blocks, self._cells)
             if then is not None:
                 self._bets.take(self._block - self._blocks, then, self._cells.of(self._present))
         self._late.append(self._present)
         self._present = Counts()
+        while sum(counts.asked for counts in self._late) - self._late[0].asked >= ENOUGH:
+            self._late.popleft()
 
-    def _lay_out(self, kept: dict[int, Counts]) -> None:
-        self._kept = None
+    def _beside(self, block: int, cells: Cells) -> Ints | None:
+        """The block of the reference in cells; None where there was nothing."""
+        if block in self._kept:
+            self._then[block] = cells.of(self._kept.pop(block).unpacked())
+        return self._then.get(block)
+
+    def _lay_out(self) -> None:
+        self._learning = False
         self._reference.add(self._learned)
-        for counts in kept.values():
-            self._reference.add(counts)
-        rest = self._reference.asked - self._learned.asked
-        if min(self._learned.asked, rest) < LEAST:
+        self._reference.add(self._rest)
+        if min(self._learned.asked, self._rest.asked) < LEAST:
+            self._kept.clear()
             return
         cells = self._cells = laid_out(self._learned)
-        self._then = {block: cells.of(counts) for block, counts in kept.items()}
         every = max(1, self._blocks // STARTS)
         self._bets = Bets(cells.of(self._learned), cells.groups, life=self._blocks, every=every)
 
     def change(self) -> Change:
         """What is known now."""
         known = {"side": self.side, "field": self.field, "arm": self.arm}
-        if self._kept is not None:
+        if self._learning:
             return Change(**known, measured=False, reason="the reference is not complete yet")  # type: ignore[arg-type]
         if self._bets is None or self._cells is None:
             few = f"the reference has {self._reference.asked} requests, too few to compare with"
             return Change(**known, measured=False, reason=few)  # type: ignore[arg-type]
         now = Counts()
-        for counts in reversed(self._late):
+        for counts in self._late:
             now.add(counts)
-            if now.asked >= ENOUGH:
-                break
         if now.asked < LEAST:
             return Change(**known, measured=False, reason="too few requests since the reference")  # type: ignore[arg-type]
         return self._compared(self._bets, self._cells, now)
@@ -161,7 +171,7 @@ class Watch:
     def _compared(self, bets: Bets, cells: Cells, now: Counts) -> Change:
         then = self._reference
         # Only what the cells were not laid out by: names that the layout has never seen are as many there as ever.
-        a, b = sum(self._then.values(), np.zeros(cells.count, dtype=np.int64)), cells.of(now)
+        a, b = cells.of(self._rest), cells.of(now)
         mean, noise = effects.psi_by_chance(a, b)
         broken, share = _broken(then, now, a[cells.unseen] / a.sum(), b[cells.unseen] / b.sum())
         numbers = then.numbers > 0 and now.numbers > 0
