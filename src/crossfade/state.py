@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from crossfade.approvals import Approval, IllegalApproval, asked, given, missing, wanted
 from crossfade.spec.model import Ab, Canary, Comparison, Interleave, Promote, Rollout, Shadow, stage_name
 
 
@@ -97,8 +98,11 @@ class Position:
     excluded: tuple[tuple[str, str], ...] = ()
     """(field, value) pairs: requests of these segments stay on the champion."""
 
+    approvals: tuple[Approval, ...] = ()
+    """What people have said of the next stage. They lapse with a hold, and with a new revision of the spec."""
+
     def to_json(self) -> dict[str, Any]:
-        """The stored form: an object of JSON scalars, and of mutes where there are any."""
+        """The stored form: an object of JSON scalars, and of mutes and approvals where there are any."""
         told: dict[str, Any] = {
             "phase": str(self.phase),
             "stage": self.stage,
@@ -111,6 +115,8 @@ class Position:
         }
         if self.muted:
             told["muted"] = dict(self.muted)
+        if self.approvals:
+            told["approvals"] = [one.to_json() for one in self.approvals]
         for name in ("held_for", "gone_on"):
             if suffering := getattr(self, name):
                 told[name] = [list(one) for one in suffering]
@@ -131,6 +137,7 @@ class Position:
             held_since=data["held_since"],
             paused=float(data.get("paused", 0.0)),
             muted=tuple(sorted((str(path), str(why)) for path, why in data.get("muted", {}).items())),
+            approvals=tuple(Approval.from_json(one) for one in data.get("approvals", ())),
             held_for=_suffering(data.get("held_for", ())),
             gone_on=_suffering(data.get("gone_on", ())),
             excluded=tuple(sorted((str(field), str(value)) for field, value in data.get("excluded", ()))),
@@ -172,7 +179,8 @@ def apply(
         case Move.ADVANCE:
             return _advance(rollout, position, at)
         case Move.HOLD:
-            return replace(position, phase=phase, held_by=actor, held_since=at, held_for=held_for)
+            # Whoever approved did not see what it is held for.
+            return replace(position, phase=phase, held_by=actor, held_since=at, held_for=held_for, approvals=())
         case Move.RESUME:
             return replace(
                 position,
@@ -195,6 +203,7 @@ def apply(
                     "with the winner alone",
                 )
             last = len(rollout.stages) - 1
+            _approved(rollout, position, move, last)
             if not isinstance(rollout.stages[last], Promote):
                 last = position.stage
             return Position(
@@ -207,7 +216,9 @@ def apply(
                 excluded=position.excluded,
             )
         case Move.ROLLBACK | Move.FINISH:
-            return replace(position, phase=phase, held_by=None, held_since=None, step_since=at, held_for=())
+            return replace(
+                position, phase=phase, held_by=None, held_since=None, step_since=at, held_for=(), approvals=()
+            )
 
 
 class IllegalExclusion(ValueError):
@@ -283,7 +294,38 @@ def _advance(rollout: Rollout, position: Position, at: float) -> Position:
     following = position.stage + 1
     if following >= len(rollout.stages) or isinstance(rollout.stages[following], Promote):
         raise IllegalMove(position.phase, Move.ADVANCE)
-    return replace(position, stage=following, step=0, stage_since=at, step_since=at, paused=0.0)
+    _approved(rollout, position, Move.ADVANCE, following)
+    return replace(position, stage=following, step=0, stage_since=at, step_since=at, paused=0.0, approvals=())
+
+
+def _approved(rollout: Rollout, position: Position, move: Move, upto: int) -> None:
+    """Nobody, a person as little as a rule, comes into a stage or past it without the approvals it asks for."""
+    for stage in range(position.stage + 1, upto + 1):
+        gate = asked(rollout, stage)
+        if gate is not None and missing(rollout, stage, position.approvals):
+            name = stage_name(rollout.stages[stage])
+            raise IllegalMove(
+                position.phase, move, f"cannot {move} into or past {name} without the approval of {wanted(gate)}"
+            )
+
+
+def next_stage(rollout: Rollout, position: Position) -> int | None:
+    """The stage that the next move forward leads into; None where it leads to a step of the present one, or nowhere."""
+    stage = rollout.stages[position.stage]
+    if position.phase not in (Phase.RUNNING, Phase.HELD) or position.stage + 1 >= len(rollout.stages):
+        return None
+    if isinstance(stage, Canary) and position.step + 1 < len(stage.steps):
+        return None
+    return position.stage + 1
+
+
+def approve(rollout: Rollout, position: Position, by: str, via: str, shown: str) -> Position:
+    """The position in which a person has approved the next stage. Raises IllegalApproval."""
+    following = next_stage(rollout, position)
+    if following is None or position.phase is not Phase.RUNNING:
+        raise IllegalApproval("there is no stage to approve now: approvals are given when the evidence has cleared one")
+    approval = Approval(by=by, via=via, stage=following, shown=shown)
+    return replace(position, approvals=given(rollout, following, position.approvals, approval))
 
 
 def last_before_promotion(rollout: Rollout, position: Position) -> bool:

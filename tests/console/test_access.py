@@ -110,6 +110,16 @@ async def test_where_others_reach_the_port_reading_takes_a_token(store: Store, i
         assert (await client.get(ONE)).status_code == 200
 
 
+async def test_who_may_approve(client: httpx.AsyncClient, store: Store, data: Path) -> None:
+    told = {}
+    for name, role in (("vic", "viewer"), ("ben", "operator"), ("ana", "approver")):
+        told[name] = await client.post(f"{ONE}/approve", json={"reason": "x"}, headers=token(data, name, role))
+    assert [answer.status_code for answer in told.values()] == [403, 403, 409]
+    assert "to approve, it has to be that of an approver" in told["ben"].json()["error"]
+    assert "does not wait for an approval now" in told["ana"].json()["error"]
+    assert (await client.get(ONE)).json()["approval"] is None
+
+
 async def test_damaged_tokens_let_nobody_in(client: httpx.AsyncClient, store: Store, data: Path) -> None:
     headers = token(data, "ben", "operator")
     (data / FILE).write_text("{")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from crossfade.rim.controller import Controller
@@ -35,12 +36,24 @@ stages:
 TICK = 5.0
 
 
-def make(data: Path, *, wrong: float, seed: int = 0, ticks: int = 40, a_tick: int = 160) -> Phase:
-    """Run the rollout until it ends or is promoted; `wrong` is how often the challenger is (the champion: 40 %)."""
+def make(
+    data: Path,
+    *,
+    wrong: float,
+    seed: int = 0,
+    ticks: int = 40,
+    a_tick: int = 160,
+    spec: str = SPEC,
+    after: Callable[[Store, float], None] = lambda store, now: None,
+) -> Phase:
+    """Run the rollout until it ends or is promoted; `wrong` is how often the challenger is (the champion: 40 %).
+
+    `after` is called after each of the controller's looks.
+    """
     rng = random.Random(seed)
     store, journal, inbox = Store(data), Journal(data, "w0"), OutcomeInbox(data)
     now = START
-    store.add(SPEC, parse(SPEC), now)
+    store.add(spec, parse(spec), now)
     store.act(NAME, Move.START, actor="ana", rule="manual", sentence="Started by ana: a test.", at=now)
     controller = Controller(data, clock=lambda: now)
     number = 0
@@ -80,6 +93,7 @@ def make(data: Path, *, wrong: float, seed: int = 0, ticks: int = 40, a_tick: in
         inbox.accept(outcomes)
         now += TICK
         controller.turn()
+        after(store, now)
     phase = store.get(NAME).position.phase
     controller.close()
     inbox.close()

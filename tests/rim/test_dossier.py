@@ -164,7 +164,7 @@ def test_what_people_did_besides_moving_it_is_told(tmp_path: Path) -> None:
     told = dossier(gather(record, now=START + 3600.0))
     record.close()
     rows = part(told, "people")["blocks"][1]["rows"]
-    assert [(row[2], row[3]) for row in rows] == [("ana", "start"), ("ben", "mute")]
+    assert [(row[2], row[4]) for row in rows] == [("ana", "start"), ("ben", "mute")]
     assert "1 of 2 moves" in part(told, "people")["blocks"][0]["text"]
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from crossfade.approvals import wanted
 from crossfade.cli.common import PROBLEM, WRONG_USE, AsJson, fail, print_json
 from crossfade.spec.document import json_schema
 from crossfade.spec.model import Canary, Interleave, Promote, Rollout, Shadow, Stage, stage_name
@@ -158,8 +159,13 @@ def _echo(text: str) -> None:
 def summary(rollout: Rollout) -> str:
     """One line: what the rollout will do."""
     challengers = ", ".join(arm.name for arm in rollout.challengers)
-    way = " → ".join(_stage(stage) for stage in rollout.stages)
+    way = " → ".join(_gated(stage) for stage in rollout.stages)
     return f"{rollout.name} (revision {rollout.revision}), {challengers} against {rollout.champion.name}: {way}"
+
+
+def _gated(stage: Stage) -> str:
+    gate = stage.approve
+    return f"approval of {wanted(gate)}, then {_stage(stage)}" if gate else _stage(stage)
 
 
 def _stage(stage: Stage) -> str:

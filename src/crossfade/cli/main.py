@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "status": "status",
     "explain": "explain",
     **dict.fromkeys(MOVES, "act"),
+    "approve": "approve",
     "verify": "verify",
     "replay": "replay",
     "export": "export",

@@ -68,6 +68,7 @@ def plan(
 def record(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) -> dict[str, Any]:
     """What `--json` prints; times are seconds, differences in the metrics' own units, absent numbers null."""
     from crossfade.judge.plan import alpha_plan
+    from crossfade.spec.model import stage_name
 
     return {
         "schema": RECORD,
@@ -75,6 +76,11 @@ def record(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) 
         "alpha": rollout.alpha,
         "assumed": asdict(assumed),
         "stages": [asdict(stage) for stage in stages],
+        "approvals": [
+            {"stage": stage_name(stage), "by": list(stage.approve.by), "needed": stage.approve.needed}
+            for stage in rollout.stages
+            if stage.approve is not None
+        ],
         "tests": list(alpha_plan(rollout).rows()),
     }
 
@@ -82,6 +88,8 @@ def record(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) 
 def _print(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) -> None:
     from rich.table import Table
 
+    from crossfade.approvals import wanted
+    from crossfade.spec.model import stage_name
     from crossfade.view.words import duration, percent
 
     out = console()
@@ -115,6 +123,12 @@ def _print(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) 
     for stage in stages:
         for note in stage.notes:
             out.print(f"{stage.stage}: {note}.")
+    for one in rollout.stages:
+        if one.approve is not None:
+            out.print(
+                f"{stage_name(one)}: entered with the approval of {wanted(one.approve)}; how long that takes is "
+                "not part of these times."
+            )
     for line in _split(rollout):
         out.print(line)
 

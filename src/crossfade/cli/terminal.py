@@ -76,6 +76,8 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
         root.add(
             _titled("by days since first exposure", f"{ageing['confidence']} intervals, exploratory", _ageing(ageing))
         )
+    if record.get("approval"):
+        root.add(_titled("approval", "", _approval(record["approval"])))
     if record["decisions"]:
         root.add(_titled("decisions", "", [_decisions(record["decisions"])]))
     root.add(_titled("arms", "", [_arms(record["arms"]), *_losses(record)]))
@@ -88,6 +90,14 @@ def trees(records: Sequence[Record], *, now: float | None = None) -> RenderableT
     for record in records:
         parts.extend([tree(record, now=now), Text("")])
     return Group(*parts[:-1])
+
+
+def _approval(approval: Record) -> list[RenderableType]:
+    given = ", ".join(f"{one['by']} (evidence {one['shown'][:12]})" for one in approval["given"]) or "nobody yet"
+    told = [Text(f"{approval['stage']} needs the approval of {approval['wanted']}; given by {given}")]
+    if approval["waiting"] and approval["missing"]:
+        told.append(Text(f"waiting; it would be on evidence {approval['shown'][:12]}", style=INK["amber"]))
+    return [*told]
 
 
 def _standing(record: Record) -> str:

@@ -124,6 +124,11 @@ class RolloutRecord(Open):
     decisions: list[DecisionRecord]
     arms: dict[str, dict[str, Any]]
     harm: dict[str, Any]
+    approval: dict[str, Any] | None = Field(
+        None,
+        description="Whose approval the next stage needs, who has given it, whether it is waited for, and the digest "
+        "of the evidence that would be approved; null where evidence alone decides.",
+    )
     outcomes: dict[str, Any] | None = Field(
         None,
         description="How many outcomes were received, duplicate, contradicting, late, early, corrected or orphan, and "
@@ -291,6 +296,20 @@ class MuteIn(MoveIn):
         min_length=1,
         max_length=500,
         description="The field as `differences` names it, such as $.took_ms or $.rows[*].id; those below it as well.",
+    )
+
+
+class ApproveIn(MoveIn):
+    """A person's word that a rollout may go on."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "read the dossier"}]})
+
+    shown: str | None = Field(
+        None,
+        min_length=8,
+        max_length=64,
+        description="How the digest of the evidence begins that they looked at (`approval.shown`); refused if it has "
+        "changed. Left out, they approve what was shown last.",
     )
 
 

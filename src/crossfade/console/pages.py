@@ -156,6 +156,10 @@ def _sentence(record: Record, now: float) -> Markup:
         told.append(following["what"])
     if record["held"]:
         told.append(f"held by {record['held']['by']} since {clock(record['held']['since'])}")
+    approval = record.get("approval")
+    if approval:
+        given = ", ".join(one["by"] for one in approval["given"]) or "nobody yet"
+        told.append(f"{approval['stage']} needs the approval of {approval['wanted']}; given by {given}")
     age = now - record["at"]
     stale = record["phase"] not in (*ENDED, "pending") and age > STALE
     return el(

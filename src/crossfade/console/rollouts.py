@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
 
 from crossfade import ledger
-from crossfade.console import models, muting
+from crossfade.console import approving, models, muting
 from crossfade.console.access import Access, Caller
 from crossfade.console.problems import Refused
 from crossfade.rim import examples
 from crossfade.rim.differing import Differing
 from crossfade.rim.standing import all_standing, move_by_hand, standing
 from crossfade.rim.store import Store
-from crossfade.rim.tokens import MOVE, STOP
+from crossfade.rim.tokens import APPROVE, MOVE, STOP
 from crossfade.state import Move
 from crossfade.view import status
 
@@ -59,6 +59,7 @@ def router(store: Store, access: Access) -> APIRouter:
 
     for move in MOVES:
         _add_move(routes, store, move, access.to(STOP if move in SAFE else MOVE))
+    approving.add(routes, store, access.to(APPROVE), MOVED)
     muting.add(routes, store, access.to(MOVE), MOVED)
     return routes
 

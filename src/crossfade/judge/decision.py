@@ -13,7 +13,7 @@ class Decision:
 
     move: Move | None
     rule: str
-    """`harm`, `overdue`, `segment`, `cleared`, `unmeasured` or `wait`; `manual` for a person's move."""
+    """`harm`, `overdue`, `segment`, `cleared`, `unmeasured`, `approval` or `wait`; `manual` for a person's move."""
     sentence: str
     """For people: the same words in terminal, page and notification."""
     until: float | None = None

@@ -7,10 +7,12 @@ the seal of what it saw, so that a reader who does not trust us can tell whether
 
 from crossfade.ledger.chain import GENESIS, Sign, Signed, canonical, digest, plain
 from crossfade.ledger.entries import MANUAL, SCHEMA, Body, Entry, Head, Verified, append, verify, verify_texts
+from crossfade.ledger.kinds import KINDS, kind_of
 from crossfade.ledger.seals import Replacement, Seal, Sealed, SealedFile, SealedTable, Sets, append_seal, verify_seals
 
 __all__ = [
     "GENESIS",
+    "KINDS",
     "MANUAL",
     "SCHEMA",
     "Body",
@@ -29,6 +31,7 @@ __all__ = [
     "append_seal",
     "canonical",
     "digest",
+    "kind_of",
     "plain",
     "verify",
     "verify_seals",

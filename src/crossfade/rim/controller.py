@@ -29,6 +29,7 @@ from crossfade.rim.engine.look import outcome_names
 from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.leading import Candidate, Renewal
+from crossfade.rim.lease_losses import LeaseLosses
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.searching.searcher import Searcher
 from crossfade.rim.showing import record_of
@@ -65,6 +66,7 @@ class Controller:
         self._repeats = RepeatCounts(data)
         self._clock = clock
         self._sealer = Sealer(self._store, self._lake, now=clock())
+        self._losses = LeaseLosses(self._store, self._lake)
         self._upkeep = Upkeep(self._store, self._lake, self._sealer, now=clock())
         self._begun = False
         self._searcher = Searcher(data)
@@ -80,6 +82,7 @@ class Controller:
             self._upkeep.forgetting.finish()
             self._begun = True
         self._lake.compact_journals()
+        self._losses.turn(self._clock())
         judged = True
         for stored in self._store.rollouts():
             try:
@@ -95,10 +98,6 @@ class Controller:
         if judged:
             self._store.beat()
         self._upkeep.turn(self._clock())
-
-    def may_compact(self) -> bool:
-        """Whether no other process holds the right to write the lake."""
-        return self._lake.claim()
 
     def tell(self, candidate: Candidate) -> None:
         """Put into the ledger how this controller came to lead."""
@@ -227,15 +226,25 @@ def run(data: Path, *, tick: float = 1.0) -> None:
         store.close()
 
 
+def _free(data: Path) -> bool:
+    """Whether no process holds the right to write the lake."""
+    lake = Lake(data)
+    try:
+        return lake.claim()
+    finally:
+        lake.close()
+
+
 def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float, stop: threading.Event) -> None:
     """Judge until told to stop, or until another leads."""
     log.info("leads in term %d", term)
     renewal = Renewal(store, term)
-    controller = Controller(data, term=term)
     telling = Teller(data)
+    controller: Controller | None = None
     deposed = False
     try:
-        candidate.clear_the_way(controller.may_compact)
+        candidate.clear_the_way(lambda: _free(data))
+        controller = Controller(data, term=term)
         controller.tell(candidate)
         telling.start()
         while not (stop.is_set() or renewal.lost.is_set()):
@@ -255,6 +264,7 @@ def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float
     finally:
         renewal.stop()
         telling.close()
-        controller.close(seal=not deposed)
+        if controller is not None:
+            controller.close(seal=not deposed)
         with contextlib.suppress(StoreError):
             store.leaders.release(term)

@@ -19,6 +19,7 @@ from crossfade.judge.measure import Measured
 from crossfade.judge.seen import seen_of
 from crossfade.judge.segments import suffering
 from crossfade.ledger import Entry, Sealed, Sets, plain, verify_seals, verify_texts
+from crossfade.rim.approving import APPROVE
 from crossfade.rim.engine import look_mode
 from crossfade.rim.engine.full import Full
 from crossfade.rim.engine.look import take
@@ -28,7 +29,8 @@ from crossfade.rim.software import software
 from crossfade.rim.store import StoreError
 from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
-from crossfade.state import RULE, IllegalMove, Move, Position, apply
+from crossfade.state import RULE, IllegalMove, Move, Position, apply, approve
+from crossfade.view.approval import evidence_digest
 
 TOLERANCE = 1e-9
 """Numbers may differ by this share of their size, because sums depend on the order of what is summed. Verdicts, counts,
@@ -163,6 +165,8 @@ def replay(record: AnyRecord, *, threads: int = 2) -> Replayed:
             found.software.append(entry.software)
         if entry.move is not None:
             found.looked.append(_again(record, facts, entry, threads))
+        elif entry.rule == APPROVE:
+            found.looked.append(_approved(record, entry))
     return found
 
 
@@ -222,6 +226,22 @@ def _again(record: AnyRecord, facts: Facts, entry: Entry, threads: int) -> Again
     return Again(
         n=entry.n, move=entry.move, rule=entry.rule, by_hand=by_hand, files=files, differences=tuple(differences)
     )
+
+
+def _approved(record: AnyRecord, entry: Entry) -> Again:
+    """Whether a person might approve there, and whether the evidence is what they were shown."""
+    differences = []
+    about = entry.about or {}
+    if evidence_digest(entry.evidence) != about.get("shown"):
+        differences.append("the evidence is not what was shown")
+    try:
+        position = Position.from_json(entry.from_position or Position().to_json())
+        after = approve(spec_of(record, entry), position, entry.actor, str(about.get("via")), str(about.get("shown")))
+        if plain(after.to_json()) != plain(entry.to_position):
+            differences.append("the approval leads to another position")
+    except (StoreError, ValueError, IndexError) as error:
+        differences.append(f"it could not be given: {error}")
+    return Again(n=entry.n, move=APPROVE, rule=entry.rule, by_hand=True, files=0, differences=tuple(differences))
 
 
 def _moved(rollout: Rollout, position: Position, entry: Entry) -> list[str]:

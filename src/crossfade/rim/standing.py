@@ -29,6 +29,9 @@ PAST = {
     Move.FINISH: "Finished",
 }
 
+OVERRIDES = (Move.ADVANCE, Move.RESUME, Move.PROMOTE)
+"""Moves by which a person does not wait for a rule."""
+
 
 class NoData(StoreError):
     """There is no store where somebody looked for one."""
@@ -102,8 +105,9 @@ def move_by_hand(
     actor that is the rules' own name.
     """
     reason, actor = checked_words(reason, actor)
-    seen = store.view(name)
+    stored, seen = store.get(name), store.view(name)
     lines = seen["evidence"] if seen else []
+    waited = refreshed(seen, stored.rollout, stored.position, store.entries(name), now=at)["sentence"]
     return store.act(
         name,
         move,
@@ -115,6 +119,8 @@ def move_by_hand(
         held_for=suffering(lines) if move is Move.RESUME else (),
         at=at,
         by=by,
+        # Who overrides a rule should be seen to have done so: this is what was waited for.
+        about={"instead_of": waited} if move in OVERRIDES else None,
     )
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from crossfade import ledger, state
+from crossfade.approvals import people
 from crossfade.ledger import Entry, Seal, Sealed
 from crossfade.rim import signing
 from crossfade.rim import store_tables as tables
@@ -79,6 +81,9 @@ class Store:
             position = Position() if row is None else self._rows.position(row)
             if row is not None:
                 check_revision(self._rows.rollout(connection, name, row.revision), rollout, position)
+            lapsed = [one.by for one in position.approvals]
+            # Who approved has not seen this revision.
+            position = replace(position, approvals=())
             last = self._rows.last(connection, name)
             entry = ledger.append(
                 last,
@@ -90,7 +95,7 @@ class Store:
                     rule="spec",
                     move=None,
                     actor="spec",
-                    sentence="Recorded the spec." if row is None else "Recorded a changed spec as a new revision.",
+                    sentence=_recorded(new=row is None, lapsed=lapsed),
                     from_position=last.to_position if last else None,
                     to_position=position.to_json(),
                     software=software(),
@@ -145,6 +150,7 @@ class Store:
         facts: Mapping[str, int] | None = None,
         sealed: Mapping[str, Any] | None = None,
         by: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] | None = None,
         held_for: tuple[Suffering, ...] = (),
     ) -> Entry:
         """Make a move: check it, write it to the ledger and take the new position, all or nothing.
@@ -172,6 +178,7 @@ class Store:
                 facts=facts,
                 sealed=sealed,
                 by=by,
+                about=about,
             )
 
     def note(
@@ -320,3 +327,10 @@ class Store:
     def version(self) -> int:
         """A number that changes with every change of a spec or a position, in any process. Cheap."""
         return self._glance.version()
+
+
+def _recorded(*, new: bool, lapsed: Sequence[str]) -> str:
+    if new:
+        return "Recorded the spec."
+    gone = f" What {people(lapsed, 'and')} had approved was another, so that has lapsed." if lapsed else ""
+    return f"Recorded a changed spec as a new revision.{gone}"

@@ -259,6 +259,7 @@ def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: fl
                 sentence=f"Started by {actor}.",
                 evidence=[],
                 at=at,
+                by={"through": "serve", "user": actor},
             )
     return names
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class Run:
 
 def rehearse(rollout: Rollout, world: World, rng: np.random.Generator, growth: float = GROWTH) -> Run:
     """One rollout from its start until nothing would move it any more; it is promoted at the latest."""
+    # Nobody knows how long people take: they are taken to approve at once.
+    rollout = replace(rollout, stages=tuple(replace(stage, approve=None) for stage in rollout.stages))
     position = apply(rollout, Position(), Move.START, BEGAN)
     now, traffic = BEGAN, None
     decision: Decision | None = None

@@ -31,6 +31,10 @@ def check_stages(document: Document) -> None:
         unseen = all(isinstance(before, ShadowDocument) for before in every[: index + 1])
         if promoting and unseen and index + 1 < len(every):
             _proof_in_shadow(document, stage)
+    if every and known(every[0].approve) and every[0].approve is not None:
+        every[0].at("approve").report_key(
+            "the first stage needs no approval: a person starts the rollout; put 'approve' on the stages after it"
+        )
     _order(document)
     _exposure(document)
 

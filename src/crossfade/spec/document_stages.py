@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WrapValidator
 
 from crossfade.spec import measures, words
+from crossfade.spec.approvers import Approvers
 from crossfade.spec.credits import Credits
 from crossfade.spec.measures import Duration, PartialShare, PositiveShare, Share
 from crossfade.spec.model import AUTO_STEPS, DEFAULT_PATIENCE, Credit
@@ -79,7 +80,24 @@ class PerDayDocument(Written):
     """What the challengers' replies may cost, in the units of the key cost at the top."""
 
 
-class ShadowDocument(Written):
+class GatedDocument(Written):
+    """What every stage may ask of people."""
+
+    what: ClassVar[str] = "a stage with its settings"
+
+    approve: Approvers | None = None
+    """Who has to approve before this stage is entered, when evidence has cleared the one before: a list of names, one
+    of whom has to, or {by: [ana, ben, cy], needed: 2}. Nobody unless written."""
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """What a stage is about comes before whom it asks."""
+        every = super().keys()
+        every.remove("approve")
+        return [*every, "approve"]
+
+
+class ShadowDocument(GatedDocument):
     """The challenger answers copies of requests; nobody sees its answers."""
 
     what: ClassVar[str] = "a shadow stage such as {mirror: 100%} or {}"
@@ -135,7 +153,7 @@ class PriorDocument(Written):
     """Its standard deviation: set it so that two or three of them are the worst harm you find credible."""
 
 
-class CanaryDocument(Written):
+class CanaryDocument(GatedDocument):
     """A small share of units gets the challenger, raised step by step."""
 
     what: ClassVar[str] = "a canary stage such as {steps: [1%, 5%, 20%], hold_for: 10m}"
@@ -161,7 +179,7 @@ class CanaryDocument(Written):
     """When this stage is given up."""
 
 
-class InterleaveDocument(Written):
+class InterleaveDocument(GatedDocument):
     """Both models' rankings in one list; credit goes to the model whose items people engage with."""
 
     what: ClassVar[str] = "an interleave stage such as {weight: 20%}"
@@ -177,7 +195,7 @@ class InterleaveDocument(Written):
     """When this stage has seen enough."""
 
 
-class AbDocument(Written):
+class AbDocument(GatedDocument):
     """Units are split at random and outcomes are compared."""
 
     what: ClassVar[str] = "an ab stage such as {weight: 50%}"
@@ -188,7 +206,7 @@ class AbDocument(Written):
     """When this stage has seen enough."""
 
 
-class PromoteDocument(Written):
+class PromoteDocument(GatedDocument):
     """The challenger serves everyone but a holdback."""
 
     what: ClassVar[str] = "a promote stage such as {holdback: 2%, watch: 30d} or {}"

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from crossfade.spec.gated import Gated
+
 DEFAULT_PATIENCE = 14 * 86400.0
 """Seconds a stage may stay undecided when its spec does not say `at_most`."""
 
@@ -384,7 +386,7 @@ class PerDay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shadow:
+class Shadow(Gated):
     """The challenger answers copies; nobody sees its answers."""
 
     mirror: float = 1.0
@@ -415,7 +417,7 @@ class Prior:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Canary:
+class Canary(Gated):
     """A small share of units, raised step by step."""
 
     steps: tuple[float, ...]
@@ -441,7 +443,7 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interleave:
+class Interleave(Gated):
     """Both rankings in one list; credit to the model whose items people engage with."""
 
     weight: float
@@ -452,7 +454,7 @@ class Interleave:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ab:
+class Ab(Gated):
     """Units split at random, outcomes compared."""
 
     weight: float = 0.5
@@ -460,7 +462,7 @@ class Ab:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promote:
+class Promote(Gated):
     """The challenger serves everyone but a holdback."""
 
     holdback: float = 0.0

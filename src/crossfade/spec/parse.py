@@ -203,6 +203,7 @@ def _stage(entry: StageDocument, most: float) -> Stage:
             until=Until(requests=shadow.until.requests, at_most=shadow.until.at_most),
             at_once=shadow.at_once,
             per_day=PerDay(requests=shadow.per_day.requests, cost=shadow.per_day.cost) if shadow.per_day else None,
+            approve=shadow.approve,
         )
     if (canary := entry.canary) is not None:
         return Canary(
@@ -212,6 +213,7 @@ def _stage(entry: StageDocument, most: float) -> Stage:
             budget=tuple(canary.budget.items()),
             prior=Prior(mean=canary.prior.mean, sd=canary.prior.sd) if canary.prior else None,
             until=Until(at_most=canary.until.at_most),
+            approve=canary.approve,
         )
     if (interleave := entry.interleave) is not None:
         return Interleave(
@@ -219,8 +221,10 @@ def _stage(entry: StageDocument, most: float) -> Stage:
             method=interleave.method,
             credit=tuple(interleave.credit),
             until=Until(decided=True, at_most=interleave.until.at_most),
+            approve=interleave.approve,
         )
     if (ab := entry.ab) is not None:
-        return Ab(weight=ab.weight, until=Until(decided=True, at_most=ab.until.at_most))
+        return Ab(weight=ab.weight, until=Until(decided=True, at_most=ab.until.at_most), approve=ab.approve)
     assert entry.promote is not None, "an entry without a stage is a problem, and problems end parsing"
-    return Promote(holdback=entry.promote.holdback, watch=entry.promote.watch)
+    promote = entry.promote
+    return Promote(holdback=promote.holdback, watch=promote.watch, approve=promote.approve)

@@ -221,6 +221,8 @@ stages:
   - ab:
       weight: 50%
       until: {decided: true, at_most: 14d}
+      # approve: [ana, ben]               # one of them has to, before this stage is entered (nobody by default); or
+      #                                   # {by: [ana, ben, cy], needed: 2}; any stage but the first takes it
 
   # The challenger serves everyone but a holdback, kept on the old champion so that slow harm can still be seen.
   - promote:

@@ -19,6 +19,7 @@ from crossfade.ledger import Entry
 from crossfade.spec.model import Canary, Promote, Rollout, Shadow, stage_name
 from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
 from crossfade.view.ageing import ageing_record
+from crossfade.view.approval import approval_record, shown_digest, with_approvals
 from crossfade.view.harm import Harm, harm_record
 from crossfade.view.outcomes import OutcomeCounts, outcomes_record
 from crossfade.view.segments import segments_record
@@ -121,6 +122,7 @@ def view(
     ordered = sorted(evidence, key=lambda line: (line.segment is not None, roles.index(line.role)))
     pending = position.phase is Phase.PENDING
     stage = rollout.stages[position.stage]
+    approval = approval_record(rollout, position, decision, [line.to_json() for line in ordered])
     return {
         "name": rollout.name,
         "revision": rollout.revision,
@@ -131,15 +133,15 @@ def view(
         "stage": None if pending else stage_name(stage),
         "step": position.step if isinstance(stage, Canary) and not pending else None,
         "since": {"stage": position.stage_since or None, "step": position.step_since or None},
-        "sentence": sentence(rollout, position, decision, entries),
-        "tone": tone(position, entries),
+        "sentence": sentence(rollout, position, decision, entries) + shown_digest(approval),
+        "tone": "amber" if approval and approval["waiting"] else tone(position, entries),
         "exposure": {
             "planned": weight(rollout, position) if exposure.planned is None else exposure.planned,
             "actual": exposure.actual,
             "units": dict(exposure.units),
         },
         "stages": strip(rollout, position, entries),
-        "next": _next(rollout, position, decision, now),
+        "next": _next(rollout, position, decision, now, approval),
         "evidence": [line.to_json() for line in ordered],
         "lines": [line_in_words(rollout, line) for line in ordered],
         "segments": segments_record(rollout, position, segments, evidence),
@@ -155,6 +157,7 @@ def view(
         "held": _held(position),
         "muted": dict(position.muted),
         "excluded": [f"{field}={value}" for field, value in position.excluded],
+        "approval": approval,
         "lease": {"held": progress.lease_held},
     }
 
@@ -172,7 +175,7 @@ def refreshed(
         return fresh
     keys = ("revision", "phase", "stage", "step", "decisions", "held", "muted", "excluded")
     if all(saved.get(key) == fresh[key] for key in keys):
-        return dict(saved)
+        return with_approvals(saved, fresh["approval"])
     kept = ["at", "arms", "harm", "votes", "counts", "lease"]
     kept += [key for key in ("outcomes", "drift") if key in saved]
     if saved["stage"] == fresh["stage"]:
@@ -270,7 +273,13 @@ def _toward(e_value: float | None, alpha: float) -> float | None:
     return 1.0 if e_value == inf else min(1.0, log(e_value) / log(1.0 / alpha))
 
 
-def _next(rollout: Rollout, position: Position, decision: Decision | None, now: float) -> dict[str, Any]:
+def _next(
+    rollout: Rollout,
+    position: Position,
+    decision: Decision | None,
+    now: float,
+    approval: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """What happens if nothing else does, and when: a move forward, or giving up because nothing could be decided."""
     # A move has just changed what the decision's own time spoke of; only a hold leaves it standing.
     until = decision.until if decision is not None and decision.move in (None, Move.HOLD) else None
@@ -291,6 +300,8 @@ def _next(rollout: Rollout, position: Position, decision: Decision | None, now: 
             what = "waits for somebody: resume, rollback or promote"
         case Phase.RUNNING:
             deadline = until is not None and until == _deadline(rollout, position)
+            if approval and approval["waiting"]:
+                ahead += f", once {approval['wanted']} approve"
             what = f"next is {ahead}" + (f"; rolled back{by} if still undecided" if deadline else by)
         case Phase.PROMOTED:
             what = f"finishes{by} if nothing is harmful"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossfade.judge.decide import budget, ramp, say
+from crossfade.judge.decide import approval, budget, ramp, say
 from crossfade.judge.decide.look import Look
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Verdict
@@ -31,9 +31,14 @@ def cleared(look: Look) -> Decision | None:
         return _for_a_person(look, "The spec has no promote stage, so a person decides: promote or rollback")
     if look.last and len(look.rollout.challengers) > 1:
         return _for_a_person(look, "Only one can be promoted: roll back, then run a rollout with the winner alone")
+    what = "promotion" if look.last else _following(look)
+    awaited = approval.awaited(look, what, _grounds(look))
+    if awaited is not None:
+        return awaited
+    grounds = _grounds(look) + approval.approved(look)
     if look.last:
-        return Decision(move=Move.PROMOTE, rule="cleared", sentence=f"Promoted: {_grounds(look)}.")
-    return Decision(move=Move.ADVANCE, rule="cleared", sentence=f"Advanced to {_following(look)}: {_grounds(look)}.")
+        return Decision(move=Move.PROMOTE, rule="cleared", sentence=f"Promoted: {grounds}.")
+    return Decision(move=Move.ADVANCE, rule="cleared", sentence=f"Advanced to {what}: {grounds}.")
 
 
 def _for_a_person(look: Look, why: str) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossfade.judge.decide import ramp, say
+from crossfade.judge.decide import approval, ramp, say
 from crossfade.judge.decide.look import Look
 from crossfade.judge.decision import Decision
 from crossfade.state import Move
@@ -26,6 +26,9 @@ def overdue(look: Look) -> Decision | None:
     if look.deadline is None or look.now < look.deadline:
         return None
     open_wants = [say.stands(want) for want in look.wants if not want.met]
+    unapproved = approval.unapproved(look)
+    if not open_wants and unapproved:
+        open_wants = [unapproved]
     left = f": {say.several(open_wants)}" if open_wants else ""
     return Decision(
         move=Move.ROLLBACK,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crossfade.view.dossier import articles, happened, planned, shown
+from crossfade.view.dossier import articles, happened, oversight, planned, shown
 from crossfade.view.dossier.blocks import Part
 from crossfade.view.dossier.known import Known
 from crossfade.view.words import moment
@@ -32,7 +32,7 @@ def dossier(known: Known) -> dict[str, Any]:
         happened.drift(known),
         happened.harm(known),
         happened.incidents(known),
-        happened.people(known),
+        oversight.people(known),
         shown.method(known),
         shown.integrity(known),
         shown.retention(known),

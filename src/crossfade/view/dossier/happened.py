@@ -1,11 +1,11 @@
-"""What happened: exposure over time, the evidence of every decision, segments, harm, incidents, and people."""
+"""What happened: exposure over time, the evidence of every decision, segments, harm and incidents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from crossfade.judge.evidence import Evidence
-from crossfade.ledger import Entry
+from crossfade.ledger import Entry, kind_of
 from crossfade.state import RULE, Move, Position, weight
 from crossfade.view.dossier.blocks import Block, Part, heading, items, picture, table, text
 from crossfade.view.dossier.known import Known
@@ -219,6 +219,7 @@ def incidents(known: Known) -> Part:
     lost = []
     if known.leases:
         lost.append(f"gateways lost the controller {whole(known.leases)} times; only the champion served meanwhile")
+    lost += [f"entry {entry.n}: {entry.sentence}" for entry in known.entries if kind_of(entry) in _OUTAGES]
     if counts.get("dropped"):
         why = of_which(counts.get("dropped_share"), counts.get("dropped_why"))
         lost.append(f"{whole(counts['dropped'])} shadow copies were dropped{why}")
@@ -237,31 +238,10 @@ def incidents(known: Known) -> Part:
     )
 
 
-SPEC = "spec"
-"""The actor of an entry that records a revision."""
+_OUTAGES = ("takeover", "lease")
+"""Entries of the controller having been away."""
 
 _STOPS = (Move.HOLD, Move.ROLLBACK)
-
-
-def people(known: Known) -> Part:
-    """Who acted, and why."""
-    acts = [entry for entry in known.entries if entry.actor not in (RULE, SPEC)]
-    rows = [(entry.n, moment(entry.at), entry.actor, entry.move or entry.rule, entry.sentence) for entry in acts]
-    moves = sum(entry.move is not None for entry in acts)
-    rules = sum(entry.actor == RULE for entry in known.moves)
-    return Part(
-        id="people",
-        title="People",
-        blocks=[
-            text(
-                f"{moves} of {len(known.moves)} moves were made by people, {rules} by rule. At any time a person "
-                "can hold, roll back or promote, with a reason, and the ledger keeps who and why."
-            ),
-            *([table(("entry", "at (UTC)", "who", "what", "why"), rows, numbers=(0,))] if rows else []),
-        ],
-        missing=["who these people are and what they are trained for: names are as the system knew them"],
-        trace="FOLDER/ledger.jsonl",
-    )
 
 
 def assumptions(known: Known) -> list[str]:
