@@ -17,6 +17,8 @@ from rim.recorded import NAME, SPEC, make
 
 from .conftest import Crossfade
 
+pytestmark = pytest.mark.timeout(400)
+
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "oversight.md").read_text()
 
 STAGES = re.search(r"```yaml\n(stages:.*?)```", PAGE, re.S)

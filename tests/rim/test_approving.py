@@ -22,6 +22,8 @@ from crossfade.view.approval import evidence_digest
 
 from .recorded import NAME, SPEC, make
 
+pytestmark = pytest.mark.timeout(400)
+
 ONE = SPEC.replace("at_most: 1d}}", "at_most: 1d}, approve: [ana, ben]}")
 TWO = SPEC.replace("watch: 20s}", "watch: 20s, approve: {by: [ana, ben, cy], needed: 2}}")
 SOON = TWO.replace("at_most: 1d}", "at_most: 60s}")
@@ -47,10 +49,10 @@ def test_silence_never_advances(tmp_path: Path) -> None:
         if waits(store, now):
             said.append(standing(store, NAME, now)["sentence"])
 
-    assert make(tmp_path, wrong=0.05, spec=ONE, after=after) is Phase.RUNNING
+    assert make(tmp_path, wrong=0.05, ticks=14, spec=ONE, after=after) is Phase.RUNNING
     store = Store(tmp_path)
     assert store.get(NAME).position.stage == 0
-    assert len(said) > 20
+    assert len(said) > 3
     assert "Waiting for the approval of ana or ben to go on to ab" in said[-1]
     record = standing(store, NAME, 0.0)
     assert said[-1].endswith(f"Evidence {record['approval']['shown'][:12]}.")
@@ -127,7 +129,7 @@ def test_two_persons_have_to_be_two(tmp_path: Path) -> None:
         assert standing(store, NAME, now)["approval"]["given"] == [{"by": "ana", "shown": digest}]
         seen.append(digest)
 
-    assert make(tmp_path, wrong=0.05, spec=TWO, ticks=35, after=after) is Phase.RUNNING
+    assert make(tmp_path, wrong=0.05, spec=TWO, ticks=26, after=after) is Phase.RUNNING
     store = Store(tmp_path)
     assert "given by" not in store.get(NAME).position.phase
     assert standing(store, NAME, 0.0)["approval"]["missing"] == 1

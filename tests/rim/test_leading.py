@@ -120,6 +120,7 @@ def test_a_process_is_not_mistaken_for_one_of_the_same_number(tmp_path: Path) ->
     assert holder.dead(told)
 
 
+@pytest.mark.timeout(400)
 async def test_two_controllers_for_twenty_seconds(tmp_path: Path) -> None:
     await ordeal(tmp_path, 20.0, seed=3, within=15.0)
 

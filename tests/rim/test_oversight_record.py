@@ -35,6 +35,8 @@ from .oversight_kit import SPEC as WIRED
 from .oversight_kit import controllers, gateways, model
 from .recorded import NAME, SPEC, make
 
+pytestmark = pytest.mark.timeout(400)
+
 APPROVED = SPEC.replace("at_most: 1d}}", "at_most: 1d}, approve: [ana, ben]}")
 CHANGED = APPROVED.replace("watch: 20s", "watch: 25s")
 
@@ -163,7 +165,6 @@ async def test_every_use_of_a_token_that_changed_something_has_its_name(tmp_path
     store.close()
 
 
-@pytest.mark.timeout(180)
 async def test_a_controller_that_was_silent_is_in_the_ledger_when_it_is_back(tmp_path: Path) -> None:
     async with model(b'"one"') as one, model(b'"two"') as two:
         store = Store(tmp_path)

@@ -25,13 +25,15 @@ def people(known: Known) -> Part:
     rows = [(entry.n, moment(entry.at), entry.actor, _right(entry.by), _done(entry), entry.sentence) for entry in acts]
     moves = sum(entry.move is not None for entry in acts)
     rules = sum(entry.actor == RULE for entry in known.moves)
+    asked = any(stage.approve is not None for stage in known.rollout.stages)
+    able = "hold or roll back" if asked else "hold, roll back or promote"
     return Part(
         id="people",
         title="People",
         blocks=[
             text(
-                f"{moves} of {len(known.moves)} moves were made by people, {rules} by rule. At any time a person "
-                "can hold, roll back or promote, with a reason, and the ledger keeps who and why."
+                f"{moves} of {len(known.moves)} moves were made by people, {rules} by rule. At any time a person can "
+                f"{able}, with a reason, and the ledger keeps who and why."
             ),
             *([table(("entry", "at (UTC)", "who", "known by", "what", "why"), rows, numbers=(0,))] if rows else []),
             *_approvals(known),
