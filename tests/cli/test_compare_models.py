@@ -54,18 +54,24 @@ def test_single_precision_passes(crossfade: Crossfade, tmp_path: Path, answers: 
     assert (record["disagreement"]["differing"], record["disagreement"]["verdict"]) == (0, "safe")
 
 
-def test_the_same_model_as_onnx_passes(crossfade: Crossfade, tmp_path: Path) -> None:
-    """scikit-learn computes in double precision, ONNX Runtime in single."""
+@pytest.mark.parametrize("name", ["linear", "boosted"])
+def test_the_same_model_as_onnx_passes(crossfade: Crossfade, tmp_path: Path, name: str) -> None:
+    """Trained and asked in single precision, as ONNX Runtime computes: at most 4e-7 apart (measured 3.6e-7 and 1.8e-7).
+
+    Coefficients trained in double precision are rounded when they are exported, which alone costs up to 6e-7.
+    """
     runtime = pytest.importorskip("onnxruntime", reason="ONNXRUNTIME IS NOT INSTALLED: no other runtime is compared")
     convert = pytest.importorskip("skl2onnx", reason="SKL2ONNX IS NOT INSTALLED: no other runtime is compared")
     x, y = load_digits(return_X_y=True)
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200)).fit(x[:800], y[:800])
-    rows = x[800:].astype(np.float32)
+    x = x.astype(np.float32)
+    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    model = linear if name == "linear" else GradientBoostingClassifier(n_estimators=10, random_state=0)
+    model.fit(x[:800], y[:800])
+    rows = x[800:]
     onnx = convert.to_onnx(model, rows[:1], options={"zipmap": False}).SerializeToString()
     _, there = runtime.InferenceSession(onnx, providers=["CPUExecutionProvider"]).run(None, {"X": rows})
     here = model.predict_proba(rows)
-    furthest = float(np.abs(here - there).max())
-    assert 0.0 < furthest <= 1e-6
+    assert 0.0 < float(np.abs(here - there).max()) <= 4e-7
     ran = crossfade("compare", write(tmp_path / "a", here), write(tmp_path / "b", there), "--json")
     record = json.loads(ran.out)
     assert (ran.code, record["pairs"]) == (0, len(rows))
