@@ -160,3 +160,27 @@ def test_a_field_muted_by_hand_is_shown_and_does_not_count(tmp_path: Path) -> No
         "$.took": "a time", "$.took.a": "a time", "$.tooken": None
     }  # fmt: skip
     assert line(found, "$.took")["differing"] == 51
+
+
+def test_latency_and_cost_are_paired_by_unit(tmp_path: Path) -> None:
+    facts = [
+        pair(n, (), unit=f"u{n % 200}", champion_ms=10.0 + n % 7, challenger_ms=13.0 + n % 7, champion_cost=2.0,
+             challenger_cost=None if n % 10 == 0 else 1.5)
+        for n in range(400)
+    ]  # fmt: skip
+    keep(tmp_path, facts)
+    told = arm(tmp_path)
+    latency, cost = told["latency"], told["cost"]
+    assert (latency["units"], latency["pairs"], latency["missing"]) == (200, 400, 0)
+    assert latency["difference"] == pytest.approx(3.0)
+    assert latency["lower"] <= 3.0 <= latency["upper"]
+    assert (cost["units"], cost["pairs"], cost["missing"]) == (180, 360, 40)
+    assert (cost["champion"]["mean"], cost["challenger"]["mean"], cost["difference"]) == (2.0, 1.5, -0.5)
+
+
+def test_pairs_of_which_a_field_was_not_measured_are_left_out_and_told(tmp_path: Path) -> None:
+    why = "shop:embed did not answer within 2 s"
+    keep(tmp_path, [pair(n, (), unmeasured=(f"$.a: {why}",) if n < 3 else ()) for n in range(10)])
+    told = arm(tmp_path)
+    assert (told["pairs"], told["unmeasured"]) == (7, {"$.a": {why: 3}})
+    assert told["cost"] is None

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from crossfade.console.differences_beside import beside
 from crossfade.console.markup import Markup, el
 from crossfade.console.pages import missing_page, page
 from crossfade.rim import examples
@@ -62,9 +63,11 @@ def differences_page(record: Record, pairs: Sequence[Record], field: str, now: f
 def _arm(name: str, arm: Record) -> Markup:
     differing = [line for line in arm["fields"] if line["differing"] or line["noise"] or line["muted"]]
     lines = [arm["disagreement"], arm["catastrophic"], *differing[:MOST_FIELDS]]
-    words = ("field", "of pairs", "noise", "beyond it", "how", "apart", "verdict")
-    cells = [el("th", word, scope="col", class_="number" if 0 < i < 4 else None) for i, word in enumerate(words)]
-    table = el("table", el("thead", el("tr", cells)), el("tbody", [_line(name, line) for line in lines]))
+    words = ("field", "verdict", "of pairs", "noise", "beyond it", "how", "apart")
+    cells = [el("th", word, scope="col", class_="number" if i > 1 else None) for i, word in enumerate(words)]
+    table = el(
+        "table", el("thead", el("tr", cells)), el("tbody", [_line(name, line) for line in lines]), class_="fields"
+    )
     more = len(differing) - MOST_FIELDS
     counted = f"{whole(arm['pairs'])} pairs, {whole(arm['twice'])} of them with a second answer of the champion."
     same = f"{whole(arm['fields_never_differing'])} fields never differ."
@@ -73,6 +76,7 @@ def _arm(name: str, arm: Record) -> Markup:
         el("h2", f"{arm['arm']} against the champion"),
         el("p", f"{counted} {same}", f" {whole(more)} more differ." if more > 0 else "", class_="quiet"),
         el("div", table, class_="panel"),
+        beside(arm),
         _segments(arm["segments"]),
     )  # fmt: skip
 
@@ -87,14 +91,14 @@ def _line(name: str, line: Record) -> Markup:
     shape = "–" if line["muted"] else SHAPES[line["verdict"]]
     return el(
         "tr",
-        el("th", " ".join(["\u00a0\u00a0"] * min(depth, 8)), link if path.startswith("$") else path, scope="row"),
+        el("th", "\u00a0\u00a0" * min(depth, 8), link if path.startswith("$") else path, scope="row"),
+        el("td", el("span", f"{shape} {verdict}", class_=f"verdict {line['verdict']}"),
+           el("small", line["muted"] or line["reason"] or "")),
         el("td", percent(line["rate"]), class_="number"),
         el("td", percent(line["noise"]), class_="number"),
         el("td", signed(line["excess"], "pp", like=(line["excess"], line["margin"])), class_="number"),
-        el("td", kinds),
-        el("td", apart),
-        el("td", el("span", f"{shape} {verdict}", class_=f"verdict {line['verdict']}"),
-           el("small", line["muted"] or line["reason"] or "")),
+        el("td", kinds, class_="number"),
+        el("td", apart, class_="number"),
     )  # fmt: skip
 
 

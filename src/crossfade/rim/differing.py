@@ -15,6 +15,7 @@ from crossfade.judge.disagreement import MOST_FIELDS, Counts, Tally
 from crossfade.live.compare.kinds import UNUSABLE
 from crossfade.live.compare.sides import rules_of
 from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.pair_figures import COLUMNS, pair_figures
 from crossfade.spec.model import Rollout, Shadow
 from crossfade.state import Position, as_muted
 from crossfade.view.comparison import margin_of, told
@@ -35,6 +36,7 @@ _COLUMNS = {
     **dict.fromkeys(("fields", "kinds", "noise_fields", "segments"), "VARCHAR[]"),
     "sizes": "DOUBLE[]",
     '"at"': "DOUBLE",
+    **COLUMNS,
 }
 
 # Facts of before there were kinds and noise fields do not say where the champion differed from itself: such pairs are
@@ -48,6 +50,7 @@ CREATE TABLE pairs AS SELECT arm, decision_id, stage, "at", champion_failed, cha
          AND (NOT noise_differs OR len(coalesce(noise_fields, [])) > 0) THEN noise_differs END AS noisy,
     challenger_failed OR list_has_any(coalesce(kinds, []), ['nan', 'shape', 'invalid']) AS unusable
 FROM facts WHERE rollout = ? AND stage = (SELECT max(stage) FROM facts WHERE rollout = ?)
+    AND coalesce(len(unmeasured), 0) = 0
 """
 
 # What was muted since a pair was recorded does not count in it; where names filled all the room there may be more.
@@ -137,7 +140,7 @@ def _summed(rollout: Rollout, files: list[str]) -> dict[str, Any]:
         return _absent(rollout, "the rollout has no shadow stage, so that no replies are compared")
     muted = [one.path for one in rollout.compare if one.mute]
     names = [str(field) for field in rollout.segments]
-    tallies = _tallies(rollout.name, files, muted, names) if files else {}
+    tallies, beside = _tallies(rollout.name, files, muted, names, rollout.alpha) if files else ({}, {})
     if not tallies:
         return _absent(rollout, "no mirrored request has been compared yet")
     rules = rules_of(rollout.compare)
@@ -145,7 +148,7 @@ def _summed(rollout: Rollout, files: list[str]) -> dict[str, Any]:
     for arm, (tally, examples, failed, sizes, segments) in tallies.items():
         record = told(tally, rules, margin_of(rollout), rollout.alpha, examples, failed)
         fields = [{**line, "size": sizes.get(line["path"])} for line in record["fields"]]
-        arms.append({"arm": arm, **record, "fields": fields, "segments": segments})
+        arms.append({"arm": arm, **record, "fields": fields, "segments": segments, **_NOTHING, **beside.get(arm, {})})
     return {"name": rollout.name, "available": True, "reason": "", "arms": arms}
 
 
@@ -163,8 +166,13 @@ def _any_of(path: str, muted: Sequence[str]) -> str:
     return f"({' OR '.join(below)})"
 
 
-def _tallies(name: str, files: list[str], muted: Sequence[str], segments: Sequence[str]) -> dict[str, _Counted]:
-    """What the facts of one rollout's last shadow say, by challenger."""
+_NOTHING: dict[str, Any] = {"latency": None, "cost": None, "unmeasured": {}}
+
+
+def _tallies(
+    name: str, files: list[str], muted: Sequence[str], segments: Sequence[str], alpha: float
+) -> tuple[dict[str, _Counted], dict[str, dict[str, Any]]]:
+    """What the facts of one rollout's last shadow say, by challenger: where replies differ, and what is beside that."""
     import duckdb
 
     settings: dict[str, Any] = {
@@ -203,9 +211,10 @@ def _tallies(name: str, files: list[str], muted: Sequence[str], segments: Sequen
                             "field": field,
                         }
                     )
+        beside = pair_figures(connection, name, alpha)
     for tally, *_ in found.values():
         tally.quiet = max(tally.quiet - len(tally.fields), 0)
-    return found
+    return found, beside
 
 
 def pairs_of(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str], muted: Sequence[str]) -> None:

@@ -19,18 +19,24 @@ def paired_latency(champion: Sequence[float], challenger: Sequence[float], alpha
     """The record of paired latencies in milliseconds; absent numbers are None."""
     a, b = np.asarray(champion, dtype=np.float64), np.asarray(challenger, dtype=np.float64)
     difference, n = b - a, len(a)
-    estimate = float(difference.mean()) if n else None
-    reach = float(difference.std()) * radius(n, alpha, two_sided=True) if n >= MINIMUM else None
-    known = estimate is not None and reach is not None
+    mean, deviation = (float(difference.mean()), float(difference.std())) if n else (None, None)
     return {
         "pairs": n,
         "champion": _quantiles(a),
         "challenger": _quantiles(b),
-        "difference": estimate,
-        "lower": estimate - reach if known and estimate is not None and reach is not None else None,
-        "upper": estimate + reach if known and estimate is not None and reach is not None else None,
-        "confidence": 1.0 - alpha,
+        **paired_difference(n, mean, deviation, alpha),
         "unit": "ms",
+    }
+
+
+def paired_difference(n: int, mean: float | None, deviation: float | None, alpha: float) -> dict[str, Any]:
+    """The mean of `n` differences with its always-valid interval; without one where they are too few."""
+    reach = None if deviation is None or n < MINIMUM else deviation * radius(n, alpha, two_sided=True)
+    return {
+        "difference": mean,
+        "lower": None if mean is None or reach is None else mean - reach,
+        "upper": None if mean is None or reach is None else mean + reach,
+        "confidence": 1.0 - alpha,
     }
 
 
