@@ -15,6 +15,7 @@ from statistics import median
 
 from benchmarks.facts_made import LENGTH, POSITION, REVENUE, ROLLOUT, START, fill
 from crossfade.judge.measure import Question, ask
+from crossfade.judge.measure.segments import by_segment
 from crossfade.judge.moments import MeanMoments
 from crossfade.rim.engine import Engine, look_mode
 from crossfade.rim.engine.full import Full
@@ -40,17 +41,21 @@ def make(data: Path, total: int) -> dict[str, float]:
 
 
 def query(data: Path, total: int) -> dict[str, float]:
-    """The unit-level query of one metric with a covariate over all facts, from naming the tables to its sums."""
+    """The unit-level query of one metric with a covariate over all facts, from naming the tables to its sums, of all
+    units and of five segments."""
     lake, mode = Lake(data), look_mode(ROLLOUT, POSITION)
     versions = lake.versions()
     question = ask(ROLLOUT, mode, REVENUE)
     assert isinstance(question, Question)
+    segmented = by_segment(question, 1)
+    assert segmented is not None
     asked: list[Full] = []
 
     def run(of: Mapping[str, int]) -> None:
         asked.append(Full(lake, of, THREADS))
         asked[-1].look(ROLLOUT.name, POSITION.stage, mode, POSITION.stage_since, LATER)
         asked[-1].ask(question)
+        asked[-1].ask(segmented)
 
     run({})  # a controller compiles its questions once
     with _first():
@@ -59,6 +64,8 @@ def query(data: Path, total: int) -> dict[str, float]:
     assert isinstance(moments, MeanMoments)
     took["units"] = float(moments.n_a.sum() + moments.n_b.sum())
     assert took["units"] > 0.9 * total / 10, "most units are missing, so the figure means nothing"
+    took["segments"] = float(len(set(asked[-1].ask(segmented)["place"].tolist())))
+    assert took["segments"] == 5.0, "the segments are missing, so the figure means nothing"
     lake.close()
     return took
 

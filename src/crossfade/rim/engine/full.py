@@ -139,7 +139,7 @@ class Full:
 
     def _said(self, fields: int) -> None:
         if "said" not in self._made:
-            self._keep("said", ("said", fields), partial(spread.said, fields))
+            self._keep("said", ("said", fields), partial(spread.said, fields), as_written=True)
             self._made.add("said")
 
     def _rows(self, key: tuple[object, ...], build: Callable[[], Expr]) -> Rows:
