@@ -15,7 +15,7 @@ from scipy.stats import beta
 
 from crossfade.sim.rehearsal import Run
 
-from . import budgets, segmented, test_averages, test_mismatch, test_quantiles, test_rates
+from . import budgets, segmented, test_averages, test_drift, test_mismatch, test_quantiles, test_rates
 from .worlds import RAMP, Plan, fresh, settled
 
 
@@ -41,12 +41,12 @@ def seldom(table: str, scenario: str, times: int, runs: int, bound: float) -> Ro
     )
 
 
-def soon(scenario: str, values: np.ndarray, bound: float, unit: str) -> Row:
+def soon(scenario: str, values: np.ndarray, bound: float, unit: str, table: str | None = None) -> Row:
     """A median that may not be larger than the bound."""
     median = float(np.median(values))
     found = f"{median:,.0f} {unit}" if np.isfinite(median) else "never"
     return Row(
-        table=DIFFERENT,
+        table=table or DIFFERENT,
         scenario=scenario,
         runs=len(values),
         found=found,
@@ -58,6 +58,7 @@ def soon(scenario: str, values: np.ndarray, bound: float, unit: str) -> Row:
 SAME = "Champion and challenger the same: wrong verdicts of harm, looked at continuously"
 DIFFERENT = "Challenger really different: units in all until it is found, at the median"
 SEGMENTS = "Declared segments: ten metrics for each of twenty, over a canary and a test of half of the units"
+DRIFT = "Drift: inputs, predictions and outcomes beside their reference, looked at after every block"
 BUDGET = "A canary's budget: what it cost beyond the champion's failures"
 
 
@@ -142,11 +143,34 @@ def by_segment(runs: int) -> Iterator[Row]:
     yield seldom(SEGMENTS, f"{harmed}: another segment is named too", wrong, few, 0.05)
 
 
+def drifted(runs: int) -> Iterator[Row]:
+    """Fields beside their reference, and whose a change is said to be."""
+    for each, daily in ((2, 0.0), (20, 0.0), (20, 1.5)):
+        count = test_drift.alarms(np.random.default_rng(21), runs, 5 * test_drift.LIFE, each, daily)
+        cycle = f", a daily cycle of {daily:g} standard deviations" if daily else ""
+        yield seldom(
+            DRIFT, f"a field that is as it was, {each} requests a block{cycle}: called drift", count, runs, 0.05
+        )
+    few = max(runs // 5, 8)
+    for spread in (1.4, 3.0):
+        told = [test_drift.blamed(np.random.default_rng([22, run]), both=1.5, spread=spread) for run in range(few)]
+        what = f"predictions of both arms move together, one's vary {spread:g} times as much: an arm is named"
+        yield seldom(DRIFT, what, sum(map(bool, told)), few, 0.05)
+    told = [test_drift.blamed(np.random.default_rng([23, run]), worse=1.5) for run in range(few)]
+    wrong, missed = sum("v1" in one for one in told), sum("v2" not in one for one in told)
+    yield seldom(DRIFT, "one arm moves by 1.5 standard deviations: the other is named", wrong, few, 0.05)
+    yield seldom(DRIFT, "one arm moves by 1.5 standard deviations: it is not named", missed, few, 0.05)
+    found = [test_drift.found_after(np.random.default_rng([24, run]), 0.5, 10) for run in range(few)]
+    what = "a field of twenty moves by half a standard deviation: requests until it is called drift"
+    yield soon(what, np.array(found), 450, "requests", DRIFT)
+
+
 PARTS: dict[str, tuple[Callable[[int], Iterator[Row]], float]] = {
     "same": (same, 1.0),
     "different": (different, 1.0),
     "segments": (by_segment, 1.0),
     "budgets": (spent, 0.2),
+    "drift": (drifted, 1.0),
 }
 """The parts of the page, and how many of the runs each takes: a rehearsed canary costs as much as five others."""
 
@@ -189,7 +213,7 @@ def main() -> int:
             sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {row.scenario}: {row.found} {row.bound}\n")
         tables = {row.table for row in measured}
         rows = [row for row in rows if row.table not in tables] + measured
-        order = [SAME, DIFFERENT, SEGMENTS, BUDGET]
+        order = [SAME, DIFFERENT, SEGMENTS, BUDGET, DRIFT]
         rows.sort(key=lambda row: order.index(row.table))
         kept.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n")
         (asked.folder / "guarantees.md").write_text(page(rows))

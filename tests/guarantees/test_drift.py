@@ -77,6 +77,31 @@ def found_after(rng: np.random.Generator, shift: float, each: int) -> float:
     return np.inf
 
 
+def blamed(rng: np.random.Generator, *, both: float = 0.0, worse: float = 0.0, spread: float = 1.4) -> set[str]:
+    """The arms that are ever named, looked at every five seconds, when both move at once, or v2 alone does.
+
+    What v2 predicts varies `spread` times as much, so that the same move is harder to see in it.
+    """
+    family, named = Family(every=1.0, reference=60.0), set()
+    for second in range(150):
+        late = second >= 80
+        for arm in ("v1", "v2"):
+            moved = both + (worse if arm == "v2" else 0.0) if late else 0.0
+            p = rng.normal(moved, 1.0 if arm == "v1" else spread, size=6)
+            facts = sketched({"x": rng.normal(size=6)}, at=float(second), arm=arm, side="input")
+            family.take(float(second), [*facts, *sketched({"p": p}, at=float(second), arm=arm, side="output")])
+        if second % 5 == 4:
+            named |= {finding.arm for finding in causes(family.changes(), ALPHA)}
+    return named - {""}
+
+
+def test_what_meets_both_arms_names_none_and_what_meets_one_names_it() -> None:
+    """Both move in the same second, but one is found first: until the other is known, nobody is named."""
+    assert [blamed(np.random.default_rng([7, run]), both=1.5) for run in range(6)] == [set()] * 6
+    assert [blamed(np.random.default_rng([9, run]), both=1.5, spread=3.0) for run in range(6)] == [set()] * 6
+    assert [blamed(np.random.default_rng([8, run]), worse=1.5) for run in range(3)] == [{"v2"}] * 3
+
+
 @pytest.mark.parametrize(("shift", "at_most"), [(0.5, 450), (1.0, 150)])
 def test_a_shift_is_found_soon(shift: float, at_most: int) -> None:
     """By the median run, a whole reference after the watch began; conformal martingales need 105 for one field."""

@@ -6,17 +6,23 @@ it was while its inputs did, too: what meets all arms at once is the world's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from crossfade.judge.drift.counts import Counts
 from crossfade.judge.drift.family import needed
 from crossfade.judge.drift.watch import Change
 
 Cause = Literal["feed", "world", "model", "unclear", "none", "unmeasured"]
 
-CONTRAST = 2.0
-"""How many times as far as any other arm one must have moved, the other's noise counted in its favour."""
+CONTRAST = 4.0
+"""How many times the index of any other arm one must have, the other's noise counted in its favour. The index grows
+with the square of a move, so this is twice as far."""
+
+MOVED = 0.3
+"""Standard deviations by which a mean has to move for the other arms to be asked whether theirs went along."""
 
 NAMED = 3
 """Fields named in a sentence."""
@@ -57,7 +63,9 @@ class Seen:
         """Whether this arm moved and every other that is measured did not, or far less."""
         others = self.others(change)
         return bool(others) and all(
-            one not in self.found and change.beyond > CONTRAST * (one.beyond + 2.0 * (one.psi_noise or 0.0))
+            one not in self.found
+            and change.beyond > CONTRAST * (one.beyond + 2.0 * (one.psi_noise or 0.0))
+            and not _went_along(change, one)
             for one in others
         )
 
@@ -174,6 +182,37 @@ def unmeasured(seen: Seen) -> Finding | None:
 
 
 RULES = (broken_feed, changed_world, changed_model, unclear, nothing, unmeasured)
+
+
+def _went_along(change: Change, one: Change) -> bool:
+    """Whether the other arm's mean may have moved half as far in the same direction, in the field's own units.
+
+    The same move is a smaller index where an arm's values vary more, and is proven later.
+    """
+    mine, other = _move(change), _move(one)
+    if mine is None or other is None or abs(mine[0]) < MOVED * mine[1]:
+        return False
+    return math.copysign(1.0, mine[0]) * other[0] + 2.0 * other[2] >= abs(mine[0]) / 2.0
+
+
+def _move(change: Change) -> tuple[float, float, float] | None:
+    """How far the mean moved (of outcomes: the share with an event), the deviation it had, and the move's error."""
+    levels = [_level(change, counts) for counts in (change.then, change.now)]
+    then, now = levels
+    if then is None or now is None:
+        return None
+    return now[0] - then[0], then[1], then[1] * math.sqrt(1.0 / then[2] + 1.0 / now[2])
+
+
+def _level(change: Change, counts: Counts | None) -> tuple[float, float, int] | None:
+    """Mean, standard deviation and number of values."""
+    if counts is None or not counts.asked:
+        return None
+    if change.side == "outcome":
+        share = counts.names["event"] / counts.asked
+        return share, math.sqrt(share * (1.0 - share)), counts.asked
+    mean, sd = counts.mean, counts.sd
+    return None if mean is None or sd is None else (mean, sd, counts.numbers)
 
 
 def _how(change: Change) -> str:

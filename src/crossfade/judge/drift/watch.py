@@ -19,6 +19,9 @@ LEAST = 20
 ENOUGH = 100
 """Requests of late that are summed up as what it is like now."""
 
+ENOUGH_OUTCOMES = 1000
+"""The same of outcomes, which say only yes or no."""
+
 STARTS = 48
 """Moments in a reference's length at which a change may have begun."""
 
@@ -133,7 +136,8 @@ class Watch:
                 self._bets.take(self._block - self._blocks, then, self._cells.of(self._present))
         self._late.append(self._present)
         self._present = Counts()
-        while sum(counts.asked for counts in self._late) - self._late[0].asked >= ENOUGH:
+        enough = ENOUGH_OUTCOMES if self.side == "outcome" else ENOUGH
+        while sum(counts.asked for counts in self._late) - self._late[0].asked >= enough:
             self._late.popleft()
 
     def _beside(self, block: int, cells: Cells) -> Ints | None:
