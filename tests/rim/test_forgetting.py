@@ -25,13 +25,13 @@ from crossfade.rim.replaying import replay
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.store import Store, StoreError
 from crossfade.rim.verifying import Checked, check
-from crossfade.state import Phase
+from crossfade.state import Move, Phase
 
 from . import tampering
 from .facts_made import START, exposed
 from .on_disk import found
 from .recorded import NAME, make
-from .test_verifying import new_key
+from .test_verifying import new_key, once
 
 UNIT, DECISION, OUTCOME = "u333", "d333", "o333"
 LATER = START + 1_000.0
@@ -323,6 +323,54 @@ def test_nobody_without_the_key_can_claim_that_a_unit_was_forgotten(
     monkeypatch.delenv(signing.VARIABLE)
     forget(data, "u401")
     assert not _holds(data, key)
+
+
+def _aged_and_forgotten(folder: Path) -> tuple[Path, Path, str]:
+    """A signed record out of which a unit and the facts beyond their time were taken, its export, and the key."""
+    private = new_key(folder)
+    data = folder / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(signing.VARIABLE, str(private))
+        make(data, wrong=0.2)
+        forget(data)
+        store, lake = Store(data), Lake(data)
+        store.act(NAME, Move.ROLLBACK, actor="ana", rule="manual", sentence="Enough.", at=LATER)
+        tidy = upkeep.Upkeep(store, lake, now=LATER)
+        patch.setattr(upkeep.Upkeep, "_cut", lambda *_: START + 12.0)
+        assert tidy.retire(LATER + 1.0)
+        tidy._sealer.seal("periodic", LATER + 2.0)
+        lake.vacuum(keep_hours=0.0, announce=lambda doomed: tidy._sealer.removal(doomed, LATER + 3.0))
+        lake.close()
+        store.close()
+        record = LiveRecord(data, NAME)
+        export(record, folder / "out", at=LATER)
+        record.close()
+    return data, folder / "out", signing.public(private)
+
+
+def _tampered(folder: Path, times: int) -> None:
+    data, out, key = _aged_and_forgotten(folder)
+    record = LiveRecord(data, NAME)
+    result = check(record, key=key)
+    record.close()
+    assert result.intact, result.reason
+    assert result.aged_out
+    assert result.forgotten
+    assert result.removed
+    assert check(ExportedRecord(out, NAME), key=key).intact
+    rng = random.Random(5)
+    for _ in range(times):
+        once(out, key, rng)
+
+
+def test_changes_to_a_record_with_facts_forgotten_and_aged_out_are_found(tmp_path: Path) -> None:
+    _tampered(tmp_path, 30)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_two_hundred_changes_to_such_a_record_are_found(tmp_path: Path) -> None:
+    _tampered(tmp_path, 200)
 
 
 @pytest.mark.parametrize(

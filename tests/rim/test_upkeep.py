@@ -59,6 +59,22 @@ def test_each_rollout_keeps_its_facts_for_as_long_as_its_spec_says(tmp_path: Pat
     assert found.retire(DAY * 29) == {"exposed": 1}
     assert ("short", 0.0) not in kept()
     assert found.retire(DAY * 31) == {"exposed": 1}
+    told = {
+        name: [entry for entry in store.entries(name) if entry.rule == "retention"]
+        for name in ("short", "long", "runs")
+    }
+    assert {name: len(entries) for name, entries in told.items()} == {"short": 2, "long": 1, "runs": 0}
+    (last,) = told["long"]
+    assert last.about is not None
+    erased = last.about["erased"]
+    assert (erased["why"], erased["rule"], erased["facts"], erased["before"]) == (
+        "retention",
+        "keep_facts: 30 d",
+        {"exposed": 1},
+        DAY,
+    )
+    assert "as keep_facts (30 d) asks: 1 of all rollouts" in last.sentence
+    assert store.seals()[erased["seal"]["n"] - 1].count(erased["seal"]["hash"]) == 1
     assert ("long", 0.0) not in kept()
     # What no rollout claims goes after the usual time; what a running one may ask for never does.
     assert found.retire(DAY * 185) == {"exposed": 3}

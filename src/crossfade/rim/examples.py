@@ -180,6 +180,20 @@ def forget(data: Path, decisions: Collection[str]) -> int:
     return count
 
 
+def age(data: Path, rollout: str, before: float) -> int:
+    """Delete a rollout's examples from before a time; how many."""
+    count = 0
+    for file in sorted((data / FOLDER).glob("*.db")):
+        try:
+            with closing(sqlite3.connect(file, isolation_level=None, timeout=10.0)) as connection:
+                connection.execute("PRAGMA secure_delete=ON")
+                gone = connection.execute("DELETE FROM examples WHERE rollout = ? AND at < ?", (rollout, before))
+                count += gone.rowcount
+        except sqlite3.Error as error:
+            log.warning("examples in %s cannot be deleted now: %s", file, error)
+    return count
+
+
 def _has(example: Mapping[str, Any], field: str) -> bool:
     return any(one["path"] == field or one["path"].startswith((f"{field}.", f"{field}[")) for one in example["fields"])
 

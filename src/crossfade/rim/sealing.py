@@ -95,10 +95,10 @@ class Sealer:
             self.seal("periodic", now)
             self._append(Seal(at=now, why="vacuum", removed=told))
 
-    def retention(self, before: float, cuts: Mapping[str, float], now: float) -> None:
+    def retention(self, before: float, cuts: Mapping[str, float], now: float) -> Sealed:
         """Say that facts from before a time, or from before the cut of their rollout, are about to be deleted."""
         self.seal("periodic", now)
-        self._append(Seal(at=now, why=RETENTION, note={"before": before, "cuts": dict(cuts)}))
+        return self._append(Seal(at=now, why=RETENTION, note={"before": before, "cuts": dict(cuts)}))
 
     def say(self, seal: Seal) -> Sealed:
         """Put a seal of somebody else's at the end of the chain."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from crossfade.ledger import Sets
-from crossfade.rim import batches
+from crossfade.ledger import Sealed, Sets
+from crossfade.ledger.seals import RETENTION
+from crossfade.rim import batches, examples
 from crossfade.rim.batches import JournalError
 from crossfade.rim.forgetting import Forgetting
 from crossfade.rim.journal import Journal
@@ -20,7 +22,8 @@ from crossfade.rim.recorder import Recorder
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.store import Store, Stored, StoreError
 from crossfade.spec.model import KEEP_FACTS
-from crossfade.state import ENDED
+from crossfade.state import ENDED, RULE
+from crossfade.view.words import duration, moment
 
 log = logging.getLogger("crossfade.controller")
 
@@ -93,7 +96,44 @@ class Upkeep:
         """Delete the facts of ended rollouts beyond the time that their specs ask for, and nobody's old ones."""
         cuts = {stored.name: self._cut(stored, now) for stored in self._store.rollouts()}
         before = now - KEEP_FACTS
-        return self._lake.retire(before, cuts, announce=lambda: self._sealer.retention(before, cuts, now))
+        said: list[Sealed] = []
+        deleted = self._lake.retire(
+            before, cuts, announce=lambda: said.append(self._sealer.retention(before, cuts, now))
+        )
+        for name, cut in cuts.items():
+            aged = examples.age(self._lake.data, name, cut)
+            if aged:
+                log.info("deleted %d examples of %s, as the retention asks", aged, name)
+        if said and deleted:
+            self._told_retired(said[-1], cuts, deleted, now)
+        return deleted
+
+    def _told_retired(self, seal: Sealed, cuts: Mapping[str, float], deleted: Mapping[str, int], now: float) -> None:
+        """An entry in the ledger of each rollout whose facts may be among those that were deleted."""
+        count = sum(deleted.values())
+        for stored in self._store.rollouts():
+            cut = cuts.get(stored.name)
+            if cut is None or self._store.entries(stored.name)[0].at >= cut:
+                # It began after what was deleted, so none of it is its own.
+                continue
+            kept = duration(stored.rollout.keep_facts)
+            self._store.note(
+                stored.name,
+                actor=RULE,
+                rule=RETENTION,
+                sentence=f"Deleted facts from before {moment(cut)} UTC, as keep_facts ({kept}) asks: {count:,} of all "
+                f"rollouts of this folder in one go (seal {seal.n}).",
+                at=now,
+                about={
+                    "erased": {
+                        "why": RETENTION,
+                        "before": cut,
+                        "rule": f"keep_facts: {kept}",
+                        "facts": dict(deleted),
+                        "seal": {"n": seal.n, "hash": seal.hash},
+                    }
+                },
+            )
 
     def vacuum(self, now: float) -> int:
         """Remove files, but none of a version that a decision names whose facts are still kept."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from crossfade.view.dossier.blocks import Block, Part, code, heading, items, text
+from crossfade.view.dossier.blocks import Block, Part, code, heading, items, table, text
 from crossfade.view.dossier.happened import assumptions
 from crossfade.view.dossier.known import Known
-from crossfade.view.words import duration, percent, whole
+from crossfade.view.words import duration, moment, percent, whole
 
 SIX_MONTHS = 183 * 86_400.0
 
@@ -80,18 +80,37 @@ crossfade replay {name} --folder FOLDER     # anywhere else"""
 
 
 def retention(known: Known) -> Part:
-    """For how long facts are kept."""
-    kept = known.rollout.keep_facts
+    """What is kept about people, for how long, and what was taken out of the record on purpose."""
+    rollout = known.rollout
+    kept = rollout.keep_facts
     enough = kept >= SIX_MONTHS
+    named = (
+        "Units are recorded under pseudonyms, whose key is no part of the record."
+        if rollout.pseudonyms
+        else "Units are recorded as requests name them; the spec asks for no pseudonyms."
+    )
+    replies = (
+        f"Of replies, {percent(rollout.examples.share)} of those that differ in shadow are kept as examples"
+        + (f", without {', '.join(rollout.redact)}." if rollout.redact else ", as they are.")
+        if rollout.examples
+        else "No reply is kept."
+    )
+    erased = [entry for entry in known.entries if (entry.about or {}).get("erased")]
+    rows = [(f"entry {entry.n}", moment(entry.at), entry.actor, entry.sentence) for entry in erased]
+    blocks = [
+        text(f"{named} No request is kept. {replies}"),
+        text(
+            f"Facts are kept for {duration(kept)} after they were recorded, and never deleted while the rollout "
+            "runs. The ledger and the seals are not deleted. That facts are deleted is sealed before it is done."
+        ),
+        text("Nothing was taken out of the record so far.")
+        if not rows
+        else table(("where", "when (UTC)", "who asked", "what was taken out of the record"), rows),
+    ]
     return Part(
         id="retention",
-        title="How long records are kept",
-        blocks=[
-            text(
-                f"Facts are kept for {duration(kept)} after they were recorded, and never deleted while the rollout "
-                "runs. The ledger and the seals are not deleted. That facts are deleted is sealed before it is done."
-            )
-        ],
+        title="Privacy, and how long records are kept",
+        blocks=blocks,
         missing=[] if enough else [f"six months: keep_facts is {duration(kept)}"],
-        trace="keep_facts in the spec",
+        trace="keep_facts, pseudonyms, examples and redact in the spec; about.erased in the ledger",
     )
