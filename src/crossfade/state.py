@@ -240,12 +240,15 @@ def exclude(rollout: Rollout, position: Position, segments: Sequence[tuple[str, 
 
 
 def include(position: Position, field: str, value: str) -> Position:
-    """The position in which a segment is served like all others again. Raises IllegalExclusion."""
+    """The position in which a segment is served like all others again, and no rule keeps it from that any more.
+
+    Raises IllegalExclusion.
+    """
     left = tuple(pair for pair in position.excluded if pair != (field, value))
     if len(left) == len(position.excluded):
         kept = ", ".join(f"{field}={value}" for field, value in position.excluded) or "none"
         raise IllegalExclusion(f"{field}={value} is not kept on the champion; segments that are: {kept}")
-    return replace(position, excluded=left)
+    return replace(position, excluded=left, gone_on=tuple(sorted({*position.gone_on, ("", "", f"{field}={value}")})))
 
 
 class IllegalMute(ValueError):

@@ -26,7 +26,7 @@ from crossfade.spec.model import (
     Shadow,
     Source,
 )
-from crossfade.state import RULE, Move, Phase, Position, apply, weight
+from crossfade.state import RULE, Move, Phase, Position, apply, exclude, include, weight
 
 from .rollouts import positions, rollouts
 
@@ -158,6 +158,8 @@ def cases(draw: st.DrawFn):
 
 def after(rollout: Rollout, position: Position, decision: Decision, now: float) -> Position:
     move = decision.move
+    if decision.excluded:
+        return exclude(rollout, position, decision.excluded)
     return position if move is None else apply(rollout, position, move, now, held_for=decision.held_for)
 
 
@@ -304,6 +306,15 @@ def test_a_harmed_segment_holds_what_runs_and_a_person_goes_on_all_the_same(case
         return
     assert decision.rule in ("harm", "overdue", "segment")
     if decision.rule != "segment":
+        return
+    if rollout.on_segment_harm is OnSegmentHarm.EXCLUDE:
+        assert decision.move is None
+        position = replace(position, excluded=decision.excluded)
+        assert decision.excluded
+        assert decide(rollout, position, found, now, progress).rule != "segment"
+        for field, value in decision.excluded:
+            position = include(position, field, value)
+        assert decide(rollout, position, found, now, progress).rule != "segment"
         return
     assert decision.move is Move.HOLD
     held = after(rollout, position, decision, now)

@@ -6,7 +6,9 @@ import json
 import random
 from pathlib import Path
 
+from crossfade.live.routes import EXCLUDED, routes, taken
 from crossfade.rim.controller import Controller
+from crossfade.rim.excluding import exclude_by_hand
 from crossfade.rim.journal import Journal
 from crossfade.rim.record import LiveRecord
 from crossfade.rim.replaying import replay
@@ -14,7 +16,7 @@ from crossfade.rim.standing import move_by_hand, standing
 from crossfade.rim.store import Store
 from crossfade.rim.verifying import check
 from crossfade.spec.parse import parse
-from crossfade.state import Move, Phase, mode, weight
+from crossfade.state import Move, Phase
 
 from .facts_made import START, exposed
 
@@ -39,21 +41,22 @@ TICK = 5.0
 class Lived:
     """A rollout whose challenger fails for one country in ten, and the clock of its controller."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, spec: str = SPEC) -> None:
         self.data, self.now = data, START
         self.store, self._journal, self._rng = Store(data), Journal(data, "w0"), random.Random(3)
-        self.store.add(SPEC, parse(SPEC), START)
+        self.store.add(spec, parse(spec), START)
         self.store.act(NAME, Move.START, actor="ana", rule="manual", sentence="Started by ana: a test.", at=START)
         self._controller = Controller(data, clock=lambda: self.now)
         self._number = 0
 
     def tick(self, requests: int = 400) -> None:
         stored = self.store.get(NAME)
-        share, facts, rng = weight(stored.rollout, stored.position), [], self._rng
+        route, facts, rng = routes(stored.rollout, stored.position), [], self._rng
         for _ in range(requests):
             self._number += 1
-            arm = "v2" if rng.random() < share else "v1"
             country = rng.choice(["de"] + ["fr"] * 5 + ["it"] * 3 + [""])
+            way = taken(route, (country,))
+            arm = "v2" if rng.random() < way.weight else "v1"
             failed = rng.random() < (0.7 if (arm, country) == ("v2", "de") else 0.02)
             facts.append(
                 exposed(
@@ -61,11 +64,12 @@ class Lived:
                     at=self.now + rng.uniform(0.0, TICK * 0.4),
                     unit=f"u{self._number}",
                     arm=arm,
-                    mode=mode(stored.rollout, stored.position),
+                    mode=way.mode,
                     stage=stored.position.stage,
                     step=stored.position.step,
-                    weight=share,
+                    weight=way.weight,
                     failed=failed,
+                    reason=way.why,
                     segments=(country,),
                 )
             )
@@ -118,3 +122,38 @@ def test_a_segment_that_comes_to_harm_holds_until_somebody_goes_on(tmp_path: Pat
     assert again.differing == []
     assert any(one.rule == "segment" for one in again.looked)
     assert json.dumps(record)
+
+
+def test_a_segment_that_comes_to_harm_is_kept_on_the_champion_and_the_others_go_on(tmp_path: Path) -> None:
+    lived = Lived(
+        tmp_path, SPEC.replace("segments: [header:x-country]", "segments: [header:x-country]\non_segment_harm: exclude")
+    )
+    store = lived.store
+    for _ in range(13):
+        lived.tick()
+        if store.get(NAME).position.excluded:
+            break
+    position = store.get(NAME).position
+    assert (position.phase, position.excluded) == (Phase.RUNNING, (("header:x-country", "de"),))
+    (entry,) = [one for one in store.entries(NAME) if one.rule == "segment"]
+    assert (entry.move, entry.actor) == (None, "rule")
+    assert entry.sentence.startswith("Kept on v1 from now on: header:x-country=de (")
+    assert any(line["segment"] == "header:x-country=de" and line["verdict"] == "harmful" for line in entry.evidence)
+    for _ in range(30):
+        lived.tick()
+    stored = store.get(NAME)
+    assert stored.position.phase is Phase.PROMOTED
+    assert taken(routes(stored.rollout, stored.position), ("de",)).why == EXCLUDED
+    assert [one.rule for one in store.entries(NAME)].count("segment") == 1
+    assert standing(store, NAME, lived.now)["excluded"] == ["header:x-country=de"]
+    exclude_by_hand(store, NAME, "header:x-country=de", actor="ana", reason="mended", at=lived.now, on=False)
+    lived.tick()
+    assert store.get(NAME).position.excluded == ()
+    lived.close()
+
+    live = LiveRecord(tmp_path, NAME)
+    found, again = check(live), replay(live)
+    live.close()
+    assert found.intact, found.reason
+    assert again.differing == []
+    assert [one.move for one in again.looked if one.rule == "segment"] == ["exclude"]

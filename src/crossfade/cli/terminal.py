@@ -297,6 +297,8 @@ def _losses(record: Record) -> list[RenderableType]:
     for one in record.get("notices") or ():
         if one["error"]:
             parts.append(Text(f"? {untold(one)}", style=INK["amber"]))
+    if (record.get("found") or {}).get("sentence"):
+        parts.append(Text(record["found"]["sentence"], style="dim"))
     if record.get("excluded"):
         parts.append(Text(f"! kept on the champion: {', '.join(record['excluded'])}", style=INK["amber"]))
     if record["lease"]["held"] is False:

@@ -285,6 +285,8 @@ def _losses(record: Record) -> Markup | None:
     if excluded := counts.get("excluded"):
         told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
     told += [untold(one) for one in record.get("notices") or () if one["error"]]
+    if named := [one for one in (record.get("found") or {}).get("found", ()) if not one["explained_by"]]:
+        told.append("exploratory: " + "; ".join(one["sentence"] for one in named))
     if record.get("excluded"):
         told.append(f"kept on the champion: {', '.join(record['excluded'])}")
     if record["lease"]["held"] is False:

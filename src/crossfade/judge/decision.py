@@ -20,3 +20,5 @@ class Decision:
     """When this changes by itself if nothing else does, seconds since the epoch."""
     held_for: tuple[Suffering, ...] = ()
     """Of a hold for the sake of segments: which of them suffer."""
+    excluded: tuple[tuple[str, str], ...] = ()
+    """Without a move: (field, value) of segments that stay on the champion from now on."""

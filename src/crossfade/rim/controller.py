@@ -39,7 +39,7 @@ from crossfade.rim.stored import Deposed
 from crossfade.rim.teller import Teller
 from crossfade.rim.upkeep import Upkeep
 from crossfade.spec.model import Rollout
-from crossfade.state import ENDED, RULE, IllegalMove, Phase
+from crossfade.state import ENDED, RULE, IllegalMove, Phase, exclude
 from crossfade.view import OutcomeCounts, outcome_counts
 
 log = logging.getLogger("crossfade.controller")
@@ -135,7 +135,9 @@ class Controller:
         decision = None
         if position.phase is not Phase.PENDING and not ended:
             decision = decide(rollout, position, evidence, now, seen_of(measured))
-            if decision.move is not None:
+            if decision.excluded:
+                stored = self._exclude(stored, decision, evidence, measured, now)
+            elif decision.move is not None:
                 stored = self._act(stored, decision, evidence, measured, now)
         self._show(stored, measured, evidence, decision, now)
         self._searcher.turn(rollout, stored.position, now)
@@ -173,6 +175,24 @@ class Controller:
         if again.seq != stored.seq + 1:
             raise StaleDecision(stored.name, stored.seq + 1, again.seq)
         return again
+
+    def _exclude(
+        self, stored: Stored, decision: Decision, evidence: tuple[Evidence, ...], measured: Measured, now: float
+    ) -> Stored:
+        self._store.note(
+            stored.name,
+            actor=RULE,
+            rule=decision.rule,
+            sentence=decision.sentence,
+            at=now,
+            change=lambda rollout, position: exclude(rollout, position, decision.excluded),
+            evidence=[line.to_json() for line in evidence],
+            facts=dict(measured.facts),
+            expect_seq=stored.seq,
+            sealed=self._sealer.decision(measured.facts, now),
+        )
+        log.info("%s: %s", stored.name, decision.sentence)
+        return self._store.get(stored.name)
 
     def _show(
         self,

@@ -23,13 +23,14 @@ from crossfade.rim.approving import APPROVE
 from crossfade.rim.engine import look_mode
 from crossfade.rim.engine.full import Full
 from crossfade.rim.engine.look import take
+from crossfade.rim.excluding import EXCLUDE
 from crossfade.rim.lake import LakeError
 from crossfade.rim.record import AnyRecord
 from crossfade.rim.software import software
 from crossfade.rim.store import StoreError
 from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
-from crossfade.state import RULE, IllegalMove, Move, Position, apply, approve
+from crossfade.state import RULE, IllegalMove, Move, Position, apply, approve, exclude
 from crossfade.view.approval import evidence_digest
 
 TOLERANCE = 1e-9
@@ -163,7 +164,7 @@ def replay(record: AnyRecord, *, threads: int = 2) -> Replayed:
     for entry in entries:
         if entry.software and entry.software not in found.software:
             found.software.append(entry.software)
-        if entry.move is not None:
+        if entry.move is not None or _excludes(entry):
             found.looked.append(_again(record, facts, entry, threads))
         elif entry.rule == APPROVE:
             found.looked.append(_approved(record, entry))
@@ -210,8 +211,12 @@ def looking(facts: Facts, threads: int, *, looks: int = 1) -> Iterator[Callable[
         full.close()
 
 
+def _excludes(entry: Entry) -> bool:
+    """Whether a rule kept a segment on the champion, which is a decision without a move."""
+    return entry.move is None and entry.actor == RULE and entry.rule == "segment"
+
+
 def _again(record: AnyRecord, facts: Facts, entry: Entry, threads: int) -> Again:
-    assert entry.move is not None
     by_hand = entry.actor != RULE
     files, differences = 0, []
     try:
@@ -224,7 +229,12 @@ def _again(record: AnyRecord, facts: Facts, entry: Entry, threads: int) -> Again
     except (LakeError, StoreError, IndexError) as error:
         differences.append(f"it cannot be recomputed: {error}")
     return Again(
-        n=entry.n, move=entry.move, rule=entry.rule, by_hand=by_hand, files=files, differences=tuple(differences)
+        n=entry.n,
+        move=entry.move or EXCLUDE,
+        rule=entry.rule,
+        by_hand=by_hand,
+        files=files,
+        differences=tuple(differences),
     )
 
 
@@ -247,6 +257,10 @@ def _approved(record: AnyRecord, entry: Entry) -> Again:
 def _moved(rollout: Rollout, position: Position, entry: Entry) -> list[str]:
     """Whether the move leads where the entry says."""
     try:
+        if entry.move is None:
+            kept = Position.from_json(entry.to_position or {}).excluded
+            after = exclude(rollout, position, sorted({*kept} - {*position.excluded}))
+            return [] if plain(after.to_json()) == plain(entry.to_position) else ["it leads to another position"]
         # Whom it was held for is part of what is decided, and held against that.
         held_for = Position.from_json(entry.to_position or {}).held_for if entry.move == Move.HOLD else ()
         if entry.move == Move.RESUME and entry.actor != RULE:
@@ -268,8 +282,11 @@ def _decided(facts: Facts, rollout: Rollout, position: Position, entry: Entry, t
     differences = differing([plain(line.to_json()) for line in evidence], list(entry.evidence))
     seen = seen_of(found)
     anew = decide(rollout, position, evidence, entry.at, seen)
-    if (str(anew.move), anew.rule) != (entry.move, entry.rule):
+    if (None if anew.move is None else str(anew.move), anew.rule) != (entry.move, entry.rule):
         differences.append(f"decided {anew.move or 'nothing'} ({anew.rule}), recorded {entry.move} ({entry.rule})")
+    before, after = position.excluded, Position.from_json(entry.to_position or {}).excluded
+    if entry.move is None and tuple(sorted({*before, *anew.excluded})) != after:
+        differences.append("kept other segments on the champion")
     if entry.move == Move.HOLD and anew.held_for != Position.from_json(entry.to_position or {}).held_for:
         differences.append("held for the sake of other segments")
     # The words are held against the recorded numbers, because rounding may turn at the last digit.

@@ -11,6 +11,7 @@ from typing import Any
 from crossfade.judge.segments import suffering
 from crossfade.ledger import MANUAL, Entry
 from crossfade.rim import teller
+from crossfade.rim.searching.kept import found
 from crossfade.rim.store import Store, StoreError, UnknownRollout
 from crossfade.rim.tested_before import worth_of
 from crossfade.state import RULE, Move
@@ -53,7 +54,8 @@ def standing(store: Store, name: str, now: float) -> dict[str, Any]:
     held = lease_held(store.path.parent, now)
     lease = {} if held is None else {"lease": {"held": held}}
     notices = teller.standing(store.path.parent, stored.rollout, stored.seq)
-    return {**record, **lease, "notices": notices, "worth": worth_of(store, stored, record["evidence"])}
+    searched = {"found": found(store.path.parent, stored.rollout, stored.position)} if stored.rollout.features else {}
+    return {**record, **lease, **searched, "notices": notices, "worth": worth_of(store, stored, record["evidence"])}
 
 
 def lease_held(data: Path, now: float) -> bool | None:

@@ -194,13 +194,17 @@ class Store:
         facts: Mapping[str, int] | None = None,
         by: Mapping[str, Any] | None = None,
         about: Mapping[str, Any] | None = None,
+        expect_seq: int | None = None,
+        sealed: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Write to the ledger what is no move, with the change of the position that comes with it, all or nothing.
 
-        Raises UnknownRollout, and what `change` raises.
+        Raises UnknownRollout, StaleDecision (the rollout was changed since `expect_seq`), and what `change` raises.
         """
         with self._file.writing() as connection:
             row = self._rows.row(connection, name)
+            if expect_seq is not None and row.seq != expect_seq:
+                raise StaleDecision(name, expect_seq, row.seq)
             after = change(self._rows.rollout(connection, name, row.revision), self._rows.position(row))
             return self._entries.decided(
                 connection,
@@ -215,6 +219,7 @@ class Store:
                 facts=facts,
                 by=by,
                 about=about,
+                sealed=sealed,
             )
 
     def entries(self, name: str) -> list[Entry]:

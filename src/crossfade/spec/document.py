@@ -214,7 +214,8 @@ class Document(Written):
     segments: Annotated[list[FieldName], words.items("a list such as [header:x-country]")] = Field(default_factory=list)
     """Fields of the request by which exposure is recorded, to look at groups of units separately."""
     on_segment_harm: Annotated[OnSegmentHarm, words.ON_SEGMENT_HARM] | None = None
-    """What to do when one of these groups provenly comes to harm and units as a whole do not. Hold unless written."""
+    """What to do when one of these groups provenly comes to harm and units as a whole do not: hold, report, or exclude,
+    which keeps that group on the champion and goes on with all others. Hold unless written."""
     explore: Annotated[list[FieldName], words.items("a list such as [json:$.age, header:x-app-version]")] = Field(
         default_factory=list
     )

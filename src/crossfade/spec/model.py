@@ -75,6 +75,8 @@ class OnSegmentHarm(StrEnum):
     REPORT = "report"
     HOLD = "hold"
     """Until a person resumes it or rolls it back."""
+    EXCLUDE = "exclude"
+    """The segment stays on the champion from then on, and the rollout goes on without it."""
 
 
 SCORES = (Kind.ACCURACY, Kind.AUC, Kind.LOG_LOSS, Kind.BRIER, Kind.RMSE, Kind.MAE, Kind.NDCG, Kind.SCORE)

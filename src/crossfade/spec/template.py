@@ -92,7 +92,7 @@ challenger:
 alpha: 5%
 
 # segments: [header:x-country]   # fields of the request by which groups of units are judged too (none by default)
-# on_segment_harm: hold          # if one of these groups is harmed and the whole is not: hold, or only report it
+# on_segment_harm: hold          # if one of these is harmed and the whole is not: hold, report, or exclude it
 # explore: [json:$.age]          # more fields, in which groups that come to harm are searched for (none by default)
 # salt: my-salt                  # what units are hashed with; the rollout's name by default
 #   `model: chat` here, beside `protocol: openai-chat`: the name in lists of models where arms have names of their own

@@ -129,7 +129,7 @@ def choice(allowed: Iterable[str], later: Iterable[str] = ()) -> Word:
 PROTOCOL = choice((Protocol.OPEN_INFERENCE, Protocol.JSON, Protocol.MLFLOW, Protocol.PREDICT_V1, Protocol.OPENAI_CHAT))
 KIND = choice((Kind.RATE, Kind.MEAN, Kind.COUNT, Kind.RATIO, Kind.QUANTILE, *SCORES))
 BETTER = choice(Better)
-ON_SEGMENT_HARM = choice(OnSegmentHarm, later=("exclude",))
+ON_SEGMENT_HARM = choice(OnSegmentHarm)
 SOURCE = choice(Source)
 METHOD = choice(
     ["team-draft", "balanced", "probabilistic", "optimized"],

@@ -11,7 +11,7 @@ from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.plan import alpha_plan
 from crossfade.judge.segments import harmed
 from crossfade.spec.model import Field, From, OnSegmentHarm
-from crossfade.state import RULE, Move, Phase, apply
+from crossfade.state import RULE, Move, Phase, apply, exclude, include
 from judge.decide.rollouts import AB, CANARY, ERRORS, LATENCY, NOON, PROMOTE, at, line, lines, rollout
 
 COUNTRY, PLATFORM = Field(source=From.HEADER, name="x-country"), Field(source=From.JSON, name="$.platform")
@@ -76,6 +76,24 @@ def test_a_spec_that_only_reports_is_not_held_and_lets_go():
     decision = decide(reports, held, found, NOON + 30.0, SEEN)
     assert (decision.move, decision.rule) == (Move.RESUME, "segment")
     assert apply(reports, held, Move.RESUME, NOON + 30.0).gone_on == ()
+
+
+def test_a_spec_that_excludes_keeps_it_on_the_champion_and_goes_on_with_the_others():
+    excludes = replace(ASKED, on_segment_harm=OnSegmentHarm.EXCLUDE)
+    found = [*lines(ASKED, 0), in_segment(), in_segment(LATENCY)]
+    decision = decide(excludes, at(0), found, NOON + 30.0, SEEN)
+    assert (decision.move, decision.rule, decision.held_for) == (None, "segment", ())
+    assert decision.excluded == (("header:x-country", "DE"),)
+    assert decision.sentence.startswith("Kept on v1 from now on: header:x-country=DE (45 units of v2, 900 of v1)")
+    kept = exclude(excludes, at(0), decision.excluded)
+    assert decide(excludes, kept, found, NOON + 30.0, SEEN).excluded == ()
+    assert decide(excludes, kept, found, NOON + 600.0, SEEN).move is Move.ADVANCE
+    other = [*found, in_segment(segment="json:$.platform=ios")]
+    assert decide(excludes, kept, other, NOON + 31.0, SEEN).excluded == (("json:$.platform", "ios"),)
+    let_go = include(kept, "header:x-country", "DE")
+    assert decide(excludes, let_go, found, NOON + 31.0, SEEN).excluded == ()
+    whole = [*lines(ASKED, 0, {"latency": Verdict.HARMFUL}), in_segment()]
+    assert decide(excludes, at(0), whole, NOON + 30.0, SEEN).move is Move.ROLLBACK
 
 
 @pytest.mark.parametrize("verdict", [Verdict.SAFE, Verdict.UNDECIDED, Verdict.UNMEASURED])

@@ -18,14 +18,17 @@ def segment(look: Look) -> Decision | None:
     """
     holds = look.rollout.on_segment_harm is not OnSegmentHarm.REPORT
     if look.held_by_rule and look.position.held_for:
-        if not holds:
-            sentence = "Resumed: by its spec, harm in a segment is only reported now."
+        if look.rollout.on_segment_harm is not OnSegmentHarm.HOLD:
+            does = "is only reported" if not holds else "keeps it on the champion"
+            sentence = f"Resumed: by its spec, harm in a segment {does} now."
             return Decision(move=Move.RESUME, rule="segment", sentence=sentence)
         known = [one for one in look.harmed if one.suffering in look.position.held_for]
         return Decision(move=None, rule="segment", sentence=_sentence(look, known), until=look.deadline)
     if not holds or not look.running or isinstance(look.stage, Promote) or look.mismatched:
         return None
     new = [one for one in look.harmed if one.suffering not in look.position.gone_on]
+    if look.rollout.on_segment_harm is OnSegmentHarm.EXCLUDE:
+        return _kept_out(look, new)
     if not new:
         return None
     return Decision(
@@ -34,6 +37,27 @@ def segment(look: Look) -> Decision | None:
         sentence=_sentence(look, new),
         until=look.deadline,
         held_for=tuple(sorted(one.suffering for one in new)),
+    )
+
+
+def _kept_out(look: Look, harmed: list[Harmed]) -> Decision | None:
+    """Keeps on the champion what is not kept there yet, unless a person let it go."""
+    let_go = {segment for _, _, segment in look.position.gone_on if segment}
+    new = [
+        one
+        for one in harmed
+        if (one.field, one.value) not in look.position.excluded and f"{one.field}={one.value}" not in let_go
+    ]
+    if not new:
+        return None
+    more = f", and {len(new) - 1} more" if len(new) > 1 else ""
+    return Decision(
+        move=None,
+        rule="segment",
+        sentence=f"Kept on {look.rollout.champion.name} from now on: {say.named(new[0].line)}{more}, because "
+        f"{say.harmed(new[0].line)} there. All others go on; `crossfade include` lets it go.",
+        until=look.now,
+        excluded=tuple(sorted({(one.field, one.value) for one in new})),
     )
 
 

@@ -7,12 +7,28 @@ import os
 from pathlib import Path
 from typing import Any
 
-from crossfade.rim.searching.look import Record, absent
 from crossfade.spec.model import Rollout
 from crossfade.state import Phase, Position
 
 FOLDER = "found"
 """Below the data folder."""
+
+
+Record = dict[str, Any]
+
+
+def absent(rollout: Rollout, reason: str, now: float | None) -> Record:
+    """The record where there is nothing to tell, with the why."""
+    return {
+        "available": False,
+        "reason": reason,
+        "exploratory": True,
+        "at": now,
+        "fields": [str(field) for field in rollout.features],
+        "found": [],
+        "watched": [],
+        "sentence": "",
+    }
 
 
 def keep(data: Path, name: str, record: Record) -> None:

@@ -4,12 +4,12 @@ the record names."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from crossfade.judge.search import Finding, Hunted, Memory, search
 from crossfade.judge.search.cells import told
 from crossfade.judge.search.hunt import ALPHA
 from crossfade.rim.engine.full import Files
+from crossfade.rim.searching.kept import Record, absent
 from crossfade.rim.searching.rows import table
 from crossfade.spec.model import Rollout
 from crossfade.state import Position
@@ -20,8 +20,6 @@ MOST_ROWS = 500_000
 
 WATCHED = 5
 """Groups being tested that are told beside those found."""
-
-Record = dict[str, Any]
 
 
 def look(
@@ -51,20 +49,6 @@ def look(
         "watched": [_finding(one, position) for one in hunted.watched[:WATCHED]],
         "sentence": _sentence(hunted, rollout),
         "memory": {**hunted.memory.to_json(), "stage": key, "thinned": thinned},
-    }
-
-
-def absent(rollout: Rollout, reason: str, now: float | None) -> Record:
-    """The record where there is nothing to tell, with the why."""
-    return {
-        "available": False,
-        "reason": reason,
-        "exploratory": True,
-        "at": now,
-        "fields": [str(field) for field in rollout.features],
-        "found": [],
-        "watched": [],
-        "sentence": "",
     }
 
 
