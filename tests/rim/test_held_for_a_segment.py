@@ -139,8 +139,10 @@ def test_a_segment_that_comes_to_harm_is_kept_on_the_champion_and_the_others_go_
     assert (entry.move, entry.actor) == (None, "rule")
     assert entry.sentence.startswith("Kept on v1 from now on: header:x-country=de (")
     assert any(line["segment"] == "header:x-country=de" and line["verdict"] == "harmful" for line in entry.evidence)
-    for _ in range(30):
+    for _ in range(40):
         lived.tick()
+        if store.get(NAME).position.phase is Phase.PROMOTED:
+            break
     stored = store.get(NAME)
     assert stored.position.phase is Phase.PROMOTED
     assert taken(routes(stored.rollout, stored.position), ("de",)).why == EXCLUDED
