@@ -35,7 +35,7 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         said(url, "registered-models/create", {"name": "my ranker"})
         for _ in range(4):
-            said(url, "model-versions/create", {"name": "my ranker", "source": "file:///nowhere"})
+            said(url, "model-versions/create", {"name": "my ranker", "source": "s3://nowhere/x"})
         yield url
 
 
