@@ -15,7 +15,7 @@ from scipy.stats import beta
 
 from crossfade.sim.rehearsal import Run
 
-from . import budgets, segmented, test_averages, test_drift, test_mismatch, test_quantiles, test_rates
+from . import budgets, segmented, test_averages, test_burns, test_drift, test_mismatch, test_quantiles, test_rates
 from .worlds import RAMP, Plan, fresh, settled
 
 
@@ -59,6 +59,8 @@ SAME = "Champion and challenger the same: wrong verdicts of harm, looked at cont
 DIFFERENT = "Challenger really different: units in all until it is found, at the median"
 SEGMENTS = "Declared segments: ten metrics for each of twenty, over a canary and a test of half of the units"
 DRIFT = "Drift: inputs, predictions and outcomes beside their reference, looked at after every block"
+BURNT = "After promotion: a holdback, and changes that begin late"
+RUIN = "A canary whose steps a prior sizes (budget 50, 1 % of the champion's units fail)"
 BUDGET = "A canary's budget: what it cost beyond the champion's failures"
 
 
@@ -106,6 +108,55 @@ def different(runs: int) -> Iterator[Row]:
     yield soon("sample ratio 51/49", first, 30_000, "units")
 
 
+def burnt(runs: int) -> Iterator[Row]:
+    """After promotion."""
+    few = runs // 2
+    world = "holdback 5 %, 150,000 units a day that convert at 5 %, daily cycle"
+    for days in (30, 365):
+        many = runs if days == 30 else few
+        times = test_burns.kept(many, days, test_burns.ALPHA)
+        yield seldom(BURNT, f"{world}, no difference: demoted within {days} days", times, many, 0.05)
+    eroded = test_burns.eroded(runs)
+    late = int((~np.isfinite(eroded)).sum())
+    name = "from 0 to −10 % over 30 days (one of six tests): not demoted by then"
+    yield seldom(BURNT, name, late, runs, 0.05)
+    for name, draw in (("log-normal, sigma 2", test_averages.lognormal), ("bought by 5 %", test_averages.purchases)):
+        times = test_burns.averages(few, draw)
+        yield seldom(BURNT, f"means that begin late, {name}, no difference, 30 days", times, few, 0.05)
+    alone = test_burns.alone(few)
+    yield Row(
+        table=BURNT,
+        scenario="for comparison: the same detector on the challenger alone, no difference, 60 days",
+        runs=few,
+        found=f"{100 * alone / few:.0f} % alarm",
+        bound="none",
+        holds=True,
+    )
+
+
+def ruins(runs: int) -> Iterator[Row]:
+    """Risk of ruin."""
+    found = budgets.believed(runs)
+    name = "risk of ruin, prior 0 ± 2 pp, harm drawn from it: over its budget"
+    yield seldom(RUIN, name, budgets.overspent(found), runs, 0.05)
+    for harm in (0.0, 0.01, 0.05, 0.1, 0.3):
+        found = budgets.ruined(harm, runs)
+        times = budgets.overspent(found)
+        if harm <= 0.05:
+            yield seldom(RUIN, f"harm +{100 * harm:g} pp: over its budget", times, runs, 0.05)
+        else:
+            yield Row(
+                table=RUIN,
+                scenario=f"harm +{100 * harm:g} pp, beyond what the prior calls credible: over its budget",
+                runs=runs,
+                found=f"{100 * times / runs:.1f} %",
+                bound="none",
+                holds=True,
+            )
+        if not harm:
+            yield _reached("risk of ruin", found, RUIN)
+
+
 def spent(runs: int) -> Iterator[Row]:
     """Budgets."""
     for automatic, steps in ((True, "automatic steps"), (False, "steps 1/5/20/50 %")):
@@ -117,12 +168,12 @@ def spent(runs: int) -> Iterator[Row]:
                 yield _reached(steps, found)
 
 
-def _reached(steps: str, found: list[Run]) -> Row:
+def _reached(steps: str, found: list[Run], table: str = BUDGET) -> Row:
     clock = (len(budgets.FIXED) - 1) * 60.0
     times = np.array([np.inf if run.reached is None else run.reached for run in found])
     median = float(np.median(times))
     return Row(
-        table=BUDGET,
+        table=table,
         scenario=f"{steps}, harmless: time to half of the units, beside fixed steps by the clock; "
         f"{100 * np.isfinite(times).mean():.0f} % get there",
         runs=len(found),
@@ -169,10 +220,12 @@ PARTS: dict[str, tuple[Callable[[int], Iterator[Row]], float]] = {
     "same": (same, 1.0),
     "different": (different, 1.0),
     "segments": (by_segment, 1.0),
-    "budgets": (spent, 0.2),
+    "burns": (burnt, 1.0),
+    "budgets": (spent, 1.0),
+    "ruin": (ruins, 1.0),
     "drift": (drifted, 1.0),
 }
-"""The parts of the page, and how many of the runs each takes: a rehearsed canary costs as much as five others."""
+"""The parts of the page, and how many of the runs each takes."""
 
 
 def page(rows: list[Row]) -> str:
@@ -197,7 +250,7 @@ def main() -> int:
     """0 when every row holds, 1 when one misses."""
     parser = argparse.ArgumentParser(prog="python -m guarantees", description=__doc__)
     parser.add_argument("folder", type=Path, help="where guarantees.md and guarantees.json are written")
-    parser.add_argument("--runs", type=int, default=200, help="runs a row (default 200; a fifth of them for budgets)")
+    parser.add_argument("--runs", type=int, default=200, help="runs a row (default 200)")
     parser.add_argument(
         "--only", choices=PARTS, nargs="+", default=list(PARTS), help="parts; the others keep their rows"
     )
@@ -213,7 +266,7 @@ def main() -> int:
             sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {row.scenario}: {row.found} {row.bound}\n")
         tables = {row.table for row in measured}
         rows = [row for row in rows if row.table not in tables] + measured
-        order = [SAME, DIFFERENT, SEGMENTS, BUDGET, DRIFT]
+        order = [SAME, DIFFERENT, BURNT, SEGMENTS, BUDGET, RUIN, DRIFT]
         rows.sort(key=lambda row: order.index(row.table))
         kept.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n")
         (asked.folder / "guarantees.md").write_text(page(rows))

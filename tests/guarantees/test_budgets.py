@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from .budgets import FIXED, SEVERITIES, overspent, rollout, runs
+from .budgets import FIXED, SEVERITIES, believed, overspent, rollout, ruined, runs
 from .worlds import holds
 
-FAST, FULL = 4, 300
+FAST, FULL = 12, 1000
 
 
 def in_time(automatic: bool, count: int) -> None:
@@ -43,3 +43,14 @@ def test_every_severity_keeps_the_budget(severity, automatic):
 @pytest.mark.parametrize("automatic", [True, False])
 def test_the_harmless_reach_half_of_the_units_in_time_by_either(automatic):
     in_time(automatic, FULL)
+
+
+def test_a_ramp_that_believes_keeps_its_budget_over_the_harm_it_believes_in():
+    assert holds(overspent(believed(FAST)), FAST, 0.05)
+
+
+@pytest.mark.full
+def test_a_ramp_that_believes_keeps_its_budget_up_to_the_worst_it_finds_credible():
+    assert holds(overspent(believed(FULL)), FULL, 0.05)
+    for harm in (0.0, 0.01, 0.05):
+        assert holds(overspent(ruined(harm, FULL)), FULL, 0.05)

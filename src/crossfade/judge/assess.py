@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from crossfade.judge.burning import from_the_start, watched
@@ -25,32 +25,52 @@ OF_UNITS = "a unit belongs to the segment that its first request of the stage na
 OF_REQUESTS = "a mirrored request belongs to the segment that it named itself"
 
 
-def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
-    """One line of evidence for every test that the alpha plan has for the measured stage, and then for each segment."""
-    tests = alpha_plan(rollout).stage(measured.stage)
-    whole = [(test, _question(rollout, measured, test), _found(measured, test)) for test in tests]
-    parts = [one for test in tests for one in _segments(rollout, measured, test)]
-    lines = _lines(measured, [*whole, *parts])
-    lines[: len(whole)] = _watched(rollout, measured, whole, lines)
-    return (*cautioned(lines[: len(whole)]), *_assignment(rollout, measured), *lines[len(whole) :])
-
-
 Asked = tuple[PlannedTest, Question, Moments | Absent]
 
 
-def _lines(measured: Measured, tests: Sequence[Asked]) -> list[Evidence]:
-    """The answers, in the order of the questions."""
-    asked = {place: (question, moments) for place, (_, question, moments) in enumerate(tests)}
-    found = {
-        place: (question, moments) for place, (question, moments) in asked.items() if not isinstance(moments, Absent)
-    }
-    lines = dict(zip(found, answers(list(found.values())), strict=True))
-    for place, (question, absent) in asked.items():
-        if isinstance(absent, Absent):
-            seen = measured.progress.units if question.segment is None else {}
-            units = {arm: seen.get(arm, 0) for arm in (question.baseline, question.arm)}
-            lines[place] = unmeasured_line(question, absent.reason, Numbers(units=units))
-    return [_placed(_corrected(lines[place], test, measured)) for place, (test, _, _) in enumerate(tests)]
+def assess(rollout: Rollout, measured: Measured) -> tuple[Evidence, ...]:
+    """One line of evidence for every test that the alpha plan has for the measured stage, and then for each segment."""
+    return assess_all([(rollout, measured)])[0]
+
+
+def assess_all(looks: Sequence[tuple[Rollout, Measured]]) -> list[tuple[Evidence, ...]]:
+    """The lines of many looks, in their order; together they take a part of the time that each alone takes."""
+    asked = [_asked(rollout, measured) for rollout, measured in looks]
+    answered = iter(
+        answers(
+            [
+                (question, moments)
+                for tests in asked
+                for _, question, moments in (*tests[0], *tests[1])
+                if not isinstance(moments, Absent)
+            ]
+        )
+    )
+    found = []
+    for (rollout, measured), (whole, parts) in zip(looks, asked, strict=True):
+        lines = _watched(rollout, measured, whole, [_line(measured, one, answered) for one in whole])
+        segments = [_line(measured, one, answered) for one in parts]
+        found.append((*cautioned(lines), *_assignment(rollout, measured), *segments))
+    return found
+
+
+def _asked(rollout: Rollout, measured: Measured) -> tuple[list[Asked], list[Asked]]:
+    """The questions of one look: of all units, and of segments."""
+    tests = alpha_plan(rollout).stage(measured.stage)
+    whole: list[Asked] = [(test, _question(rollout, measured, test), _found(measured, test)) for test in tests]
+    return whole, [one for test in tests for one in _segments(rollout, measured, test)]
+
+
+def _line(measured: Measured, asked: Asked, answered: Iterator[Evidence]) -> Evidence:
+    """The next answer, or why there is none."""
+    test, question, moments = asked
+    if isinstance(moments, Absent):
+        seen = measured.progress.units if question.segment is None else {}
+        units = {arm: seen.get(arm, 0) for arm in (question.baseline, question.arm)}
+        line = unmeasured_line(question, moments.reason, Numbers(units=units))
+    else:
+        line = next(answered)
+    return _placed(_corrected(line, test, measured))
 
 
 def _placed(line: Evidence) -> Evidence:
@@ -64,7 +84,7 @@ def _watched(rollout: Rollout, measured: Measured, whole: Sequence[Asked], lines
     """After promotion, the lines with what began late; else as they are."""
     stage = rollout.stages[measured.stage]
     found = []
-    for (test, question, moments), line in zip(whole, lines, strict=False):
+    for (test, question, moments), line in zip(whole, lines, strict=True):
         sliced = measured.slices.get((test.metric.name, test.arm))
         timed = moments if sliced is None or isinstance(sliced, Absent) else sliced
         if isinstance(stage, Promote):
@@ -115,6 +135,7 @@ def _assignment(rollout: Rollout, measured: Measured) -> list[Evidence]:
                 step=measured.step if isinstance(stage, Canary) else None,
                 alpha=alpha,
                 since=since,
+                found=found,
             )
         )
     return lines

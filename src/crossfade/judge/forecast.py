@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossfade.judge.assumed import Assumed, World
-from crossfade.judge.decide import ramp, ruin
+from crossfade.judge.decide import ramp, ruin, weeks
 from crossfade.judge.infer.boundary import radius
 from crossfade.judge.plan import PlannedTest, alpha_plan
 from crossfade.spec.model import (
@@ -107,6 +107,11 @@ class _Stage:
         if gives_up is not None and expected > gives_up:
             self.notes.append("not decided in its time, if the challenger is as assumed: it would be given up")
         end = min(expected, gives_up or math.inf)
+        if isinstance(self.stage, Ab) and weeks.ragged(end):
+            self.notes.append(
+                f"it would be over after about {end / weeks.DAY:.2g} d, which is not whole weeks; weekdays differ, and "
+                f"{weeks.whole(end) / weeks.DAY:.0f} d would have each as often (advised, not asked)"
+            )
         lines = [test for test in self.tests if test.metric.name in self.world.metrics]
         effects = tuple(self._effect(test, end) for test in lines if test.arm == self.rollout.challenger.name)
         return StageForecast(

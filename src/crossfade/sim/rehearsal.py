@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crossfade.judge.assess import assess
+from crossfade.judge.assess import assess_all
 from crossfade.judge.assumed import World
 from crossfade.judge.decide import Progress, decide
 from crossfade.judge.decision import Decision
+from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
 from crossfade.sim.synthetic import Stage
 from crossfade.spec.model import HASTE, Canary, Rollout, stage_name
@@ -21,6 +22,9 @@ BEGAN = 1_800_000_000.0
 
 FIRST_LOOK = 1.0
 """Seconds between the first looks of a step, as the controller's tick is."""
+
+AT_ONCE = 50
+"""Rehearsals side by side, for their evidence to be found together."""
 
 GROWTH = 0.15
 """Later looks are this share of the step's age apart: each sees about as much more as the one before it did."""
@@ -59,6 +63,28 @@ class Run:
 
 def rehearse(rollout: Rollout, world: World, rng: np.random.Generator, growth: float = GROWTH) -> Run:
     """One rollout from its start until nothing would move it any more; it is promoted at the latest."""
+    return _together(rollout, [_looks(rollout, world, rng, growth)])[0]
+
+
+Looks = Generator[Measured, tuple[Evidence, ...], Run]
+
+
+def _together(rollout: Rollout, going: Sequence[Looks]) -> list[Run]:
+    """Several rehearsals side by side: what all of them look at is assessed at once."""
+    looks, done = {place: next(one) for place, one in enumerate(going)}, {}
+    while looks:
+        found = assess_all([(rollout, measured) for measured in looks.values()])
+        for place, evidence in zip(list(looks), found, strict=True):
+            try:
+                looks[place] = going[place].send(evidence)
+            except StopIteration as end:
+                done[place] = end.value
+                del looks[place]
+    return [done[place] for place in range(len(going))]
+
+
+def _looks(rollout: Rollout, world: World, rng: np.random.Generator, growth: float) -> Looks:
+    """One rehearsal: asks for the evidence of each look, and returns how it went."""
     # Nobody knows how long people take: they are taken to approve at once.
     rollout = replace(rollout, stages=tuple(replace(stage, approve=None) for stage in rollout.stages))
     position = apply(rollout, Position(), Move.START, BEGAN)
@@ -76,7 +102,8 @@ def rehearse(rollout: Rollout, world: World, rng: np.random.Generator, growth: f
         now = _next_look(rollout, position, now, growth)
         traffic.pass_time(position, now)
         measured = traffic.measured(position, now)
-        decision = decide(rollout, position, assess(rollout, measured), now, _seen(measured))
+        evidence = yield measured
+        decision = decide(rollout, position, evidence, now, _seen(measured))
         stuck = decision.move is None and _for_a_person(decision, position)
         if decision.move is None and not stuck:
             continue
@@ -116,8 +143,15 @@ def rehearse(rollout: Rollout, world: World, rng: np.random.Generator, growth: f
 
 def rehearsals(rollout: Rollout, world: World, *, runs: int, seed: int, growth: float = GROWTH) -> Iterator[Run]:
     """Many, each with a generator of its own: the first runs are the same however many there are."""
-    for seeds in np.random.SeedSequence(seed).spawn(runs):
-        yield rehearse(rollout, world, np.random.default_rng(seeds), growth)
+    yield from rehearsals_of(rollout, [world] * runs, seed=seed, growth=growth)
+
+
+def rehearsals_of(rollout: Rollout, worlds: Sequence[World], *, seed: int, growth: float = GROWTH) -> Iterator[Run]:
+    """The same, each in a world of its own."""
+    seeds = np.random.SeedSequence(seed).spawn(len(worlds))
+    for begin in range(0, len(worlds), AT_ONCE):
+        part = zip(worlds[begin : begin + AT_ONCE], seeds[begin : begin + AT_ONCE], strict=True)
+        yield from _together(rollout, [_looks(rollout, one, np.random.default_rng(own), growth) for one, own in part])
 
 
 def _next_look(rollout: Rollout, position: Position, now: float, growth: float) -> float:

@@ -12,11 +12,12 @@ from math import inf, log
 from typing import Any
 
 from crossfade.judge.ageing import Day
+from crossfade.judge.decide import weeks
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.measure.measured import Segmented
 from crossfade.ledger import Entry
-from crossfade.spec.model import Canary, Promote, Rollout, Shadow, stage_name
+from crossfade.spec.model import Ab, Canary, Promote, Rollout, Shadow, stage_name
 from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
 from crossfade.view.ageing import ageing_record
 from crossfade.view.approval import approval_record, shown_digest, with_approvals
@@ -365,7 +366,10 @@ def _progress(rollout: Rollout, position: Position, seen: Progress, now: float) 
         return None
     have = max(0.0, now - position.stage_since)
     word = "watched" if isinstance(stage, Promote) else "undecided for"
-    return {"what": "time", "have": have, "need": limit, "text": f"{word} {duration(have)} of {duration(limit)}"}
+    text = f"{word} {duration(have)} of {duration(limit)}"
+    if isinstance(stage, Ab) and weeks.ragged(have):
+        text += f"; whole weeks are advised, the next is over after {duration(weeks.whole(have))}"
+    return {"what": "time", "have": have, "need": limit, "text": text}
 
 
 def _votes(rollout: Rollout, seen: Progress) -> dict[str, Any] | None:

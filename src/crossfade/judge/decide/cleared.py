@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from crossfade.judge.decide import approval, budget, ramp, say
+from crossfade.judge.decide import approval, budget, ramp, say, weeks
 from crossfade.judge.decide.look import Look
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Verdict
-from crossfade.spec.model import Canary, Promote, Shadow, stage_name
+from crossfade.spec.model import Ab, Canary, Promote, Shadow, stage_name
 from crossfade.state import Move, Phase
 
 _WORST = "even if every unit there came to harm, the budget would cover it"
@@ -89,6 +89,7 @@ def _grounds(look: Look) -> str:
     grounds = []
     if isinstance(look.stage, Shadow):
         grounds.append(f"{look.progress.mirrored:,} requests compared")
+    ragged = weeks.told(look.now - look.position.stage_since) if isinstance(look.stage, Ab) else ""
     if isinstance(look.stage, Canary):
         grounds.append(f"{say.share(look.weight)} held for its time")
         if ramp.following(look) is not None:
@@ -97,4 +98,6 @@ def _grounds(look: Look) -> str:
         grounds.append(f"{', '.join(dict.fromkeys(proven))} proven safe")
     if watched:
         grounds.append(f"{', '.join(dict.fromkeys(watched))} measured, no harm found")
+    if ragged:
+        grounds.append(f"seen over {ragged}")
     return "; ".join(grounds) or "its time has passed"

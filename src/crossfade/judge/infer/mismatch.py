@@ -179,14 +179,22 @@ def _path(a: Floats, b: Floats, share: float, strength: float) -> Floats:
 
 
 def infer_sample_ratio(
-    moments: RateMoments, *, arm: str, baseline: str, stage: str, step: int | None, alpha: float, since: str = ""
+    moments: RateMoments,
+    *,
+    arm: str,
+    baseline: str,
+    stage: str,
+    step: int | None,
+    alpha: float,
+    since: str = "",
+    found: Found | None = None,
 ) -> Evidence:
     """The line on assignment: `unmeasured` once units do not fit the plan, as no comparison is then worth anything.
 
     That they fit can never be proven, so that the line is `undecided` otherwise. `since` says in words when the
-    mismatch was proven.
+    mismatch was proven, `found` what `strongest` says where that is known already.
     """
-    found = strongest(moments, alpha)
+    found = found if found is not None else strongest(moments, alpha)
     told = sample_ratio(stretches(moments, baseline, arm), alpha=alpha, before=found.log_e)
     mismatch = told.verdict is Verdict.HARMFUL
     units, total = dict(told.units) or {baseline: 0, arm: 0}, sum(told.units.values())
