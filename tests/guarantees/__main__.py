@@ -233,7 +233,7 @@ def page(rows: list[Row]) -> str:
     told = [
         "# Guarantees, measured",
         "",
-        "Written by `make guarantees` (seeded; `make guarantees RUNS=1000` takes an hour or two). A share holds when its 99 %",
+        "Written by `make guarantees` (seeded; `make guarantees RUNS=1000` takes an hour). A share holds when its 99 %",
         "binomial interval reaches down to its bound. The worlds are those of `tests/guarantees`.",
     ]
     for table in dict.fromkeys(row.table for row in rows):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from crossfade.judge.decide.ramp import spent_at_most
+from crossfade.judge.infer import infer
+from crossfade.judge.moments import RateMoments
+
 from .budgets import FIXED, SEVERITIES, believed, overspent, rollout, ruined, runs
 from .worlds import holds
 
@@ -54,3 +58,28 @@ def test_a_ramp_that_believes_keeps_its_budget_up_to_the_worst_it_finds_credible
     assert holds(overspent(believed(FULL)), FULL, 0.05)
     for harm in (0.0, 0.01, 0.05):
         assert holds(overspent(ruined(harm, FULL)), FULL, 0.05)
+
+
+def spent_beyond_its_bound(rates: tuple[float, ...], runs: int, units: int = 20_000) -> int:
+    """Runs in which a harmless canary cost more than the bound says, after its last step."""
+    rng, share, rate = np.random.default_rng(4), np.array(FIXED), np.array(rates)
+    errors, steps = rollout(automatic=False).metric("errors"), np.arange(len(FIXED))
+    times = 0
+    for _ in range(runs):
+        n_b = rng.binomial(units, share)
+        k_b = rng.binomial(n_b, rate)
+        moments = RateMoments(
+            step=steps, bucket=steps, share=share, n_a=units - n_b, n_b=n_b, k_b=k_b,
+            k_a=rng.binomial(units - n_b, rate), seen_a=units - n_b, seen_b=n_b,
+        )  # fmt: skip
+        line = infer(
+            errors, moments, role="guardrail", limit=errors.guardrail, arm="v2", baseline="v1", stage="canary", step=3,
+            alpha_harm=0.05, alpha_safe=0.05,
+        )  # fmt: skip
+        times += float(k_b.sum() - (n_b * rate).sum()) > spent_at_most(line)
+    return times
+
+
+@pytest.mark.parametrize("rates", [(0.01,) * 4, (0.01, 0.01, 0.03, 0.03), (0.03, 0.03, 0.03, 0.01)])
+def test_what_was_spent_is_bounded_whatever_the_base_rate_does_over_the_steps(rates):
+    assert holds(spent_beyond_its_bound(rates, 60), 60, 0.05)

@@ -62,6 +62,9 @@ class Evidence:
     immature: int = 0
     """Units exposed but not yet counted, because their window is still open."""
     assumptions: tuple[str, ...] = ()
+    counterfactual: Mapping[str, float] | None = None
+    """Of rates: `events` that the challenger's units would have had at the champion's rate of each step, and the
+    standard `deviation` of that number. Budgets are counted from it."""
     change: Mapping[str, Any] | None = None
     """After promotion, where harm began late: `after` so many seconds of the stage, with `units` and `values` of each
     arm since then. What began is estimated, so that these are for people to read."""

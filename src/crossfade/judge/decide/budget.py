@@ -20,7 +20,9 @@ def excess(line: Evidence) -> float | None:
     rate, units = line.values.get(line.baseline), line.units.get(line.arm)
     if rate is None or units is None:
         return None
-    if line.events is not None:
+    if line.events is not None and line.counterfactual is not None:
+        more = line.events.get(line.arm, 0) - line.counterfactual["events"]
+    elif line.events is not None:
         more = line.events.get(line.arm, 0) - units * rate
     elif line.estimate is not None:
         more = units * line.estimate

@@ -73,7 +73,7 @@ def rooms(look: Look) -> tuple[Room, ...]:
             settled = 0 if line is None or measured is None else line.units.get(arm.name, 0)
             worst = measured if measured is not None else _worst(metric, line)
             # Nothing is known of units before there is an interval: all of them may still cost the worst.
-            known = 0.0 if line is None or measured is None else _spent(line)
+            known = 0.0 if line is None or measured is None else spent_at_most(line)
             found.append(
                 Room(
                     metric=name,
@@ -125,7 +125,7 @@ def _bound(line: Evidence) -> float | None:
     return max(end if line.better == "lower" else -end, 0.0)
 
 
-def _spent(line: Evidence) -> float | None:
+def spent_at_most(line: Evidence) -> float | None:
     """Upper bound on what a rate's counted units have cost; None where no events are counted."""
     much = excess(line)
     if much is None or line.events is None:
@@ -134,10 +134,15 @@ def _spent(line: Evidence) -> float | None:
     if n == 0:
         return None
     alpha = 1.0 - (line.confidence if line.confidence_safe is None else line.confidence_safe)
-    rate = (k + 2.0) / (n + 4.0)
-    off = math.sqrt(rate * (1.0 - rate)) * radius(n, alpha, two_sided=False)
+    # How many deviations off the champion's events may be at any time, after so many of its units.
+    off = radius(n, alpha, two_sided=False) * math.sqrt(n)
+    if line.counterfactual is not None:
+        deviation = line.counterfactual["deviation"]
+    else:
+        rate = (k + 2.0) / (n + 4.0)
+        deviation = line.units.get(line.arm, 0) * math.sqrt(rate * (1.0 - rate) / n)
     # What units gained is not there to be lost again.
-    return max(much + line.units.get(line.arm, 0) * off, 0.0)
+    return max(much + deviation * off, 0.0)
 
 
 def _worst(metric: Metric, line: Evidence | None) -> float | None:

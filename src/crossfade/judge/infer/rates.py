@@ -50,6 +50,7 @@ class _Seen:
     events: dict[str, int]
     value_a: float | None
     value_b: float | None
+    counterfactual: dict[str, float]
     refuse: str
 
 
@@ -76,6 +77,7 @@ def _alike(asked: Sequence[Asked], settled: bool) -> list[Evidence]:
                 Numbers(
                     units=one.units,
                     events=one.events,
+                    counterfactual=one.counterfactual,
                     log_harm=log_harm[place],
                     log_safe=log_safe[place],
                     estimate=None if one.value_a is None or one.value_b is None else one.value_b - one.value_a,
@@ -101,18 +103,32 @@ def _counted(asked: Sequence[Asked], laid: Laid) -> list[_Seen]:
         np.bincount(of, weights=np.concatenate([getattr(m, name) for _, m in asked]), minlength=len(asked)).tolist()
         for name in ("n_a", "n_b", "k_a", "k_b")
     ]
-    values = _standardised([moments for _, moments in asked], of, laid)
+    by_step = _by_step([moments for _, moments in asked], of, laid)
+    values, others = _standardised(by_step, len(asked)), _counterfactual(by_step, len(asked))
     seen = []
-    for (question, moments), n_a, n_b, k_a, k_b, value in zip(asked, *counts, values, strict=True):
+    for (question, moments), n_a, n_b, k_a, k_b, value, other in zip(asked, *counts, values, others, strict=True):
         units = {question.baseline: int(n_a), question.arm: int(n_b)}
         events = {question.baseline: int(k_a), question.arm: int(k_b)}
         refuse = _refusal(question, units, events, moments.immature)
-        seen.append(_Seen(units=units, events=events, value_a=value[0], value_b=value[1], refuse=refuse))
+        seen.append(
+            _Seen(
+                units=units,
+                events=events,
+                value_a=value[0],
+                value_b=value[1],
+                counterfactual={"events": other[0], "deviation": other[1]},
+                refuse=refuse,
+            )
+        )
     return seen
 
 
-def _standardised(moments: Sequence[RateMoments], of: Ints, laid: Laid) -> list[tuple[float | None, float | None]]:
-    """Each arm's rate, steps weighted alike in both arms (n_a n_b / n), so that a ramp does not mix time into them.
+ByStep = tuple[Ints, Floats, Floats, Floats, Floats]
+"""Lines, and (n_a, k_a, n_b, k_b) of each of their steps."""
+
+
+def _by_step(moments: Sequence[RateMoments], of: Ints, laid: Laid) -> ByStep:
+    """Units and events of each step.
 
     Where units may have their event in a later step than they came in, a step's rate is its first events over the
     units of that step, not over its newcomers.
@@ -136,6 +152,24 @@ def _standardised(moments: Sequence[RateMoments], of: Ints, laid: Laid) -> list[
             for name in ("n_a", "k_a", "n_b", "k_b")
         )
         line_ = np.repeat(np.arange(many), steps)
+    return line_, n_a, k_a, n_b, k_b
+
+
+def _counterfactual(by_step: ByStep, many: int) -> list[tuple[float, float]]:
+    """How many of the challenger's units had had the event at the champion's rate of their step, and the deviation.
+
+    Step by step, because a base rate that falls while exposure grows would make a pooled rate look dear.
+    """
+    line_, n_a, k_a, n_b, _ = by_step
+    rate, likely = k_a / np.maximum(n_a, 1.0), (k_a + 2.0) / (n_a + 4.0)
+    expected = np.bincount(line_, weights=n_b * rate, minlength=many)
+    variance = np.bincount(line_, weights=n_b * n_b * likely * (1.0 - likely) / np.maximum(n_a, 1.0), minlength=many)
+    return list(zip(expected.tolist(), np.sqrt(variance).tolist(), strict=True))
+
+
+def _standardised(by_step: ByStep, many: int) -> list[tuple[float | None, float | None]]:
+    """Each arm's rate, steps weighted alike in both arms (n_a n_b / n), so that a ramp does not mix time into them."""
+    line_, n_a, k_a, n_b, k_b = by_step
     both = (n_a > 0) & (n_b > 0)
     weight = np.where(both, n_a * n_b, 0.0) / np.maximum(n_a + n_b, 1.0)
     whole = np.bincount(line_, weights=weight, minlength=many)

@@ -29,6 +29,7 @@ class Numbers:
     limit: float | None = None
     values: Mapping[str, float | None] | None = None
     events: Mapping[str, int] | None = None
+    counterfactual: Mapping[str, float] | None = None
     immature: int = 0
     assumptions: tuple[str, ...] = ()
     refuse: str = ""
@@ -69,6 +70,7 @@ def line(question: Question, numbers: Numbers) -> Evidence:
         window=question.window,
         values=numbers.values,
         events=numbers.events,
+        counterfactual=numbers.counterfactual,
         immature=numbers.immature,
         assumptions=numbers.assumptions,
     )
