@@ -11,10 +11,12 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from crossfade.console.calibration import calibration_of
 from crossfade.console.differences_beside import beside
 from crossfade.console.markup import Markup, el
 from crossfade.console.pages import missing_page, page
 from crossfade.rim import examples
+from crossfade.rim.calibrating import Calibrating
 from crossfade.rim.differing import Differing
 from crossfade.rim.standing import nearest
 from crossfade.rim.store import Store, UnknownRollout
@@ -31,7 +33,7 @@ def router(store: Store) -> APIRouter:
     """The page of one rollout's differences."""
     routes = APIRouter(include_in_schema=False)
     data = store.path.parent
-    differing = Differing(data)
+    differing, calibrating = Differing(data), Calibrating(data)
 
     @routes.get("/rollouts/{name}/differences", response_class=HTMLResponse)
     def differences(name: str, field: str = "") -> HTMLResponse:
@@ -42,12 +44,15 @@ def router(store: Store) -> APIRouter:
             return HTMLResponse(missing_page(name, nearest(error, store), now), 404)
         record = differing.of(stored.rollout, stored.position)
         pairs = examples.kept(data, name, field=field, most=MOST_EXAMPLES)
-        return HTMLResponse(differences_page(record, pairs, field, now))
+        curves = calibrating.of(stored.rollout, stored.position, now)
+        return HTMLResponse(differences_page(record, pairs, field, now, calibration_of(curves)))
 
     return routes
 
 
-def differences_page(record: Record, pairs: Sequence[Record], field: str, now: float) -> str:
+def differences_page(
+    record: Record, pairs: Sequence[Record], field: str, now: float, curves: Sequence[Markup] = ()
+) -> str:
     """Every challenger's fields, segments and examples; or why there are none."""
     name = record["name"]
     back = el("p", el("a", f"{name}", href=f"/rollouts/{quote(name, safe='')}"))
@@ -57,7 +62,7 @@ def differences_page(record: Record, pairs: Sequence[Record], field: str, now: f
             name, [head, el("section", el("p", f"? Nothing to show: {record['reason']}.", class_="quiet"))], now
         )
     arms = [_arm(name, arm) for arm in record["arms"]]
-    return page(name, [head, *arms, _examples(pairs, field)], now)
+    return page(name, [head, *arms, *curves, _examples(pairs, field)], now)
 
 
 def _arm(name: str, arm: Record) -> Markup:

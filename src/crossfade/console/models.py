@@ -285,6 +285,15 @@ class MoveIn(BaseModel):
     )
 
 
+class CalibrationOf(Open):
+    """Calibration of both models' probabilities, by challenger."""
+
+    name: str
+    available: bool
+    reason: str
+    arms: list[dict[str, Any]]
+
+
 class MuteIn(MoveIn):
     """A person's word on whether differences of a field count."""
 

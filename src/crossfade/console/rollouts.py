@@ -13,6 +13,7 @@ from crossfade.console import approving, models, muting
 from crossfade.console.access import Access, Caller
 from crossfade.console.problems import Refused
 from crossfade.rim import examples
+from crossfade.rim.calibrating import Calibrating
 from crossfade.rim.differing import Differing
 from crossfade.rim.standing import all_standing, move_by_hand, standing
 from crossfade.rim.store import Store
@@ -56,6 +57,7 @@ def router(store: Store, access: Access) -> APIRouter:
     _add_reads(routes, store)
     _add_absent(routes, store)
     _add_examples(routes, store)
+    _add_calibration(routes, store)
 
     for move in MOVES:
         _add_move(routes, store, move, access.to(STOP if move in SAFE else MOVE))
@@ -118,6 +120,22 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
         that is not known."""
         stored = store.get(name)
         return JSONResponse(differing.of(stored.rollout, stored.position))
+
+
+def _add_calibration(routes: APIRouter, store: Store) -> None:
+    calibrating = Calibrating(store.path.parent)
+
+    @routes.get(
+        "/{name}/calibration",
+        response_model=models.CalibrationOf,
+        responses=OF_ONE,
+        summary="Whether probabilities come true as often as they say",
+    )
+    def curves(name: Name) -> JSONResponse:
+        """Both models' curves by bins and their expected calibration errors on mirrored requests whose label has come,
+        with an always-valid interval for the difference; or why there are none."""
+        stored = store.get(name)
+        return JSONResponse(calibrating.of(stored.rollout, stored.position, time.time()))
 
 
 def _add_examples(routes: APIRouter, store: Store) -> None:
