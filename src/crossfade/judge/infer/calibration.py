@@ -14,8 +14,8 @@ BINS = 10
 """Bins of equal width between 0 and 1."""
 
 LEARNING = 0.6
-"""Above the largest of 2u·∫Φ(−u√t)dt over u, 0.53: what is lost of a bin of n labels, in deviations times √n, where its error is
-just so large that its side is learnt slowly."""
+"""What is lost of a bin of n labels, in deviations times √n, whose error is just so large that its side is learnt slowly:
+above the largest of 2u·∫Φ(−u√t)dt over u, which is 0.53."""
 
 
 def calibration(truth: Floats, champion: Floats, challenger: Floats, alpha: float) -> dict[str, Any]:
@@ -72,7 +72,8 @@ def _learning(said: Floats, happened: Floats) -> float:
     """The most that a wrong side in the beginning takes from a model's error on average, whatever its error is."""
     place, miss = _bins(said), said - happened
     parts = (miss[place == at] for at in range(BINS))
-    return LEARNING * sum(float(mine.std()) * len(mine) ** 0.5 for mine in parts if len(mine)) / len(said)
+    lost = sum(float(mine.std() * np.sqrt(len(mine))) for mine in parts if len(mine))
+    return LEARNING * lost / len(said)
 
 
 def _signed(said: Floats, happened: Floats) -> Floats:
