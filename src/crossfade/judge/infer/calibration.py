@@ -14,7 +14,7 @@ BINS = 10
 """Bins of equal width between 0 and 1."""
 
 LEARNING = 0.6
-"""What is lost of a bin of n labels, in deviations times √n, whose error is just so large that its side is learnt slowly:
+"""What is lost of a bin of n labels, in deviations times √n, whose error is so large that its side is learnt slowly:
 above the largest of 2u·∫Φ(−u√t)dt over u, which is 0.53."""
 
 
