@@ -20,7 +20,7 @@ from rim.toy_server import Got, ToyServer, sized
 
 from .test_hot import Serving, serving
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(300)
 
 SPEC = """
 name: {name}

@@ -87,7 +87,7 @@ async def serving(data: Path, *specs: Path, workers: int = 1, **how: Any) -> Asy
     process = await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1, **how)
     assert process.stdout is not None
     try:
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 40))
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 90))
         yield Serving(data, process, int(str(ready["data"] or ":0").rpartition(":")[2]))
     finally:
         if process.returncode is None:
