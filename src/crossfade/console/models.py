@@ -212,6 +212,9 @@ class SegmentsOf(Open):
     reason: str
     fields: list[SegmentField]
     evidence: list[EvidenceRecord]
+    found: dict[str, Any] | None = Field(
+        default=None, description="What was found in groups that nobody declared: exploratory, it moves nothing."
+    )
 
 
 class DifferencesOf(Open):

@@ -162,11 +162,12 @@ def _add_absent(routes: APIRouter, store: Store) -> None:
     @routes.get("/{name}/segments", response_model=models.SegmentsOf, responses=OF_ONE, summary="Its segments")
     def segments(name: Name) -> JSONResponse:
         """Which values of the declared fields are judged, how many units they have, and the evidence of each; or why
-        there is nothing to tell."""
+        there is nothing to tell. `found`, exploratory, is what was searched for beyond that."""
         record = standing(store, name, time.time())
         lines = [line for line in record["evidence"] if line["segment"] is not None]
         known = record.get("segments") or {"available": False, "reason": "nothing has been measured yet", "fields": []}
-        return JSONResponse({"name": name, **known, "evidence": lines})
+        searched = {"found": record["found"]} if "found" in record else {}
+        return JSONResponse({"name": name, **known, "evidence": lines, **searched})
 
 
 def _add_move(routes: APIRouter, store: Store, move: Move, allowed: Any) -> None:

@@ -18,10 +18,12 @@ from crossfade.rim.searching import kept as store
 from crossfade.rim.searching.look import look
 from crossfade.rim.searching.rows import table
 from crossfade.rim.searching.searcher import Searcher
+from crossfade.rim.standing import standing
+from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
-from crossfade.state import Phase, Position
+from crossfade.state import Move, Phase, Position
 
-ROLLOUT = parse("""
+TEXT = """
 name: r1
 route: /predict
 protocol: json
@@ -36,7 +38,8 @@ metrics:
 stages:
   - shadow: {mirror: 100%, until: {requests: 5000}, gates: {disagreement: {at_most: 5%}}}
   - ab:     {weight: 50%, until: {decided: true}}
-""")
+"""
+ROLLOUT = parse(TEXT)
 BEGAN = 1_767_225_600.0
 AB = Position(phase=Phase.RUNNING, stage=1, stage_since=BEGAN, step_since=BEGAN)
 SHADOW = Position(phase=Phase.RUNNING, stage=0, stage_since=BEGAN, step_since=BEGAN)
@@ -235,3 +238,18 @@ def test_a_search_that_cannot_read_leaves_what_was_found(tmp_path: Path, caplog:
     other.close(30.0)
     assert "could not be searched" in caplog.text
     assert store.kept(tmp_path, "r1") == before
+
+
+def test_what_was_found_is_part_of_what_people_are_told(tmp_path: Path) -> None:
+    lake = keep(tmp_path, errors())
+    rolled = Store(tmp_path)
+    rolled.add(TEXT, ROLLOUT, BEGAN)
+    rolled.act("r1", Move.START, actor="ana", rule="manual", sentence="So.", at=BEGAN)
+    assert standing(rolled, "r1", LATER)["found"]["reason"] == "this stage has not been searched yet"
+    rolled.act("r1", Move.ADVANCE, actor="ana", rule="manual", sentence="So.", at=BEGAN)
+    record = look(lake, lake.versions(), ROLLOUT, AB, LATER, None)
+    store.keep(tmp_path, "r1", record)
+    told = standing(rolled, "r1", LATER)
+    assert told["found"]["found"] == record["found"]
+    rolled.close()
+    lake.close()
