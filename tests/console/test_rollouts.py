@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 
 from crossfade import ledger
+from crossfade.cli.terminal import tree
 from crossfade.console import models
 from crossfade.console.app import create_app
+from crossfade.judge.evidence import Verdict
+from crossfade.judge.measure.measured import Segment, Segmented
 from crossfade.ledger import Entry
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
 from crossfade.rim.store import Store
+from crossfade.spec.model import Field, From
+from crossfade.view import view
 from rim.facts_made import compared
+from view.sample import DECISION, INPUTS, ROLLOUT, evidence
 
 from .conftest import TOKEN
 
@@ -31,7 +42,7 @@ async def test_every_record_has_the_shape_that_openapi_promises(client: httpx.As
         f"{ONE}/exposure": models.ExposureOf,
         f"{ONE}/ledger": models.LedgerOf,
         f"{ONE}/differences": models.DifferencesOf,
-        f"{ONE}/segments": models.NotAvailable,
+        f"{ONE}/segments": models.SegmentsOf,
         "/healthz": models.Alive,
         "/readyz": models.Ready,
     }
@@ -154,3 +165,51 @@ async def test_errors_of_the_framework_have_our_shape(
     answer = await client.request(method, path)
     assert answer.status_code == status
     assert set(answer.json()) == {"error", "what_to_do"}
+
+
+async def test_segments_are_told_with_their_evidence_and_shown(client: httpx.AsyncClient, store: Store) -> None:
+    country = Field(source=From.HEADER, name="x-country")
+    line = next(line for line in evidence() if line.metric == "errors")
+    parts = [
+        replace(line, segment=f"{country}=DE", verdict=Verdict.HARMFUL),
+        replace(line, segment=f"{country}=absent", verdict=Verdict.UNMEASURED, estimate=None, reason="too few <units>"),
+    ]
+    found = Segmented(
+        segments=tuple(
+            Segment(field=str(country), value=value, place=place, units=150) for place, value in enumerate(("DE", ""))
+        ),
+        others={str(country): (7, 3)},
+    )
+    stored, entries = store.get("ranker-v2"), store.entries("ranker-v2")
+    record = view(
+        replace(ROLLOUT, segments=(country,)),
+        stored.position,
+        [*evidence(), *parts],
+        DECISION,
+        entries,
+        now=time.time(),
+        segments=found,
+        **INPUTS,
+    )
+    store.save_view("ranker-v2", record)
+    answer = (await client.get(f"{ONE}/segments")).json()
+    models.SegmentsOf.model_validate(answer, strict=True)
+    assert answer["available"] is True
+    assert answer["fields"][0]["values"][1] == {"segment": "header:x-country=absent", "value": "", "units": 150}
+    assert answer["fields"][0]["others"] == {"units": 7, "values": 3}
+    assert [one["segment"] for one in answer["evidence"]] == ["header:x-country=DE", "header:x-country=absent"]
+    assert [one["segment"] for one in answer["harmful"]] == ["header:x-country=DE"]
+    page = (await client.get("/rollouts/ranker-v2")).text
+    assert "errors</strong> in 2 segments: 1 harmful, 1 unmeasured" in page
+    assert "2 of at most 20 values judged, 7 units of 3 more together" in page
+    assert "too few &lt;units&gt;" in page
+    assert page.count("header:x-country=DE</th>") + page.count("header:x-country=DE<small>") == 1
+    told = console(record)
+    assert "errors in 2 segments: 1 harmful, 1 unmeasured" in told
+
+
+def console(record: dict[str, Any]) -> str:
+    """What `crossfade status` prints."""
+    out = Console(width=200, record=True, file=StringIO())
+    out.print(tree(record))
+    return out.export_text()

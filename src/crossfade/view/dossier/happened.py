@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from crossfade.judge.evidence import Evidence
+from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.ledger import Entry, kind_of
 from crossfade.state import RULE, Move, Position, weight
 from crossfade.view.dossier.blocks import Block, Part, heading, items, picture, table, text
@@ -122,21 +122,24 @@ def _per_arm(values: Mapping[str, str]) -> str:
 
 
 def segments(known: Known) -> Part:
-    """Whether some were served otherwise than all."""
+    """Whether some were served otherwise than all: as the last decision saw it, and wherever harm was proven."""
     lines: list[tuple[Entry, Evidence]] = [
         (entry, line) for entry in known.moves for line in known.lines[entry.n] if line.segment is not None
     ]
+    last = max((entry.n for entry, _ in lines), default=0)
     rows = [
         (entry.n, line.segment, line.metric, told["estimate"], told["interval"], f"{told['shape']} {line.verdict}")
         for entry, line in lines
+        if entry.n == last or line.verdict is Verdict.HARMFUL
         for told in [line_in_words(known.rollout, line)]
     ]
     missing = [] if rows else ["no line of evidence speaks of a segment: whether some group fares worse is not shown"]
     head = ("entry", "segment", "metric", "difference", "interval", "verdict")
+    which = "What each segment was found to be at the last decision that saw any, and wherever harm was proven before."
     return Part(
         id="segments",
         title="Segments",
-        blocks=[table(head, rows, numbers=(0, 3, 4))] if rows else [],
+        blocks=[text(which), table(head, rows, numbers=(0, 3, 4))] if rows else [],
         missing=missing,
     )
 
