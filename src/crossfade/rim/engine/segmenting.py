@@ -36,14 +36,13 @@ class _Field:
         self.order: list[int] = []
         """Values that are told apart, by their places."""
 
-    def number(self, values: list[str]) -> Ints:
-        """The numbers of some values; new ones get the next."""
+    def number(self, values: list[str]) -> None:
+        """Give new values their numbers."""
         for value in values:
             if value not in self.numbers:
                 self.numbers[value] = len(self.names)
                 self.names.append(value)
         self.of.grow(len(self.names))
-        return np.asarray([self.numbers[value] for value in values], dtype=np.int64)
 
     def choose(self) -> Ints:
         """Choose anew which values are told apart; those that were, or are, and not both.
@@ -123,10 +122,10 @@ class Segments:
         for place, one in enumerate(self._fields):
             count = one.of["count"][: len(one.names)]
             told += [(place, at, one.names[value], int(count[value]), 1) for at, value in enumerate(one.order)]
-            left, apart = count > 0, np.asarray(one.order, dtype=np.int64)
-            left[apart] = False
-            if left.any():
-                told.append((place, spread.OTHER, "", int(count[left].sum()), int(left.sum())))
+            rest = np.setdiff1d(np.flatnonzero(count > 0), np.asarray(one.order, dtype=np.int64))
+            if len(rest):
+                smallest = min(one.names[value] for value in rest.tolist())
+                told.append((place, spread.OTHER, smallest, int(count[rest].sum()), len(rest)))
         columns = list(zip(*told, strict=True)) if told else [()] * 5
         names = ("field", "place", "value", "units", "values")
         return {
@@ -146,9 +145,9 @@ class Segments:
         batch.table("said_now", sql)
         numbers = []
         for place, one in enumerate(self._fields):
-            names = batch.rows(f"SELECT DISTINCT value_{place} AS value FROM said_now")["value"]
-            number = one.number(names.tolist())
-            batch.given(f"numbers_{place}", {"value": names, "number": number})
+            one.number(batch.rows(f"SELECT DISTINCT value_{place} AS value FROM said_now")["value"].tolist())
+            names = np.asarray(one.names, dtype=object)
+            batch.given(f"numbers_{place}", {"value": names, "number": np.arange(len(names), dtype=np.int32)})
             numbers.append(f"(SELECT value AS value_{place}, number AS number_{place} FROM numbers_{place})")
         joined = " ".join(f"JOIN {sql} USING (value_{place})" for place, sql in enumerate(numbers))
         chosen = ", ".join(f"number_{place} AS value_{place}" for place in range(len(self._fields)))
