@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from crossfade.cli.completion import names
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -23,7 +25,8 @@ DATA = Path("crossfade-data")
 
 DataDir = Annotated[Path, typer.Option("--data", help="Folder that holds the rollouts.", envvar="CROSSFADE_DATA")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record for programs instead of text for people.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The rollout's name, as in its spec.")]
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The rollout's name, as in its spec.", autocompletion=names)]
 
 Register = Callable[[typer.Typer], None]
 

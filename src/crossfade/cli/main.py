@@ -84,7 +84,7 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
         help="Take a model from shadow to everyone, gradually, and prove why. "
         "Exit codes: 0 fine, 1 found a problem, 2 wrong use.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )

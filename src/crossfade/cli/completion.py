@@ -1,0 +1,24 @@
+"""What a shell may complete: names of the rollouts in the data folder that the command line names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import typer
+
+
+def names(context: typer.Context, incomplete: str) -> list[str]:
+    """Names that begin so; a folder that is not there, or cannot be read, has none."""
+    from crossfade.cli.common import DATA
+    from crossfade.rim.glance import FILE, Glance
+    from crossfade.rim.revisions import StoreError
+
+    file = Path(context.params.get("data") or os.environ.get("CROSSFADE_DATA") or DATA) / FILE
+    if not file.is_file():
+        return []
+    try:
+        there = [seen.rollout.name for seen in Glance(file).rollouts()]
+    except StoreError:
+        return []
+    return [name for name in there if name.startswith(incomplete)]
