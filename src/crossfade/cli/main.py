@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "init": "init",
     "check": "check",
     "doctor": "doctor",
+    "test": "spec_tests",
     "demo": "demo",
     "serve": "serve",
     "reload": "reload",
