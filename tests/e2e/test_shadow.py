@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from crossfade.facts import Outcome
+from crossfade.rim.differing import Differing
 from crossfade.rim.inbox import OutcomeInbox
 from rim.gateway_kit import Client, post
 from rim.toy_server import Got, ToyServer, sized
@@ -93,6 +94,56 @@ async def test_a_model_that_fails_one_country_is_stopped_within_200_of_its_reque
     assert "all where header:x-country is ch" in record["sentence"]
     (line,) = (line for line in record["evidence"] if line["metric"] == "catastrophic")
     assert line["verdict"] == "harmful"
+
+
+TWO = """
+name: alpha
+route: /alpha
+protocol: json
+unit: header:x-user-id
+champion: {{name: v1, url: "{one}"}}
+challengers:
+  - {{name: v2, url: "{two}"}}
+  - {{name: v3, url: "{three}"}}
+metrics:
+  errors: {{from: response, kind: rate, better: lower, guardrail: {{margin: 50pp}}}}
+stages:
+  - shadow: {{until: {{requests: 100000}}, gates: {{disagreement: {{at_most: 10%}}}}}}
+"""
+
+
+async def test_two_shadows_have_evidence_of_their_own_and_the_bad_one_is_named(tmp_path: Path) -> None:
+    """v2 says what the champion says; v3 says something else to about a third of the users."""
+    async with ToyServer(predicts(0.8)) as one, ToyServer(predicts(0.8)) as two, ToyServer(odd_for_a_third) as three:
+        spec = tmp_path / "alpha.yaml"
+        spec.write_text(TWO.format(one=one.url, two=two.url, three=three.url))
+        async with serving(tmp_path / "data", spec) as there:
+            client = await Client.to(there.port)
+            for n in range(4000):
+                client.send(post(b'{"x": 1}', path=b"/alpha", headers=b"X-User-Id: u%d\r\n" % n))
+                assert (await client.answer()).body == b'{"p": 0.800}'
+                if n % 100 == 99 and await _judged(there, n + 1):
+                    break
+            client.close()
+            record = await until(there, 10.0, phase="rolled_back")
+            stored = there.store.get("alpha")
+            differences = Differing(there.data).of(stored.rollout, stored.position)
+    assert "disagreement of v3" in record["sentence"]
+    lines = {(line["metric"], line["arm"]): line for line in record["evidence"]}
+    good, bad = lines["disagreement", "v2"], lines["disagreement", "v3"]
+    assert (good["verdict"] != "harmful", bad["verdict"]) == (True, "harmful")
+    assert good["estimate"] == 0.0
+    assert bad["lower"] < 1 / 3 < bad["upper"]
+    arms = {arm["arm"]: arm for arm in differences["arms"]}
+    assert arms.keys() == {"v2", "v3"}
+    assert arms["v2"]["fields"] == []
+    assert [field["path"] for field in arms["v3"]["fields"]] == ["$.p"]
+
+
+async def odd_for_a_third(got: Got, writer: Any) -> None:
+    """Another probability where the user's number is divisible by three."""
+    (user,) = got.get(b"x-user-id")
+    writer.write(sized(b'{"p": 0.300}' if int(user[1:]) % 3 == 0 else b'{"p": 0.800}'))
 
 
 async def test_the_better_of_two_models_is_named_by_labels_before_anybody_met_it(tmp_path: Path) -> None:

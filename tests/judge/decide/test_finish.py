@@ -26,3 +26,13 @@ def test_a_finish_without_holdback_claims_no_watch():
     found = decide(bare, WATCHED, [], NOON)
     assert found.move is Move.FINISH
     assert found.sentence == "Finished: nothing was left to compare it with."
+
+
+def test_nobody_meets_by_the_clock_what_harmed_their_group():
+    kept = replace(WATCHED, excluded=(("header:x-country", "DE"),))
+    found = decide(ASKED, kept, lines(ASKED, 1), NOON + 3600)
+    assert (found.move, found.until) == (None, None)
+    assert found.sentence == (
+        "Promoted and watched; header:x-country=DE stays on v1: include it to finish, or roll back."
+    )
+    assert decide(ASKED, replace(kept, excluded=()), lines(ASKED, 1), NOON + 3600).move is Move.FINISH

@@ -53,7 +53,8 @@ def _for_a_person(look: Look, why: str) -> Decision:
 
 
 def _finish(look: Look) -> Decision | None:
-    if look.now < watched_until(look):
+    # Once finished there is one model for everybody: nobody is to meet by the clock what was proven to harm them.
+    if look.now < watched_until(look) or look.position.excluded:
         return None
     watched = [line.metric for line in look.evidence if line.verdict is not Verdict.UNMEASURED]
     silent = [line.metric for line in look.evidence if line.verdict is Verdict.UNMEASURED]

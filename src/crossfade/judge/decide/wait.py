@@ -29,6 +29,10 @@ def _waiting(look: Look) -> tuple[str, float | None]:
             return f"Finished; {look.rollout.challenger.name} serves everyone.", None
         case Phase.PROMOTED:
             until = watched_until(look)
+            if look.position.excluded and look.now >= until:
+                kept = ", ".join(f"{field}={value}" for field, value in look.position.excluded)
+                todo = "include it to finish, or roll back"
+                return f"Promoted and watched; {kept} stays on {look.rollout.champion.name}: {todo}.", None
             return f"Promoted; watched until {say.clock(until, look.now)}.", until
         case Phase.HELD:
             since = (
