@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from crossfade.console import models
+from crossfade.console.differences import differences_page
 from crossfade.facts import Compared
 from crossfade.live.exchange.heads import Head
 from crossfade.live.exchange.pairs import Answer, Compare
@@ -66,6 +67,20 @@ async def test_fields_segments_and_examples_are_shown(client: httpx.AsyncClient,
     assert arm["fields"][0]["size"] == {
         "median": 0.25, "largest": 0.25, "pairs": {"below_1%": 0, "1%_to_10%": 0, "10%_and_more": 2}
     }  # fmt: skip
+
+
+async def test_groups_that_a_search_found_are_told_beside_declared_ones(client: httpx.AsyncClient, data: Path) -> None:
+    keep(data)
+    answer = (await client.get("/api/v1/rollouts/ranker-v2/differences")).json()
+    models.DifferencesOf.model_validate(answer, strict=True)
+    assert not answer["found"]["available"]
+    assert answer["found"]["reason"] in (await client.get(PAGE)).text
+    told = "where json:$.age is above 71, replies of v2 differ in 40 % of 210 pairs"
+    found = {"available": True, "reason": "", "found": [{"sentence": told, "explained_by": None}]}
+    text = differences_page({**answer, "found": found}, [], "", time.time())
+    assert told in text
+    assert "Exploratory" in text
+    assert "No group stands out." in differences_page({**answer, "found": {**found, "found": []}}, [], "", time.time())
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def differences(
         from crossfade.rim.differing import Differing
 
         stored = store.get(name)
-        record = Differing(data).of(stored.rollout, stored.position)
+        record = Differing(data).explored(stored.rollout, stored.position)
     pairs = []
     if examples:
         from crossfade.rim.examples import kept
@@ -45,6 +45,8 @@ def differences(
         terminal.print(f"{name}: nothing to show: {record['reason']}")
     for arm in record["arms"]:
         terminal.print(tree(arm, f"{name}: {arm['arm']} against the champion"))
+    for one in record["found"]["found"]:
+        terminal.print(f"exploratory: {one['sentence']}")
     if examples:
         from crossfade.cli.compare_tree import beside
 

@@ -42,7 +42,7 @@ def router(store: Store) -> APIRouter:
             stored = store.get(name)
         except UnknownRollout as error:
             return HTMLResponse(missing_page(name, nearest(error, store), now), 404)
-        record = differing.of(stored.rollout, stored.position)
+        record = differing.explored(stored.rollout, stored.position)
         pairs = examples.kept(data, name, field=field, most=MOST_EXAMPLES)
         curves = calibrating.of(stored.rollout, stored.position, now)
         return HTMLResponse(differences_page(record, pairs, field, now, calibration_of(curves)))
@@ -62,7 +62,20 @@ def differences_page(
             name, [head, el("section", el("p", f"? Nothing to show: {record['reason']}.", class_="quiet"))], now
         )
     arms = [_arm(name, arm) for arm in record["arms"]]
-    return page(name, [head, *arms, *curves, _examples(pairs, field)], now)
+    return page(name, [head, *arms, _found(record.get("found")), *curves, _examples(pairs, field)], now)
+
+
+def _found(found: Record | None) -> Markup | None:
+    """Groups that a search found to differ, beside the segments that are declared."""
+    if not found:
+        return None
+    title = el("h2", "Found by searching")
+    if not found["available"]:
+        return el("section", title, el("p", f"? Nothing was searched: {found['reason']}.", class_="quiet"))
+    told = [el("li", one["sentence"]) for one in found["found"]]
+    note = "Exploratory: proposed by what came before, tested on what came after. It moves nothing."
+    body = el("ul", told) if told else el("p", "No group stands out.")
+    return el("section", title, body, el("p", note, class_="quiet"))
 
 
 def _arm(name: str, arm: Record) -> Markup:

@@ -225,6 +225,9 @@ class DifferencesOf(Open):
     reason: str
     arms: list[dict[str, Any]]
     """The record of `crossfade compare` for each challenger: pairs, disagreement, catastrophic, fields, examples."""
+    found: dict[str, Any] = Field(
+        description="What was found in groups that nobody declared: exploratory, it moves nothing."
+    )
 
 
 class DriftField(Open):

@@ -119,7 +119,7 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
         """Fields in which mirrored replies differ, by challenger: how often, beyond the champion's own noise, or why
         that is not known."""
         stored = store.get(name)
-        return JSONResponse(differing.of(stored.rollout, stored.position))
+        return JSONResponse(differing.explored(stored.rollout, stored.position))
 
 
 def _add_calibration(routes: APIRouter, store: Store) -> None:

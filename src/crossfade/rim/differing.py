@@ -16,6 +16,7 @@ from crossfade.live.compare.kinds import UNUSABLE
 from crossfade.live.compare.sides import rules_of
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.pair_figures import COLUMNS, pair_figures
+from crossfade.rim.searching.kept import found
 from crossfade.spec.model import Rollout, Shadow
 from crossfade.state import Position, as_muted
 from crossfade.view.comparison import margin_of, told
@@ -110,6 +111,10 @@ class Differing:
         self._lake: Lake | None = None
         self._lock = threading.Lock()
         self._known: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def explored(self, rollout: Rollout, position: Position) -> dict[str, Any]:
+        """The record, and under `found` what a search found beside the segments that are declared."""
+        return {**self.of(rollout, position), "found": found(self._data, rollout, position)}
 
     def of(self, rollout: Rollout, position: Position) -> dict[str, Any]:
         """The record of one rollout; where there is nothing to sum up it says why."""
