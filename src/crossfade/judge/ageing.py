@@ -6,10 +6,10 @@ Exploratory: many days are shown, each interval holds for its day alone (at ever
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from crossfade.judge.day import Day
 from crossfade.judge.evidence import Verdict
 from crossfade.judge.infer import answers
 from crossfade.judge.infer.question import Question
@@ -17,28 +17,6 @@ from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.cohorts import EVERYBODY, MOST
 from crossfade.judge.moments import Floats, MeanMoments
 from crossfade.spec.model import Kind, Metric, Rollout, Source
-
-NOTE = (
-    "units that were first exposed so many days ago, with what was reported of that day; exploratory: each interval "
-    "holds for its own day, and no decision rests on them"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
-    """One metric, one challenger, one day since first exposure."""
-
-    metric: str
-    arm: str
-    baseline: str
-    age: int
-    """0 is the day that begins with the first exposure."""
-    units: dict[str, int]
-    values: dict[str, float | None]
-    estimate: float | None
-    lower: float | None
-    upper: float | None
-    confidence: float
 
 
 def aged(rollout: Rollout) -> tuple[Metric, ...]:

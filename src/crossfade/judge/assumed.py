@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from crossfade.spec.model import Kind, Metric, Rollout
 
@@ -36,7 +36,9 @@ class Assumed:
                 return math.sqrt(abs(self.value))
             case Kind.QUANTILE:
                 q = metric.q or 0.5
-                density = norm.pdf(norm.ppf(q)) / (self.value * self.spread)
+                density = (math.exp(-0.5 * float(ndtri(q)) ** 2) / math.sqrt(2.0 * math.pi)) / (
+                    self.value * self.spread
+                )
                 return math.sqrt(q * (1.0 - q)) / float(density)
         return self.spread * abs(self.value)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 LEVEL = 0.9
 """How often a forecast from several rollouts covers what the A/B test then estimates, if effects are in proportion."""
@@ -86,7 +86,7 @@ def _of_many(past: Sequence[BothWays], preference: float, ends: tuple[float, flo
     factor = sum(p * e for p, e in pairs) / weight
     freedom = len(pairs) - 1
     scatter = sqrt(sum((e - factor * p) ** 2 for p, e in pairs) / freedom)
-    reach = float(student.ppf(0.5 + LEVEL / 2.0, freedom)) * scatter
+    reach = float(stdtrit(freedom, 0.5 + LEVEL / 2.0)) * scatter
     low, high = (factor * end for end in sorted(ends, key=lambda end: factor * end))
     most = reach * sqrt(1.0 + max(end * end for end in ends) / weight)
     return Forecast(estimate=factor * preference, lower=low - most, upper=high + most, factor=factor, past=len(pairs))

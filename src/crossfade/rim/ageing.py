@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crossfade.judge.ageing import Day
+from crossfade.judge.day import Day
 from crossfade.judge.measure.cohorts import DAY
 from crossfade.rim.engine import Engine
 from crossfade.spec.model import Ab, Promote, Rollout

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from crossfade.judge.infer.calibration import calibration
-from crossfade.judge.measure import Absent, answer, ask
+from crossfade.judge.measure.measured import Absent
 from crossfade.judge.moments import ScoredMoments
-from crossfade.rim.engine.full import Full
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.spec.model import Kind, Metric, Rollout, Shadow, Source, stage_name
 from crossfade.state import Phase, Position
@@ -42,6 +41,10 @@ class Calibrating:
             return known[1]
 
     def _asked(self, rollout: Rollout, position: Position, metric: Metric, now: float) -> dict[str, Any]:
+        # Queries bring half a second of imports, which a console need not wait for before it answers.
+        from crossfade.judge.measure.questions import answer, ask
+        from crossfade.rim.engine.full import Full
+
         stage = max(
             (at for at, one in enumerate(rollout.stages) if isinstance(one, Shadow) and at <= position.stage),
             default=None,

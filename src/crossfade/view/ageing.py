@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from crossfade.judge.ageing import NOTE, Day
+from crossfade.judge.day import NOTE, Day
 from crossfade.spec.model import Rollout
 from crossfade.view.words import amount, interval, percent, signed, whole
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from math import inf, log
 from typing import Any
 
-from crossfade.judge.ageing import Day
+from crossfade.judge.day import Day
 from crossfade.judge.decide import weeks
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict

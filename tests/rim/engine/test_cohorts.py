@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crossfade.judge.ageing import Day
+from crossfade.judge.day import Day
 from crossfade.rim.ageing import Ageing
 from crossfade.rim.engine import Engine
 from crossfade.rim.inbox import OutcomeInbox

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Belief:
 
     def worst(self, risk: float) -> float:
         """The worst harm of one unit that is credible: it is exceeded with probability `risk`."""
-        return self.mean + float(norm.isf(risk)) * self.sd
+        return self.mean + -float(ndtri(risk)) * self.sd
 
 
 def room(belief: Belief, noise: float, budget: float, risk: float) -> float:
@@ -40,7 +40,7 @@ def room(belief: Belief, noise: float, budget: float, risk: float) -> float:
     """
     if budget <= 0.0:
         return 0.0
-    z = float(norm.isf(risk))
+    z = -float(ndtri(risk))
     mean, spread = belief.mean, (z * belief.sd) ** 2
     # (budget − M μ)² = z² (M² τ² + M σ²), of which only roots with budget ≥ M μ are of the inequality itself.
     square, linear = mean * mean - spread, 2.0 * budget * mean + z * z * noise

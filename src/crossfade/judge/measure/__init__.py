@@ -1,9 +1,15 @@
 """Metric definitions as queries, and their answers as moments: written once, run on any engine that Ibis speaks to."""
 
-from crossfade.judge.measure.assemble import DISAGREEMENT, PREFERENCE
-from crossfade.judge.measure.measured import Absent, Measured, Progress, Reach
-from crossfade.judge.measure.questions import Question, answer, ask, gates, sliced
-from crossfade.judge.measure.tables import bucket, latency_bin
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossfade.judge.measure.assemble import DISAGREEMENT, PREFERENCE
+    from crossfade.judge.measure.measured import Absent, Measured, Progress, Reach
+    from crossfade.judge.measure.questions import Question, answer, ask, gates, sliced
+    from crossfade.judge.measure.tables import bucket, latency_bin
 
 __all__ = [
     "DISAGREEMENT",
@@ -20,3 +26,17 @@ __all__ = [
     "latency_bin",
     "sliced",
 ]
+
+_ROOMS = {
+    **dict.fromkeys(("DISAGREEMENT", "PREFERENCE"), "assemble"),
+    **dict.fromkeys(("Absent", "Measured", "Progress", "Reach"), "measured"),
+    **dict.fromkeys(("Question", "answer", "ask", "gates", "sliced"), "questions"),
+    **dict.fromkeys(("bucket", "latency_bin"), "tables"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Queries bring Ibis, which takes a quarter of a second to load: `crossfade status` only wants the records.
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)

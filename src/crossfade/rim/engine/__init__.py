@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from crossfade.judge.ageing import Day, aged, days
+from crossfade.judge.ageing import aged, days
+from crossfade.judge.day import Day
 from crossfade.judge.measure import Measured
 from crossfade.rim.engine.decisions import Decisions
 from crossfade.rim.engine.feed import Rewritten
