@@ -58,7 +58,9 @@ def test_a_worse_model_is_rolled_back_and_its_harm_counted(demo: Demo) -> None:
     assert said["client"]["failed"] == 0
 
 
-@pytest.mark.parametrize("fault", ["errors", "slow", "nan", "wrong-shape", "crash"])
+@pytest.mark.parametrize(
+    "fault", ["errors", "nan", *(pytest.param(one, marks=pytest.mark.full) for one in ("slow", "wrong-shape", "crash"))]
+)
 def test_a_broken_model_is_stopped_in_shadow_and_nobody_is_harmed(demo: Demo, fault: str) -> None:
     running = demo("--scenario", "bad", "--fault", fault, "--seed", "7")
     record = running.finish()

@@ -96,6 +96,7 @@ async def test_where_units_have_pseudonyms_no_name_of_theirs_is_anywhere_on_the_
     assert found(data, KEY, *names) == {}
 
 
+@pytest.mark.full
 async def test_a_unit_is_forgotten_while_it_is_served_and_after(tmp_path: Path) -> None:
     data = tmp_path / "data"
     words = ["--reason", "ticket 7", "--actor", "ana", "--data", str(data), "--json"]
