@@ -26,6 +26,7 @@ COMPILED = {
         *("problems", "served"),
     ),
     "live/compare": ("numbers",),
+    "live/interleave": ("chance", "team_draft"),
     "live/protocols": ("number_list", "open_inference", "tensors"),
     "rim": (
         *("gateway", "health", "http_incoming", "http_refusals", "http_request", "http_server", "http_text"),

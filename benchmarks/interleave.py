@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
-import time
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from statistics import median
@@ -12,21 +12,18 @@ from statistics import median
 from benchmarks import servers
 from benchmarks.cases import Effort, Row
 from benchmarks.load import steady
-from benchmarks.machine import urgent
-from crossfade.live.interleave import merge_fairly
+from benchmarks.machine import NATIVE, ROOT, urgent
 
 STAGE, RANKING = "interleave: {weight: 100%}", "ranking: {items: $.items, id: $.id}"
-MERGES = 200
 
 
 def merging(effort: Effort) -> Iterator[Row]:
-    """Two lists of 100 items, half of them in both, by each method that needs no plan; other lists each time."""
-    rng = random.Random(1)
-    pairs = [([f"item-{n}" for n in rng.sample(range(150), 100)], [f"item-{n}" for n in rng.sample(range(150), 100)])
-             for _ in range(50)]  # fmt: skip
+    """Two lists of 100 items, half of them in both, by each method that needs no plan, as it is installed: compiled."""
+    compiled = (NATIVE / "crossfade").is_dir()
+    place = os.environ | ({"PYTHONPATH": f"{ROOT}:{NATIVE}"} if compiled else {})
     for method, most in (("team-draft", 40.0), ("balanced", None), ("probabilistic", None)):
-        # The quickest: a neighbour on the machine only ever adds.
-        took = min(_each(method, pairs) for _ in range(5 * effort.rounds))
+        command = [sys.executable, "-m", "benchmarks.merge_alone", method, str(5 * effort.rounds)]
+        took = float(subprocess.run(command, env=place, capture_output=True, text=True, check=True).stdout)
         yield Row(
             case=f"merging two lists of 100 items, {method}",
             peer="",
@@ -37,17 +34,8 @@ def merging(effort: Effort) -> Iterator[Row]:
             rounds=5 * effort.rounds,
             target=f"≤ {most:g} µs" if most else "",
             holds=took <= most if most else None,
-            note=f"load average {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores",
+            note=f"{'compiled' if compiled else 'as written'}; load average {os.getloadavg()[0]:.0f}",
         )
-
-
-def _each(method: str, pairs: list[tuple[list[str], list[str]]]) -> float:
-    """Microseconds of CPU time a merge."""
-    began = time.process_time()
-    for number in range(MERGES):
-        ours, theirs = pairs[number % len(pairs)]
-        merge_fairly(method, ours, theirs, key=f"bench:user-{number}:query")
-    return (time.process_time() - began) / MERGES * 1e6
 
 
 def interleaving(effort: Effort) -> Iterator[Row]:
