@@ -29,7 +29,7 @@ RUNS = [
     *(("bad", str(fault), 0) for fault in Fault if fault is not Fault.NONE),
     # The fault begins when users are exposed already.
     ("good", "errors", 25),
-    ("ranking", "slow", 25),
+    ("ranking", "slow", 10),
 ]
 
 
