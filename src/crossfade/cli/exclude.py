@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfade.cli.act import Actor, Reason, _user, by_user
-from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, print_json
+from crossfade.cli.act import Actor, Reason
+from crossfade.cli.common import DATA, AsJson, DataDir, Name
+from crossfade.cli.noting import note
+
+if TYPE_CHECKING:
+    from crossfade.ledger import Entry
 
 WHAT = {
     "exclude": "Keep one segment on the champion from now on, and out of the comparison.",
@@ -31,26 +34,12 @@ def _command(word: str) -> Callable[..., None]:
     def run(
         name: Name, segment: Segment, reason: Reason, data: DataDir = DATA, actor: Actor = None, json: AsJson = False
     ) -> None:
-        _exclude(word, name, segment, reason, data, actor, json)
+        note(_by_hand, name, segment, reason, data, actor, json, on=word == "exclude", see="status")
 
     return run
 
 
-def _exclude(word: str, name: str, segment: str, reason: str, data: DataDir, actor: str | None, json: bool) -> None:
-    with opened(data, as_json=json) as store:
-        from crossfade.rim.excluding import exclude_by_hand
-        from crossfade.rim.store import StoreError
+def _by_hand() -> Callable[..., Entry]:
+    from crossfade.rim.excluding import exclude_by_hand
 
-        who = actor if actor is not None else _user()
-        try:
-            entry = exclude_by_hand(
-                store, name, segment, actor=who, reason=reason, at=time.time(), on=word == "exclude", by=by_user()
-            )
-        except StoreError:
-            raise
-        except ValueError as error:
-            fail(str(error), f"see `crossfade status {name}` and write why with --reason", as_json=json)
-    if json:
-        print_json(entry.to_json())
-        return
-    typer.echo(f"{entry.sentence} (entry {entry.n})")
+    return exclude_by_hand
