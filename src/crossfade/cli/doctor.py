@@ -49,7 +49,8 @@ def doctor(
     findings = [*machine.machine(), *machine.ports(host, {"port": port, "control-port": control_port}, data)]
     findings += machine.folder(data, now)
     if spec is not None:
-        findings += arms.fit(named_rollout(spec, as_json=json), _first(request, spec, json), now)
+        rollout = named_rollout(spec, as_json=json)
+        findings += arms.fit(rollout, _first(request, rollout.route, json), now)
     elif request is not None:
         fail("--request is sent to the models of a spec", "name the spec, too", as_json=json)
     problems = sum(one.state == "problem" for one in findings)
@@ -61,15 +62,14 @@ def doctor(
         raise typer.Exit(PROBLEM)
 
 
-def _first(file: Path | None, spec: Path, json: bool) -> Request | None:
-    from crossfade.cli.specs import named_rollout
+def _first(file: Path | None, route: str, json: bool) -> Request | None:
     from crossfade.rim.traffic import Recorded
 
     if file is None:
         return None
     if not file.is_file():
         fail(f"there is no file {file}", "name a file with a request", as_json=json)
-    recorded = Recorded(file, named_rollout(spec, as_json=json).route)
+    recorded = Recorded(file, route)
     found = next(iter(recorded), None)
     if found is None:
         why = f"line {recorded.bad[0].line}: {recorded.bad[0].problem}" if recorded.bad else "it is empty"
