@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
+from functools import cache
 
 import duckdb
 import ibis
@@ -101,13 +102,17 @@ def by_hand(lists: list[Shown], reports: list[Outcome], arms: tuple[str, ...], w
     return dict(cells)
 
 
+@cache
+def question(arms: tuple[str, ...], whole: bool) -> str:
+    return str(ibis.to_sql(votes(CREDIT, "v1", arms, settle=SETTLE, whole=whole), dialect="duckdb"))
+
+
 def asked(lists: list[Shown], reports: list[Outcome], arms: tuple[str, ...], whole: bool) -> dict:
     connection = duckdb.connect()
     look = pa.table({"rollout": ["r1"], "stage": [2], "mode": ["interleave"], "since": [START], "now": [NOW]})
     for name, rows in (("shown", columns("shown", lists)), ("outcome", columns("outcome", reports)), ("look", look)):
         connection.register(name, rows)
-    expression = votes(CREDIT, "v1", arms, settle=SETTLE, whole=whole)
-    found = connection.execute(str(ibis.to_sql(expression, dialect="duckdb"))).fetchall()
+    found = connection.execute(question(arms, whole)).fetchall()
     return {(row[0], row[1]): [*map(int, row[2:])] for row in found}
 
 

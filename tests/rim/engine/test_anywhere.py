@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,6 +87,12 @@ COUNTS = (
 )
 
 
+@cache
+def written(build: Build, dialect: str) -> str:
+    """A question in one engine's words; most are the same in every stage, and writing them takes longer than asking."""
+    return str(ibis.to_sql(build(), dialect=dialect))
+
+
 class Asked(Protocol):
     """Somewhere that questions can be put."""
 
@@ -109,10 +115,10 @@ class Duck:
         self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")
 
     def keep(self, name: str, build: Build) -> None:
-        self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS {ibis.to_sql(build(), dialect='duckdb')}")
+        self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS {written(build, 'duckdb')}")
 
     def rows(self, build: Build) -> list[dict[str, Any]]:
-        found = self._connection.execute(str(ibis.to_sql(build(), dialect="duckdb")))
+        found = self._connection.execute(written(build, "duckdb"))
         return [dict(zip([c[0] for c in found.description], row, strict=True)) for row in found.fetchall()]
 
 
@@ -143,10 +149,10 @@ class Postgres:
 
     def keep(self, name: str, build: Build) -> None:
         self._connection.execute(f"DROP TABLE IF EXISTS {name}")
-        self._connection.execute(f"CREATE TABLE {name} AS {ibis.to_sql(build(), dialect='postgres')}")
+        self._connection.execute(f"CREATE TABLE {name} AS {written(build, 'postgres')}")
 
     def rows(self, build: Build) -> list[dict[str, Any]]:
-        found = self._connection.execute(str(ibis.to_sql(build(), dialect="postgres")))
+        found = self._connection.execute(written(build, "postgres"))
         return [dict(zip([c.name for c in found.description], row, strict=True)) for row in found.fetchall()]
 
 
@@ -285,7 +291,7 @@ class ClickHouse:
         return f"Nullable({self.TYPES[str(of)]})"
 
     def _sql(self, build: Build) -> str:
-        return str(ibis.to_sql(build(), dialect="clickhouse"))
+        return written(build, "clickhouse")
 
 
 class Written:
@@ -301,7 +307,7 @@ class Written:
         self.rows(build)
 
     def rows(self, build: Build) -> list[dict[str, Any]]:
-        sql = str(ibis.to_sql(build(), dialect="clickhouse"))
+        sql = written(build, "clickhouse")
         assert isinstance(sqlglot.parse_one(sql, dialect="clickhouse"), sqlglot.exp.Query)
         self.told.append(sql)
         return []
