@@ -56,14 +56,16 @@ class Late:
 
 
 def tape(question: Question, moments: Moments) -> Tape | None:
-    """The tape of a line; None where its moments do not say when what happened."""
+    """The tape of a line; None where its moments do not say when what happened.
+
+    None for first failures, too: units that the worse arm has failed are gone from among those that may fail first, so
+    that the better arm has more first failures later on, and whoever begins to bet late would call it worse.
+    """
     slope, offset = question.boundary(True)
     at, sign = (np.array([slope]), np.array([offset])), question.harm_sign
     match moments:
         case RateMoments(settled=True):
             return _rates(moments, at, sign)
-        case RateMoments() if offset == 0.0:
-            return _first_events(moments, at, sign)
         case MeanMoments(bucket=bucket, share=share) if bucket is not None and share is not None:
             return _means(moments, slope, offset, sign)
         case QuantileMoments():
@@ -115,21 +117,6 @@ def _rates(moments: RateMoments, at: tuple[Floats, Floats], sign: int) -> Tape:
     won = odds.gathered(rows["n_a"], rows["k_a"], rows["n_b"], rows["k_b"])[:, 0]
     won[before == 0.0] = 0.0
     return _tape(rows, won, labels.FINE, rows["k_a"], rows["k_b"])
-
-
-def _first_events(moments: RateMoments, at: tuple[Floats, Floats], sign: int) -> Tape:
-    """First events alone, which is fair from any moment on where no difference is allowed, or a share of a rate."""
-    rows = _used(moments, ("n_a", "k_a", "n_b", "k_b"))
-    events = labels.Events(
-        share=rows["share"],
-        k_a=rows["k_a"],
-        k_b=rows["k_b"],
-        at_least=rows["n_a"],
-        at_most=rows["n_a"],
-        seen_a=rows["n_a"],
-        seen_b=rows["n_b"],
-    )
-    return _tape(rows, labels.events_won(events, *at, sign)[:, 0], labels.FINE, rows["k_a"], rows["k_b"])
 
 
 def _means(moments: MeanMoments, slope: float, offset: float, sign: int) -> Tape:

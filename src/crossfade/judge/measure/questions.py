@@ -215,11 +215,8 @@ def sliced(rollout: Rollout, mode: str, metric: Metric) -> Question | None:
         return None
     champion, many = rollout.champion.name, len(rollout.challengers)
     if metric.source is Source.RESPONSE and metric.kind is Kind.RATE:
-        # A margin of first failures is for a unit's whole time in the stage, which no later moment can begin anew.
-        margin = metric.guardrail
-        if margin is None or margin.relative or margin.value == 0.0:
-            return None
-
+        # First failures speak of a unit's whole time in the stage, which no later moment can begin anew: its margin was
+        # paid for when it came, and an arm that failed more units has fewer left to fail first.
         def greeted(rows: Rows, arm: str) -> Moments:
             return assemble.rate(rows, champion, arm, many, settled=True)
 
