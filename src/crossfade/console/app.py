@@ -18,7 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossfade import __version__
-from crossfade.console import differences, health, pages, problems, receiving, rollouts
+from crossfade.console import differences, frame, health, pages, problems, receiving, rollouts, streaming
 from crossfade.console.access import Access, Readers
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.store import Store
@@ -30,8 +30,8 @@ once they are on the disk. Moves need a bearer token: a named one with the role 
 in `DATA/run/token`; where others than this machine reach the port, reading needs one as well."""
 
 HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
@@ -52,6 +52,7 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     """
     access = Access(Tokens(data), token)
     pulse, tally = health.Pulse(store), receiving.Tally()
+    live = streaming.Live(streaming.drawing(store, pages.shown), store.version)
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
@@ -68,11 +69,14 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
         redoc_url=None,
         lifespan=watching,
     )
+    app.state.live = live
     problems.install(app, store)
     app.include_router(receiving.router(store, inbox, tally))
     app.include_router(rollouts.router(store, access))
     app.include_router(health.router(store, data, pulse, tally))
     app.include_router(differences.router(store))
+    app.include_router(frame.router())
+    app.include_router(streaming.router(live))
     app.include_router(pages.router(store))
     if not private:
         app.add_middleware(Readers, access=access)
@@ -88,8 +92,9 @@ def run(data: Path, sock_fd: int) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with socket.socket(fileno=os.dup(sock_fd)) as known:
         private = _loopback(known)
+    app = create_app(store, inbox, data, token=token or None, private=private)
     config = uvicorn.Config(
-        create_app(store, inbox, data, token=token or None, private=private),
+        app,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -97,10 +102,23 @@ def run(data: Path, sock_fd: int) -> None:
     )
     with socket.socket(fileno=sock_fd) as listening:
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            _Server(config, app.state.live).run(sockets=[listening])
         finally:
             inbox.close()
             store.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of pages as soon as it is told to stop: they would go on until the grace is over."""
+
+    def __init__(self, config: uvicorn.Config, live: streaming.Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop taking requests, and finish those in flight."""
+        self._live.leave()
+        await super().shutdown(sockets)
 
 
 def _loopback(sock: socket.socket) -> bool:

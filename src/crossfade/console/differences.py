@@ -13,8 +13,9 @@ from fastapi.responses import HTMLResponse
 
 from crossfade.console.calibration import calibration_of
 from crossfade.console.differences_beside import beside
+from crossfade.console.frame import page
 from crossfade.console.markup import Markup, el
-from crossfade.console.pages import missing_page, page
+from crossfade.console.pages import missing_page
 from crossfade.rim import examples
 from crossfade.rim.calibrating import Calibrating
 from crossfade.rim.differing import Differing

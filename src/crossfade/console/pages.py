@@ -1,22 +1,22 @@
 """The pages: a list of rollouts, and one rollout in the order sentence, exposure, evidence, ledger.
 
-They are rendered here, need no script, and show the record that the JSON API and the terminal give.
+They are rendered here and show the record that the JSON API and the terminal give. None needs a script; one renews
+their parts while somebody looks.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from crossfade.console.drawings import forest_row, staircase
 from crossfade.console.drift import drift_part
+from crossfade.console.frame import live, live_parts, page
 from crossfade.console.markup import Markup, el, join
 from crossfade.console.segments import segments_section
 from crossfade.rim.standing import all_standing, nearest, standing
@@ -35,16 +35,12 @@ MARKS = {"grey": "●", "accent": "▶", "amber": "?", "red": "✖", "green": "�
 
 
 def router(store: Store) -> APIRouter:
-    """The pages and their style sheet."""
+    """The list of rollouts, and the page of each."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/", response_class=HTMLResponse)
     def home() -> HTMLResponse:
-        now = time.time()
-        records = all_standing(store, now)
-        if len(records) == 1:
-            return HTMLResponse(rollout_page(records[0], now))
-        return HTMLResponse(list_page(records, now))
+        return HTMLResponse(shown(store, "/", time.time()))
 
     @routes.get("/rollouts/{name}", response_class=HTMLResponse)
     def one(name: str) -> HTMLResponse:
@@ -54,16 +50,16 @@ def router(store: Store) -> APIRouter:
         except UnknownRollout as error:
             return HTMLResponse(missing_page(name, nearest(error, store), now), 404)
 
-    @routes.get("/console.css")
-    def style() -> Response:
-        return Response(_style(), media_type="text/css")
-
     return routes
 
 
-@cache
-def _style() -> str:
-    return (files("crossfade.console") / "static" / "console.css").read_text(encoding="utf-8")
+def shown(store: Store, path: str, now: float) -> str | None:
+    """The page at a path that is renewed while somebody looks; None where there is none. Raises UnknownRollout."""
+    if path == "/":
+        records = all_standing(store, now)
+        return rollout_page(records[0], now) if len(records) == 1 else list_page(records, now)
+    prefix, name = path[:10], unquote(path[10:])
+    return rollout_page(standing(store, name, now), now) if prefix == "/rollouts/" and "/" not in name else None
 
 
 def list_page(records: Sequence[Record], now: float) -> str:
@@ -73,12 +69,15 @@ def list_page(records: Sequence[Record], now: float) -> str:
         body = el("section", el("h1", "No rollouts yet"), begin)
         return page("Rollouts", body, now, refresh=5)
     cards = [
-        el(
-            "a",
-            el("div", _name(record), el("p", record["sentence"])),
-            staircase(record["stages"], record["exposure"]["actual"]),
-            href=_link(record["name"]),
-            class_="card",
+        live(
+            record["name"],
+            el(
+                "a",
+                el("div", _name(record), el("p", record["sentence"])),
+                staircase(record["stages"], record["exposure"]["actual"]),
+                href=_link(record["name"]),
+                class_="card",
+            ),
         )
         for record in records
     ]
@@ -109,32 +108,7 @@ def rollout_page(record: Record, now: float) -> str:
         _arms(record),
         _ledger(record),
     ]
-    return page(record["name"], body, now, refresh=30 if record["phase"] in ENDED else 3)
-
-
-def page(title: str, body: Any, now: float, refresh: int | None = None) -> str:
-    """A whole document with the bar at its top."""
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("meta", http_equiv="refresh", content=str(refresh)) if refresh else None,
-        el("title", f"{title} · Crossfade"),
-        el("link", rel="stylesheet", href="/console.css"),
-    )
-    mark = el(
-        "svg",
-        el("path", d="M2,4 C12,4 12,16 22,16", class_="fading"),
-        el("path", d="M2,16 C12,16 12,4 22,4", class_="rising"),
-        viewBox="0 0 24 20",
-        class_="mark",
-        aria_hidden="true",
-    )
-    bar = el(
-        "header", el("a", mark, "Crossfade", href="/", class_="brand"), el("time", f"{moment(now)} UTC", class_="quiet")
-    )
-    return "<!doctype html>\n" + el("html", head, el("body", bar, el("main", body)), lang="en")
+    return page(record["name"], live_parts(body), now, refresh=30 if record["phase"] in ENDED else 3)
 
 
 def _link(name: str) -> str:
