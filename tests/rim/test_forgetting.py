@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from crossfade.rim import forgetting, signing, upkeep
+from crossfade.rim.checked import Checked
 from crossfade.rim.controller import Controller
 from crossfade.rim.engine import Engine
 from crossfade.rim.exporting import export
@@ -24,7 +25,7 @@ from crossfade.rim.record import ExportedRecord, LiveRecord
 from crossfade.rim.replaying import replay
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.store import Store, StoreError
-from crossfade.rim.verifying import Checked, check
+from crossfade.rim.verifying import check
 from crossfade.state import Move, Phase
 
 from . import tampering
@@ -339,7 +340,9 @@ def _aged_and_forgotten(folder: Path) -> tuple[Path, Path, str]:
         patch.setattr(upkeep.Upkeep, "_cut", lambda *_: START + 12.0)
         assert tidy.retire(LATER + 1.0)
         tidy._sealer.seal("periodic", LATER + 2.0)
-        lake.vacuum(keep_hours=0.0, announce=lambda doomed: tidy._sealer.removal(doomed, LATER + 3.0))
+        # What decisions stand on goes in its time alone.
+        late = LATER + 185 * 86_400.0
+        lake.vacuum(keep_hours=0.0, announce=lambda doomed: tidy._sealer.removal(doomed, late))
         lake.close()
         store.close()
         record = LiveRecord(data, NAME)

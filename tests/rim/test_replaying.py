@@ -16,10 +16,13 @@ from crossfade.rim.lake import Lake
 from crossfade.rim.otherwise import CannotCompare, otherwise
 from crossfade.rim.record import ExportedRecord, LiveRecord
 from crossfade.rim.replaying import replay, same
+from crossfade.rim.sealing import Sealer
+from crossfade.rim.store import Store
 from crossfade.rim.verifying import check
 from crossfade.spec.parse import parse
 from crossfade.state import Phase
 
+from .facts_made import START
 from .recorded import NAME, make
 
 
@@ -57,7 +60,7 @@ def test_every_decision_comes_out_again_here_and_from_an_export_alone(
 def test_facts_that_came_later_do_not_change_what_was_decided(recorded: dict[str, Path], tmp_path: Path) -> None:
     from crossfade.rim.journal import Journal
 
-    from .facts_made import START, exposed
+    from .facts_made import exposed
 
     shutil.copytree(recorded["good"], tmp_path, dirs_exist_ok=True)
     late = [exposed(10**6 + n, unit=f"late{n}", at=START + 1.0, failed=True, arm="v2") for n in range(500)]
@@ -127,6 +130,41 @@ def test_facts_that_are_gone_make_a_decision_one_that_cannot_be_recomputed(
     record.close()
     assert differing
     assert "cannot be recomputed" in differing[-1].differences[0]
+
+
+def test_facts_deleted_in_their_time_leave_decisions_that_are_told_apart(
+    recorded: dict[str, Path], tmp_path: Path
+) -> None:
+    """Beyond keep_facts a decision is aged out, not reproduced; before, its facts were taken away."""
+    for days, lawful in ((200.0, True), (20.0, False)):
+        data, now = tmp_path / str(lawful), START + days * 86_400.0
+        shutil.copytree(recorded["bad"], data)
+        store, lake = Store(data), Lake(data)
+        sealer = Sealer(store, lake, now=now)
+        lake.retire(now, {}, announce=lambda: sealer.retention(now, {}, now))  # noqa: B023
+        sealer.seal("periodic", now + 1)
+        lake.vacuum(keep_hours=0.0, announce=lambda doomed: sealer.removal(doomed, now + 2))  # noqa: B023
+        store.close()
+        lake.close()
+        record = LiveRecord(data, NAME)
+        found, again = check(record), replay(record)
+        by_rule = [one.n for one in again.looked if not one.by_hand]
+        assert found.intact is lawful, found.reason
+        if lawful:
+            export(record, tmp_path / "out", at=now)
+            told = again.to_json()
+            assert (told["differing"], told["aged_out"]) == ([], len(by_rule))
+            assert told["reproduced"] == told["decisions"] - len(by_rule)
+            assert all("aged out, as recorded" in str(one.aged_out) for one in again.aged_out)
+            assert found.without_facts == by_rule
+            assert "can be shown no more" in " ".join(found.to_json()["not_shown"])
+            there = ExportedRecord(tmp_path / "out", NAME)
+            assert check(there).without_facts == by_rule
+            assert replay(there).to_json()["aged_out"] == len(by_rule)
+        else:
+            assert "removed too early" in found.reason
+            assert [one.n for one in again.differing] == by_rule
+        record.close()
 
 
 def test_numbers_are_the_same_up_to_the_order_of_a_sum() -> None:

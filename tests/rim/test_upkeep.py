@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crossfade.rim import upkeep
+from crossfade.rim import lake_upkeep, upkeep
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.recorder import Recorder
@@ -79,6 +79,34 @@ def test_each_rollout_keeps_its_facts_for_as_long_as_its_spec_says(tmp_path: Pat
     # What no rollout claims goes after the usual time; what a running one may ask for never does.
     assert found.retire(DAY * 185) == {"exposed": 3}
     assert [name for name, _ in kept()] == ["gone", "runs", "runs"]
+    store.close()
+    lake.close()
+
+
+def test_a_death_in_the_middle_of_a_deletion_leaves_nothing_unsaid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, journal, lake = Store(tmp_path), Journal(tmp_path, "w0"), Lake(tmp_path)
+    add(store, "short", "10d", 0.0)
+    store.act("short", Move.ROLLBACK, actor="ana", rule="manual", sentence="Enough.", at=DAY)
+    journal.append([exposed(n, rollout="short", at=DAY * n) for n in range(4)])
+    lake.compact_journals()
+
+    class Killed(Exception):
+        pass
+
+    def killed(*_: object) -> int:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake_upkeep, "retire", killed)
+        with pytest.raises(Killed):
+            Upkeep(store, lake, now=0.0).retire(DAY * 12)
+    (said,) = [entry for entry in store.entries("short") if entry.rule == "retention"]
+    assert said.about is not None
+    assert said.about["erased"]["facts"] == {"exposed": 2}
+    assert Upkeep(store, lake, now=0.0).retire(DAY * 12) == {"exposed": 2}
+    assert len([entry for entry in store.entries("short") if entry.rule == "retention"]) == 2
     store.close()
     lake.close()
 

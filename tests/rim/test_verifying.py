@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from crossfade.rim import sealing, signing, upkeep
+from crossfade.rim.checked import Checked
 from crossfade.rim.exporting import export
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
@@ -25,7 +26,7 @@ from crossfade.rim.record import ExportedRecord, LiveRecord
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.standing import NoData
 from crossfade.rim.store import Store, StoreError, UnknownRollout
-from crossfade.rim.verifying import Checked, check
+from crossfade.rim.verifying import check
 from crossfade.spec.parse import parse
 from crossfade.state import Move, Phase
 

@@ -11,7 +11,7 @@ from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, fail, ope
 from crossfade.cli.verify import Folder
 
 if TYPE_CHECKING:
-    from crossfade.rim.replaying import Again, Replayed
+    from crossfade.rim.replayed import Again, Replayed
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,8 @@ def replay(
     json: AsJson = False,
 ) -> None:
     """Recompute every decision from the facts it was taken on, under its own revision of the spec, and say of each
-    whether it comes out the same. Exit code 1 if one does not. With --spec: where another policy would have parted."""
+    whether it comes out the same. Exit code 1 if one does not; one whose facts were deleted in their time is told
+    apart. With --spec: where another policy would have parted."""
     from crossfade.rim.replaying import replay as again
 
     if spec is not None:
@@ -81,8 +82,9 @@ def _say(found: Replayed) -> None:
         typer.echo(f"  {one.n:>3}  {one.move:<9} {_how(one)}")
         for difference in one.differences:
             typer.echo(f"       ✖ {difference}")
-    good = len(found.looked) - len(found.differing)
-    typer.echo(f"{found.name}: {good} of {len(found.looked)} decisions reproduced.")
+    good, gone = sum(one.reproduced for one in found.looked), len(found.aged_out)
+    aged = f" {gone} aged out, as recorded: their facts were deleted in their time." if gone else ""
+    typer.echo(f"{found.name}: {good} of {len(found.looked)} decisions reproduced.{aged}")
     others = [version for version in found.software if version != found.by]
     if others:
         typer.echo(f"  Decided by crossfade {', '.join(others)}, recomputed by {found.by}, which judge differently.")
@@ -91,6 +93,8 @@ def _say(found: Replayed) -> None:
 def _how(one: Again) -> str:
     if one.differences:
         return f"({one.rule}) NOT reproduced"
+    if one.aged_out is not None:
+        return f"({one.rule}) {one.aged_out}"
     if one.by_hand:
         return "by hand: a person's move, carried out again"
     return f"({one.rule}) reproduced from {one.files} files of facts"

@@ -10,7 +10,7 @@ import typer
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, opened_record, print_json
 
 if TYPE_CHECKING:
-    from crossfade.rim.verifying import Checked
+    from crossfade.rim.checked import Checked
 
 Folder = Annotated[
     Path | None, typer.Option("--folder", help="A folder that `crossfade export` wrote, in place of --data.")
@@ -52,7 +52,7 @@ def verify(
 
 
 def _say(name: str, found: Checked) -> None:
-    from crossfade.rim.verifying import NO_SEALS, limits
+    from crossfade.rim.checked import NO_SEALS, limits
 
     if not found.intact:
         where = f"entry {found.first_broken}" if isinstance(found.first_broken, int) else found.first_broken

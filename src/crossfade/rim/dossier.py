@@ -9,6 +9,7 @@ import duckdb
 
 from crossfade.judge.assess import assess
 from crossfade.ledger import Entry
+from crossfade.rim.checked import Checked
 from crossfade.rim.drifting import drift_of
 from crossfade.rim.lake import LakeError
 from crossfade.rim.record import AnyRecord
@@ -16,7 +17,7 @@ from crossfade.rim.replaying import Facts, chains, measured, replay, spec_of
 from crossfade.rim.showing import record_of
 from crossfade.rim.software import software
 from crossfade.rim.store import StoreError
-from crossfade.rim.verifying import Checked, check
+from crossfade.rim.verifying import check
 from crossfade.spec.model import Rollout
 from crossfade.state import Phase, Position
 from crossfade.view import refreshed

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, WriterProperties
 from deltalake.exceptions import DeltaError
@@ -40,12 +41,26 @@ def predicate(kind: str, before: float, cuts: Mapping[str, float]) -> str:
 
     An outcome that names a decision does not say whose it is, so the earliest cut protects all of those.
     """
-    at = TIMES[kind]
+    at = f'"{TIMES[kind]}"'
     others = "".join(f" AND rollout <> '{_quoted(name)}'" for name in sorted(cuts))
     parts = [f"({at} < {before!r} AND rollout <> ''{others})"]
     parts += [f"({at} < {cut!r} AND rollout = '{_quoted(name)}')" for name, cut in sorted(cuts.items())]
     parts.append(f"({at} < {min([before, *cuts.values()])!r} AND rollout = '')")
     return " OR ".join(parts)
+
+
+def doomed(files: Sequence[str], kind: str, before: float, cuts: Mapping[str, float]) -> int:
+    """How many facts in some files `retire` would delete. Raises LakeError."""
+    if not files:
+        return 0
+    try:
+        with duckdb.connect(":memory:") as connection:
+            told = (
+                f"SELECT count(*) FROM read_parquet($files, union_by_name = true) WHERE {predicate(kind, before, cuts)}"
+            )
+            return int((connection.execute(told, {"files": list(files)}).fetchone() or (0,))[0])
+    except (duckdb.Error, OSError) as error:
+        raise LakeError(f"cannot count the facts of kind {kind} that are beyond their time: {error}") from error
 
 
 def retire(table: DeltaTable, kind: str, before: float, cuts: Mapping[str, float], writer: WriterProperties) -> int:

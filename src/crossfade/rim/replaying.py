@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from crossfade.judge.assess import assess
@@ -19,6 +18,7 @@ from crossfade.judge.measure import Measured
 from crossfade.judge.seen import seen_of
 from crossfade.judge.segments import suffering
 from crossfade.ledger import Entry, Sealed, Sets, plain, verify_seals, verify_texts
+from crossfade.rim.aged import Aged
 from crossfade.rim.approving import APPROVE
 from crossfade.rim.engine import look_mode
 from crossfade.rim.engine.full import Full
@@ -26,6 +26,7 @@ from crossfade.rim.engine.look import take
 from crossfade.rim.excluding import EXCLUDE
 from crossfade.rim.lake import LakeError
 from crossfade.rim.record import AnyRecord
+from crossfade.rim.replayed import TOLERANCE, Again, Replayed
 from crossfade.rim.software import software
 from crossfade.rim.store import StoreError
 from crossfade.spec.model import Rollout
@@ -33,66 +34,14 @@ from crossfade.spec.parse import parse
 from crossfade.state import RULE, IllegalMove, Move, Position, apply, approve, exclude
 from crossfade.view.approval import evidence_digest
 
-TOLERANCE = 1e-9
-"""Numbers may differ by this share of their size, because sums depend on the order of what is summed. Verdicts, counts,
-moves and words may not."""
 
+class Removed(LakeError):
+    """A file that a seal says was removed."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """One decision, recomputed."""
-
-    n: int
-    move: str
-    rule: str
-    by_hand: bool
-    files: int
-    """Data files it was recomputed from."""
-    differences: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The record for programs."""
-        return {
-            "n": self.n,
-            "move": self.move,
-            "rule": self.rule,
-            "by_hand": self.by_hand,
-            "files": self.files,
-            "reproduced": not self.differences,
-            "differences": list(self.differences),
-        }
-
-
-@dataclass(slots=True, kw_only=True)
-class Replayed:
-    """Every decision of a rollout, recomputed."""
-
-    name: str
-    looked: list[Again] = field(default_factory=list)
-    software: list[str] = field(default_factory=list)
-    """The Crossfade that took the decisions, and others where it was replaced meanwhile."""
-    by: str = ""
-    """The Crossfade that recomputed them."""
-
-    @property
-    def differing(self) -> list[Again]:
-        """Those that did not come out the same."""
-        return [one for one in self.looked if one.differences]
-
-    def to_json(self) -> dict[str, Any]:
-        """The record for programs."""
-        differing = self.differing
-        return {
-            "schema": "crossfade.replay/1",
-            "name": self.name,
-            "decisions": len(self.looked),
-            "reproduced": len(self.looked) - len(differing),
-            "by_hand": sum(one.by_hand for one in self.looked),
-            "differing": [one.to_json() for one in differing],
-            "looked": [one.to_json() for one in self.looked],
-            "tolerance": TOLERANCE,
-            "software": {"recorded": self.software, "replayed": self.by},
-        }
+    def __init__(self, message: str, by: int) -> None:
+        super().__init__(message)
+        self.by = by
+        """The number of that seal."""
 
 
 class Facts:
@@ -111,6 +60,7 @@ class Facts:
                 {kind: {sets.resolved(kind, name): file for name, file in files.items()} for kind, files in one.items()}
                 for one in self._by_seal
             ]
+        self._removed = sets.removed
         self._now: dict[str, dict[str, Any]] | None = None
 
     def at(self, entry: Entry) -> int:
@@ -152,6 +102,8 @@ class Facts:
     def _there(self, kind: str, name: str) -> Any:
         path = self._record.path(kind, name)
         if not path.exists():
+            if (kind, name) in self._removed:
+                raise Removed(f"{kind}/{name} was removed", self._removed[kind, name])
             raise LakeError(f"{kind}/{name} is not there; `crossfade verify` says whether it was removed on purpose")
         return path
 
@@ -159,13 +111,13 @@ class Facts:
 def replay(record: AnyRecord, *, threads: int = 2) -> Replayed:
     """Recompute every decision. Raises StoreError when the ledger or the seals cannot be read."""
     entries, seals = chains(record)
-    facts = Facts(record, seals)
+    facts, aged = Facts(record, seals), Aged(entries, record.told.specs, seals)
     found = Replayed(name=record.told.name, by=software())
     for entry in entries:
         if entry.software and entry.software not in found.software:
             found.software.append(entry.software)
         if entry.move is not None or _excludes(entry):
-            found.looked.append(_again(record, facts, entry, threads))
+            found.looked.append(_again(record, facts, aged, entry, threads))
         elif entry.rule == APPROVE:
             found.looked.append(_approved(record, entry))
     return found
@@ -216,9 +168,9 @@ def _excludes(entry: Entry) -> bool:
     return entry.move is None and entry.actor == RULE and entry.rule == "segment"
 
 
-def _again(record: AnyRecord, facts: Facts, entry: Entry, threads: int) -> Again:
+def _again(record: AnyRecord, facts: Facts, aged: Aged, entry: Entry, threads: int) -> Again:
     by_hand = entry.actor != RULE
-    files, differences = 0, []
+    files, differences, aged_out = 0, [], None
     try:
         rollout = spec_of(record, entry)
         position = Position.from_json(entry.from_position or Position().to_json())
@@ -226,6 +178,12 @@ def _again(record: AnyRecord, facts: Facts, entry: Entry, threads: int) -> Again
         if not by_hand:
             files = facts.at(entry)
             differences += _decided(facts, rollout, position, entry, threads)
+    except Removed as removed:
+        gone = aged.gone(entry, removed.by)
+        if gone.lawful:
+            aged_out = gone.said
+        else:
+            differences.append(f"it cannot be recomputed: {gone.said}")
     except (LakeError, StoreError, IndexError) as error:
         differences.append(f"it cannot be recomputed: {error}")
     return Again(
@@ -235,6 +193,7 @@ def _again(record: AnyRecord, facts: Facts, entry: Entry, threads: int) -> Again
         by_hand=by_hand,
         files=files,
         differences=tuple(differences),
+        aged_out=aged_out,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from crossfade.ledger import Sealed, Sets
 from crossfade.ledger.seals import RETENTION
-from crossfade.rim import batches, examples
+from crossfade.rim import batches, examples, lake_upkeep
 from crossfade.rim.batches import JournalError
 from crossfade.rim.forgetting import Forgetting
 from crossfade.rim.journal import Journal
@@ -96,17 +96,22 @@ class Upkeep:
         """Delete the facts of ended rollouts beyond the time that their specs ask for, and nobody's old ones."""
         cuts = {stored.name: self._cut(stored, now) for stored in self._store.rollouts()}
         before = now - KEEP_FACTS
-        said: list[Sealed] = []
-        deleted = self._lake.retire(
-            before, cuts, announce=lambda: said.append(self._sealer.retention(before, cuts, now))
-        )
+        deleted = self._lake.retire(before, cuts, announce=lambda: self._announce(before, cuts, now))
         for name, cut in cuts.items():
             aged = examples.age(self._lake.data, name, cut)
             if aged:
                 log.info("deleted %d examples of %s, as the retention asks", aged, name)
-        if said and deleted:
-            self._told_retired(said[-1], cuts, deleted, now)
         return deleted
+
+    def _announce(self, before: float, cuts: Mapping[str, float], now: float) -> None:
+        """Say in seals and ledgers what is about to go, so that a death in the middle leaves nothing unsaid.
+
+        Who dies before all has gone says it again when the rest goes.
+        """
+        seal = self._sealer.retention(before, cuts, now)
+        counts = {kind: lake_upkeep.doomed(self._lake.files(kind), kind, before, cuts) for kind in lake_upkeep.TIMES}
+        if deleted := {kind: count for kind, count in counts.items() if count}:
+            self._told_retired(seal, cuts, deleted, now)
 
     def _told_retired(self, seal: Sealed, cuts: Mapping[str, float], deleted: Mapping[str, int], now: float) -> None:
         """An entry in the ledger of each rollout whose facts may be among those that were deleted."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -12,71 +11,12 @@ import duckdb
 from crossfade.ledger import Entry, Sealed, SealedFile, Sets, verify_seals, verify_texts
 from crossfade.ledger.seals import FORGOTTEN, RETENTION
 from crossfade.rim import signing
+from crossfade.rim.aged import Aged
+from crossfade.rim.checked import Checked
 from crossfade.rim.lake import LakeError
 from crossfade.rim.record import AnyRecord
 from crossfade.spec.digest import REVISION_DIGITS, digest
 from crossfade.spec.problems import SpecProblems
-
-
-@dataclass(slots=True, kw_only=True)
-class Checked:
-    """What a check found. The first thing that does not hold ends it."""
-
-    intact: bool = True
-    entries: int = 0
-    seals: int = 0
-    files: int = 0
-    """Data files read and found to be what a seal says."""
-    rewritten: int = 0
-    """Seals after which files had been written anew, found to hold the facts of those they replaced."""
-    removed: int = 0
-    """Sealed files that are gone because a seal says so."""
-    aged_out: bool = False
-    """Facts beyond their time were deleted, as seals announce."""
-    forgotten: int = 0
-    """Sealed files in whose place others stand, as a seal says, because a unit was forgotten."""
-    first_broken: int | str | None = None
-    """Number of the ledger's entry, else the name of the seal or the file."""
-    reason: str = ""
-    signers: list[str] = field(default_factory=list)
-    unsigned: int = 0
-    """Entries and seals without a signature."""
-    unsealed: list[int] = field(default_factory=list)
-    """Entries whose facts no seal names: an earlier version took them, or the seal could not be made in time."""
-    uncovered: int = 0
-    """Files that came in since the last seal, which nothing vouches for yet."""
-    head: str | None = None
-    """Hash of the ledger's last entry: kept elsewhere, it shows later that nothing up to here was written anew."""
-    sets: list[Mapping[str, Mapping[str, SealedFile]]] = field(default_factory=list)
-    """Which files made up each table, by seal."""
-    read: list[Entry] = field(default_factory=list)
-    sealed: list[Sealed] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """The record for programs."""
-        return {
-            "schema": "crossfade.verify/1",
-            "entries": self.entries,
-            "facts": self.files if self.sealed else None,
-            "facts_reason": None if self.sealed else NO_SEALS,
-            "intact": self.intact,
-            "first_broken": self.first_broken,
-            "reason": self.reason,
-            "seals": self.seals,
-            "rewritten": self.rewritten,
-            "removed": self.removed,
-            "aged_out": self.aged_out,
-            "forgotten": self.forgotten,
-            "unsealed": self.unsealed,
-            "uncovered": self.uncovered,
-            "signed": {"by": self.signers, "unsigned": self.unsigned},
-            "head": self.head,
-            "not_shown": limits(self),
-        }
-
-
-NO_SEALS = "no facts have been sealed yet, so only the ledger was checked"
-
 
 AGAIN = 20
 """How often a record that grows while it is read is read at most."""
@@ -113,21 +53,6 @@ def _check(record: AnyRecord, key: str | None, expect: str | None) -> Checked:
     except _Breaks as broken:
         found.intact, found.first_broken, found.reason = False, broken.where, str(broken)
     return found
-
-
-def limits(found: Checked) -> list[str]:
-    """What this check cannot show, in words."""
-    told = []
-    if found.unsigned or not found.signers:
-        told.append(
-            "not every record is signed: whoever can write to ledger and facts alike could have written both anew, "
-            "every hash included; that shows only against a hash that was kept elsewhere (--expect) or signatures"
-        )
-    if found.unsealed:
-        told.append(f"the facts of entries {_list(found.unsealed)} were not sealed when they were decided")
-    if found.uncovered:
-        told.append(f"{found.uncovered} files of facts came in since the last seal; the next one covers them")
-    return told
 
 
 def _chain(record: AnyRecord, found: Checked, expect: str | None) -> None:
@@ -237,6 +162,7 @@ def _facts(record: AnyRecord, found: Checked) -> None:
             continue
         _file(record, kind, name, sets.known[kind, name])
         found.files += 1
+    _aged(record, found, sets)
     _catalogue(record, found, sets)
     if sets.replaced:
         # From here on, what stands in a file's place is that file.
@@ -245,6 +171,25 @@ def _facts(record: AnyRecord, found: Checked) -> None:
             for one in found.sets
         ]
     found.rewritten = _rewritten(record, found, sets, set(wanted) - gone)
+
+
+def _aged(record: AnyRecord, found: Checked, sets: Sets) -> None:
+    """What a decision stands on is removed only beyond the time that the spec asks for."""
+    if not sets.removed:
+        return
+    aged = Aged(found.read, record.told.specs, found.sealed)
+    for entry in found.read:
+        if entry.sealed is None or entry.move is None:
+            continue
+        stands = found.sets[entry.sealed["n"] - 1]
+        removed = {(kind, sets.resolved(kind, name)) for kind, files in stands.items() for name in files}
+        by = sorted({sets.removed[key] for key in removed if key in sets.removed})
+        if not by:
+            continue
+        gone = aged.gone(entry, by[0])
+        if not gone.lawful:
+            raise _Breaks(f"seal {by[0]}", f"entry {entry.n} cannot be shown: {gone.said}")
+        found.without_facts.append(entry.n)
 
 
 def _wanted(record: AnyRecord, found: Checked, sets: Sets) -> list[tuple[str, str]]:
@@ -357,7 +302,3 @@ def _lost(record: AnyRecord, kind: str, old: Sequence[str], new: Sequence[str]) 
             return 1
         found = connection.execute(f"SELECT count(*) FROM ({rows(old)} EXCEPT ALL {rows(new)})").fetchone()
     return int(found[0]) if found else 0
-
-
-def _list(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
