@@ -12,7 +12,7 @@ from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
 from view.sample import ROLLOUT, SPEC
 
-VOID = {"meta", "link", "br", "hr", "img"}
+VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 class Nesting(HTMLParser):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,9 +13,11 @@ from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossfade.console.problems import Refused, problem
+from crossfade.console.sessions import Session, Sessions, cookie
 from crossfade.rim.tokens import APPROVE, MOVE, READ, ROLES, STOP, TokenProblem, Tokens
 
 OPEN = frozenset({"/healthz", "/readyz"})
@@ -51,6 +54,19 @@ class Access:
     def __init__(self, tokens: Tokens, local: str | None) -> None:
         """`local`: the content of DATA/run/token, None where there is none."""
         self._tokens, self._local = tokens, local
+        self.sessions = Sessions()
+
+    def session(self, request: Request) -> Session | None:
+        """The session of the browser that asks."""
+        return self.sessions.find(request.cookies.get(cookie(request.headers)), time.time())
+
+    def who(self, request: Request) -> tuple[Session, Caller] | None:
+        """Whom the browser that asks has shown to be; None for nobody, and where the token has been revoked."""
+        session = self.session(request)
+        try:
+            return None if session is None else (session, self.check(session.secret, READ))
+        except Refused:
+            return None
 
     def to(self, what: str) -> Callable[..., Caller]:
         """A dependency that lets pass who may do it, and says who that is."""
@@ -103,7 +119,9 @@ class Readers:
             await self.app(scope, receive, send)
             return
         try:
-            await run_in_threadpool(self._access.check, _secret(Headers(scope=scope)), READ)
+            session = self._access.session(Request(scope))
+            secret = session.secret if session else _secret(Headers(scope=scope))
+            await run_in_threadpool(self._access.check, secret, READ)
         except Refused as refused:
             headers = {**(refused.headers or {})}
             if refused.status == 401:

@@ -18,8 +18,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossfade import __version__
-from crossfade.console import differences, frame, health, pages, problems, receiving, rollouts, streaming
+from crossfade.console import acting, differences, frame, health, pages, problems, receiving, rollouts, streaming
 from crossfade.console.access import Access, Readers
+from crossfade.console.guard import Guard
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.store import Store
 from crossfade.rim.tokens import Tokens
@@ -77,9 +78,11 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     app.include_router(differences.router(store))
     app.include_router(frame.router())
     app.include_router(streaming.router(live))
+    app.include_router(acting.router(store, access))
     app.include_router(pages.router(store))
     if not private:
         app.add_middleware(Readers, access=access)
+    app.add_middleware(Guard)
     app.add_middleware(_SecurityHeaders)
     return app
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-VOID = frozenset({"meta", "link", "br", "hr", "img", "rect", "line", "circle", "path", "polygon", "use"})
+HTML = frozenset({"meta", "link", "br", "hr", "img", "input"})
+"""Elements of HTML that hold nothing; those of SVG end in a slash."""
+
+VOID = HTML | frozenset({"rect", "line", "circle", "path", "polygon", "use"})
 
 
 class Markup(str):
@@ -22,7 +25,7 @@ def el(tag: str, /, *children: Any, **attributes: Any) -> Markup:
         if value is not None
     )
     if tag in VOID and not children:
-        return Markup(f"<{tag}{given}>" if tag in ("meta", "link", "br", "hr", "img") else f"<{tag}{given}/>")
+        return Markup(f"<{tag}{given}>" if tag in HTML else f"<{tag}{given}/>")
     return Markup(f"<{tag}{given}>{join(children)}</{tag}>")
 
 

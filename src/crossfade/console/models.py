@@ -314,6 +314,19 @@ class MuteIn(MoveIn):
     )
 
 
+class ExcludeIn(MoveIn):
+    """A person's word on whether a segment stays on the champion."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"segment": "header:x-country=DE", "reason": "the law there changed"}]},
+    )
+
+    segment: str = Field(
+        min_length=1, max_length=500, description="FIELD=VALUE with a field that the spec declares in `segments`."
+    )
+
+
 class ApproveIn(MoveIn):
     """A person's word that a rollout may go on."""
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from crossfade.console.acts import acts_bar
 from crossfade.console.drawings import forest_row, staircase
 from crossfade.console.drift import drift_part
 from crossfade.console.frame import live, live_parts, page
@@ -100,7 +101,9 @@ def rollout_page(record: Record, now: float) -> str:
     """One rollout: sentence, exposure, evidence, ledger."""
     told = [_sentence(record, now), _exposure(record), _evidence(record), segments_section(record)]
     body = [
-        *told,
+        told[0],
+        acts_bar(record),
+        *told[1:],
         _harm(record["harm"]),
         _ageing(record.get("ageing")),
         _outcomes(record.get("outcomes")),

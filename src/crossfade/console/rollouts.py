@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
 
 from crossfade import ledger
-from crossfade.console import approving, models, muting
+from crossfade.console import approving, excluding, models, muting
 from crossfade.console.access import Access, Caller
 from crossfade.console.problems import Refused
 from crossfade.rim import examples
@@ -63,6 +63,8 @@ def router(store: Store, access: Access) -> APIRouter:
         _add_move(routes, store, move, access.to(STOP if move in SAFE else MOVE))
     approving.add(routes, store, access.to(APPROVE), MOVED)
     muting.add(routes, store, access.to(MOVE), MOVED)
+    # Whoever may roll back everything may keep a part of it on the champion.
+    excluding.add(routes, store, {"exclude": access.to(STOP), "include": access.to(MOVE)}, MOVED)
     return routes
 
 
