@@ -55,10 +55,14 @@ class Exposed(_Fact, frozen=True, tag="e"):
     segments: tuple[str, ...] = ()
     """Values of the spec's fields under `segments`, then of those under `explore`, in the spec's order; empty string
     where absent."""
+    copied: bool = False
+    """A copy was due to an arm that did not serve it, so that both answers may be set side by side in a fact
+    `compared`; where there is none, nobody knows whether they differed."""
 
 
 class Compared(_Fact, frozen=True, tag="c"):
-    """A mirrored request: both arms' answers set side by side. Nobody saw the challenger's."""
+    """A mirrored request: both arms' answers set side by side. Nobody saw one of them: in a shadow the challenger's, in
+    a canary or an A/B test that of the arm which did not serve."""
 
     rollout: str
     revision: str
@@ -104,6 +108,8 @@ class Compared(_Fact, frozen=True, tag="c"):
     unmeasured: tuple[str, ...] = ()
     """Fields of which nobody knows whether they differ, because a function of the user's gave no answer: `path: why`,
     at most eight. They are not among `fields`, and do not count as differing."""
+    served: str = ""
+    """The arm that was asked for the user, in a canary or an A/B test; empty in a shadow, where the champion is."""
 
 
 class Shown(_Fact, frozen=True, tag="s"):

@@ -8,20 +8,23 @@ from functools import lru_cache
 
 from crossfade.live.model_paths import listed, model_of
 from crossfade.live.pseudonyms import pseudonym
+from crossfade.spec.copies import Counterfactual, PerDay
 from crossfade.spec.model import (
+    Ab,
     Arm,
+    Canary,
     Comparison,
     Drift,
     Examples,
     Field,
     Interleave,
-    PerDay,
     Predicted,
     Priced,
     Protocol,
     Ranking,
     Rollout,
     Shadow,
+    Stage,
 )
 from crossfade.state import Phase, Position, as_muted, mode, weight
 
@@ -51,6 +54,12 @@ class Route:
     """Copies under way at one arm; None for the gateway's own limit."""
     per_day: PerDay | None = None
     """What may be spent on copies in a day; None for no bound."""
+    counterfactual: float = 0.0
+    """Share of units whose requests are copied to an arm that does not serve them."""
+    both: bool = False
+    """Those of units on the challenger, too, to the champion."""
+    spent: bool = False
+    """No more of these copies are made today."""
     method: str = ""
     ranking: Ranking | None = None
     deadline: float = 30.0
@@ -97,6 +106,7 @@ def routes(rollout: Rollout, position: Position) -> Route:
     finished = position.phase is Phase.FINISHED
     now = "champion" if finished else mode(rollout, position)
     stage = rollout.stages[position.stage]
+    copied = _copied(stage, now)
     route = Route(
         rollout=rollout.name,
         revision=rollout.revision,
@@ -113,8 +123,10 @@ def routes(rollout: Rollout, position: Position) -> Route:
         weight=0.0 if finished else weight(rollout, position),
         mirror=stage.mirror if now == "shadow" and isinstance(stage, Shadow) else 0.0,
         noise=stage.noise if now == "shadow" and isinstance(stage, Shadow) else 0.0,
-        at_once=stage.at_once if now == "shadow" and isinstance(stage, Shadow) else None,
-        per_day=stage.per_day if now == "shadow" and isinstance(stage, Shadow) else None,
+        at_once=copied.at_once if copied else None,
+        per_day=copied.per_day if copied else None,
+        counterfactual=copied.share if isinstance(copied, Counterfactual) else 0.0,
+        both=isinstance(copied, Counterfactual) and copied.both,
         method=stage.method if now == "interleave" and isinstance(stage, Interleave) else "",
         ranking=rollout.ranking,
         deadline=rollout.deadline,
@@ -134,6 +146,16 @@ def routes(rollout: Rollout, position: Position) -> Route:
     places = {str(field): place for place, field in enumerate(rollout.features)}
     kept = tuple((places[field], value) for field, value in position.excluded if field in places)
     return replace(route, excluded=kept) if kept and now != "champion" else route
+
+
+def _copied(stage: Stage, now: str) -> Shadow | Counterfactual | None:
+    """What says how many copies are made in a mode, and how they are bounded; None where none are."""
+    match stage:
+        case Shadow() if now == "shadow":
+            return stage
+        case Canary() | Ab() if now in ("canary", "ab"):
+            return stage.counterfactual
+    return None
 
 
 EXCLUDED = "segment"
@@ -157,12 +179,14 @@ def recorded(route: Route, unit: str) -> str:
 
 def champion_only(route: Route) -> Route:
     """The same route with no exposure at all: what is served when the lease has run out or facts cannot be written."""
-    return replace(route, mode="champion", weight=0.0, mirror=0.0, noise=0.0, method="", excluded=())
+    return replace(
+        route, mode="champion", weight=0.0, mirror=0.0, noise=0.0, counterfactual=0.0, method="", excluded=()
+    )
 
 
 def unmirrored(route: Route) -> Route:
     """The same route for a request of which no copy is sent."""
-    return replace(route, mirror=0.0)
+    return replace(route, mirror=0.0, spent=True)
 
 
 @dataclass(frozen=True)

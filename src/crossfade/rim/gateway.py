@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from crossfade.facts import Compared, Dropped, Exposed, Fact, Fault, Lease
 from crossfade.live import model_names, units
-from crossfade.live.assign import assign, bucket
-from crossfade.live.exchange import Asked, exchange, passing
+from crossfade.live.assign import assign
+from crossfade.live.exchange import Asked, copied, exchange, passing
 from crossfade.live.exchange.messages import Compare
 from crossfade.live.exchange.mirrored import compared
 from crossfade.live.interleave import PLANNED
@@ -171,8 +171,8 @@ class Gateway:
         )
         assigned = assign(route, unit)
         challenged = assigned.arm != route.champion.name
-        if route.per_day is not None and not self._affords(route, decision, now):
-            route = unmirrored(route)
+        if route.per_day is not None and copied(route, asked, challenged):
+            route = self._affordable(route, 1 if challenged else len(route.challengers), now)
         if challenged and searched is not None and searched.page is not None and searched.page.asked_anew:
             request.ask((searched.target, searched.body))
         ejected = challenged and not self.health.admits(route.rollout, assigned.arm)
@@ -183,12 +183,12 @@ class Gateway:
             served = self.tracing.watch(served, request, route, assigned.arm, decision)
         return Turn(self, connection, request, served, route.rollout, decision)
 
-    def _affords(self, route: Route, decision: str, now: float) -> bool:
-        """Whether a request that would be mirrored may be, by what the shadow has spent today."""
-        if bucket("mirror", decision) >= route.mirror or self.spending.admits(route, now):
-            return True
-        self.count_drop(route.rollout, "budget", len(route.challengers))
-        return False
+    def _affordable(self, route: Route, copies: int, now: float) -> Route:
+        """The route of a request that would be copied, by what was spent on copies today."""
+        if self.spending.admits(route, now):
+            return route
+        self.count_drop(route.rollout, "budget", copies)
+        return unmirrored(route)
 
     def _route(self, target: bytes) -> Route | None:
         """The route of a request target. The same few come again and again, so they are remembered."""
@@ -247,8 +247,9 @@ class Gateway:
 
     def _keep(self, pair: Compare, fact: Compared) -> None:
         self.note(fact)
-        if fact.challenger_cost is not None:
-            self.spending.cost(fact.rollout, fact.challenger_cost, time.time())
+        cost = fact.champion_cost if pair.swapped else fact.challenger_cost
+        if cost is not None:
+            self.spending.cost(fact.rollout, cost, time.time())
         if pair.examples is not None and self.examples is not None:
             self.examples.offer(pair, fact)
 

@@ -15,7 +15,7 @@ from crossfade.live.exchange import Exchange
 from crossfade.live.exchange.examine import about_body, predicts
 from crossfade.live.exchange.heads import Head
 from crossfade.live.exchange.messages import Arrived, Call, Command, Event, Mirror, Record
-from crossfade.live.exchange.mirrored import FIRST_CHALLENGER
+from crossfade.live.exchange.mirrored import FIRST_COPY
 from crossfade.live.routes import Route
 from crossfade.spec.model import From
 
@@ -175,7 +175,8 @@ class _Listening:
                 if command.arm.name == self._arm or self._route.mode == "interleave":
                     self._begin(command.call, command.arm.name)
             elif type(command) is Mirror:
-                if command.call >= FIRST_CHALLENGER:
+                # Copies beside users' own requests would be more of the units that the other arm has.
+                if command.call >= FIRST_COPY and self._route.mode == "shadow":
                     self._begin(command.call, command.arm.name)
             elif type(command) is Record and type(command.fact) is Exposed:
                 self._sketching.request_later(self._request, self._route, self._arm, self._row)

@@ -8,7 +8,7 @@ from typing import Final
 
 from crossfade.live.routes import Route, RouteTable
 from crossfade.rim.endpoints import Endpoint, endpoint
-from crossfade.spec.model import PerDay
+from crossfade.spec.copies import PerDay
 
 DAY: Final = 86_400.0
 

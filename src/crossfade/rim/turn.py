@@ -30,7 +30,7 @@ from crossfade.live.exchange.messages import (
     Started,
     Watch,
 )
-from crossfade.live.exchange.mirrored import CHAMPION
+from crossfade.live.exchange.mirrored import USERS
 from crossfade.live.exchange.problems import problem
 from crossfade.live.interleave.optimized import Plan
 from crossfade.rim.endpoints import endpoint
@@ -126,7 +126,7 @@ class Turn:
             if self._connection is not None and isinstance(asking, Asking) and asking.trailers:
                 self._connection.trailers = trailer_lines(asking.trailers)
             self._forget(call)
-        if call == CHAMPION and self._calls and body:
+        if call == USERS and self._calls and body:
             self._keep_for_copies(len(body))
         if self._edits is not None:
             for edit in self._edits.get(call, ()):

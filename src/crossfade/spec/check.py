@@ -17,7 +17,7 @@ from crossfade.spec.check_notify import check_notify
 from crossfade.spec.check_prediction import check_prediction, check_redact
 from crossfade.spec.check_stages import check_stages
 from crossfade.spec.document import Document, MetricDocument, PagesDocument, RankingDocument
-from crossfade.spec.document_stages import InterleaveDocument
+from crossfade.spec.document_stages import AbDocument, CanaryDocument, InterleaveDocument
 from crossfade.spec.model import From, Kind, Protocol, Source
 from crossfade.spec.partial import arms, known, metrics, said, stages
 from crossfade.spec.source import Node, shown
@@ -154,6 +154,10 @@ def _in_process(document: Document) -> None:
     if not known(champion) or not known(champion.url) or not champion.url.startswith("python:"):
         return
     for name, stage in stages(document):
+        if isinstance(stage, CanaryDocument | AbDocument) and stage.wrote("counterfactual"):
+            stage.at("counterfactual").report_key(
+                "'counterfactual' copies requests at a gateway, and models inside a program have none; remove it"
+            )
         if name == "interleave" and isinstance(stage, InterleaveDocument) and stage.method == "optimized":
             stage.at("method").report(
                 "found optimized, whose lists are planned beside a gateway; for models inside a program expected "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crossfade.spec.document import Document, MetricDocument
-from crossfade.spec.document_stages import PerDayDocument, ShadowDocument
+from crossfade.spec.document_copies import CounterfactualDocument, PerDayDocument
+from crossfade.spec.document_stages import AbDocument, CanaryDocument, ShadowDocument
 from crossfade.spec.model import Better, Kind, Source
 from crossfade.spec.partial import arms, known, metrics, stages
 from crossfade.spec.problems import listed
@@ -14,8 +15,13 @@ def check_cost(document: Document) -> None:
     """Report every problem with costs and the metrics on them to the nodes of `document`."""
     _arms(document)
     for _, stage in stages(document):
-        if isinstance(stage, ShadowDocument) and stage.per_day is not None and known(stage.per_day):
-            _per_day(document, stage.per_day)
+        copied: CounterfactualDocument | ShadowDocument | None = None
+        if isinstance(stage, ShadowDocument):
+            copied = stage
+        elif isinstance(stage, CanaryDocument | AbDocument) and known(stage.counterfactual):
+            copied = stage.counterfactual
+        if copied is not None and copied.per_day is not None and known(copied.per_day):
+            _per_day(document, copied.per_day)
     asked = {name: metric for name, metric in metrics(document).items() if metric.source == Source.COST}
     for metric in asked.values():
         _metric(metric)

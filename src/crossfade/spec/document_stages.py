@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WrapValidator
 from crossfade.spec import measures, words
 from crossfade.spec.approvers import Approvers
 from crossfade.spec.credits import Credits
+from crossfade.spec.document_copies import Counterfactual, PerDayDocument
 from crossfade.spec.measures import Duration, PartialShare, PositiveShare, Share
 from crossfade.spec.model import AUTO_STEPS, DEFAULT_PATIENCE, Credit
 from crossfade.spec.source import UNKNOWN, Node
@@ -67,17 +68,6 @@ class DecidedUntil(Written):
     """The stage ends when the comparison is decided; only true is allowed."""
     at_most: Duration = DEFAULT_PATIENCE
     """After this long the stage is given up and the champion stays. 14d unless written."""
-
-
-class PerDayDocument(Written):
-    """What a shadow may spend in a day of UTC, at one host."""
-
-    what: ClassVar[str] = "a budget such as {requests: 20000} or {cost: 5}"
-
-    requests: Annotated[int, measures.COUNT] | None = None
-    """How many requests may be mirrored."""
-    cost: Annotated[float, measures.AMOUNT] | None = None
-    """What the challengers' replies may cost, in the units of the key cost at the top."""
 
 
 class GatedDocument(Written):
@@ -175,6 +165,9 @@ class CanaryDocument(GatedDocument):
     """The most harm this stage may do, for each metric in its own counts: `{purchase: 50}` is 50 purchases lost."""
     prior: PriorDocument | None = None
     """For steps: risk-of-ruin, how much harm to one unit is credible. Worse harm than that may overspend the budget."""
+    counterfactual: Counterfactual = None
+    """Share of units whose requests are also copied to the arm that does not serve them, hidden, such as 10% or
+    {share: 10%, of: both}. None unless written."""
     until: CanaryUntil = Field(default_factory=CanaryUntil)
     """When this stage is given up."""
 
@@ -202,6 +195,9 @@ class AbDocument(GatedDocument):
 
     weight: PartialShare = 0.5
     """Share of units that get the challenger. 50% unless written."""
+    counterfactual: Counterfactual = None
+    """Share of units whose requests are also copied to the arm that does not serve them, hidden, such as 10% or
+    {share: 10%, of: both}. None unless written."""
     until: DecidedUntil = Field(default_factory=DecidedUntil)
     """When this stage has seen enough."""
 

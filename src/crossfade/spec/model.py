@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from crossfade.spec.copies import Counterfactual, PerDay
 from crossfade.spec.gated import Gated
 
 DEFAULT_PATIENCE = 14 * 86400.0
@@ -378,16 +379,6 @@ class Until:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PerDay:
-    """What a shadow may spend in a day, at one host; None where that is not bounded."""
-
-    requests: int | None = None
-    """Requests that are mirrored."""
-    cost: float | None = None
-    """What challengers' replies cost, as the spec's `cost` says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow(Gated):
     """The challenger answers copies; nobody sees its answers."""
 
@@ -431,6 +422,8 @@ class Canary(Gated):
     """`steps: auto`: the steps are rungs of `AUTO_STEPS`, and the budget says how fast they are climbed."""
     prior: Prior | None = None
     """`steps: risk-of-ruin`: the same rungs, climbed as this belief allows."""
+    counterfactual: Counterfactual | None = None
+    """None: each request is answered by its own arm alone."""
     until: Until = Until()
 
 
@@ -460,6 +453,8 @@ class Ab(Gated):
     """Units split at random, outcomes compared."""
 
     weight: float = 0.5
+    counterfactual: Counterfactual | None = None
+    """None: each request is answered by its own arm alone."""
     until: Until = Until(decided=True)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from crossfade.spec import document as written
 from crossfade.spec.check import check
 from crossfade.spec.comparisons import meant
+from crossfade.spec.copies import Counterfactual, PerDay
 from crossfade.spec.digest import REVISION_DIGITS, digest_of
+from crossfade.spec.document_copies import CounterfactualDocument, PerDayDocument
 from crossfade.spec.document_drift import DriftDocument
 from crossfade.spec.document_notify import EmailDocument, NotifyDocument, RegistryDocument, chosen
 from crossfade.spec.document_stages import Automatic, CanaryDocument, StageDocument
@@ -22,7 +24,6 @@ from crossfade.spec.model import (
     Notify,
     OnSegmentHarm,
     Pages,
-    PerDay,
     Predicted,
     Prior,
     Probe,
@@ -193,6 +194,18 @@ def _steps(canary: CanaryDocument, most: float) -> tuple[float, ...]:
     return (*(step for step in canary.steps if step < most), most)
 
 
+def _per_day(asked: PerDayDocument | None) -> PerDay | None:
+    return PerDay(requests=asked.requests, cost=asked.cost) if asked else None
+
+
+def _counterfactual(asked: CounterfactualDocument | None) -> Counterfactual | None:
+    if asked is None:
+        return None
+    return Counterfactual(
+        share=asked.share, both=asked.of == "both", at_once=asked.at_once, per_day=_per_day(asked.per_day)
+    )
+
+
 def _stage(entry: StageDocument, most: float) -> Stage:
     if (shadow := entry.shadow) is not None:
         gates = {"disagreement": shadow.gates.disagreement, "catastrophic": shadow.gates.catastrophic}
@@ -202,7 +215,7 @@ def _stage(entry: StageDocument, most: float) -> Stage:
             gates=tuple((name, gate.at_most) for name, gate in gates.items() if gate),
             until=Until(requests=shadow.until.requests, at_most=shadow.until.at_most),
             at_once=shadow.at_once,
-            per_day=PerDay(requests=shadow.per_day.requests, cost=shadow.per_day.cost) if shadow.per_day else None,
+            per_day=_per_day(shadow.per_day),
             approve=shadow.approve,
         )
     if (canary := entry.canary) is not None:
@@ -212,6 +225,7 @@ def _stage(entry: StageDocument, most: float) -> Stage:
             hold_for=canary.hold_for,
             budget=tuple(canary.budget.items()),
             prior=Prior(mean=canary.prior.mean, sd=canary.prior.sd) if canary.prior else None,
+            counterfactual=_counterfactual(canary.counterfactual),
             until=Until(at_most=canary.until.at_most),
             approve=canary.approve,
         )
@@ -224,7 +238,12 @@ def _stage(entry: StageDocument, most: float) -> Stage:
             approve=interleave.approve,
         )
     if (ab := entry.ab) is not None:
-        return Ab(weight=ab.weight, until=Until(decided=True, at_most=ab.until.at_most), approve=ab.approve)
+        return Ab(
+            weight=ab.weight,
+            counterfactual=_counterfactual(ab.counterfactual),
+            until=Until(decided=True, at_most=ab.until.at_most),
+            approve=ab.approve,
+        )
     assert entry.promote is not None, "an entry without a stage is a problem, and problems end parsing"
     promote = entry.promote
     return Promote(holdback=promote.holdback, watch=promote.watch, approve=promote.approve)

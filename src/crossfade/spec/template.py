@@ -207,6 +207,9 @@ stages:
       hold_for: 10m                       # how long each step is held at least
       budget: {errors: 50}                # the most harm it may do: here 50 more units with an error
       # prior: {mean: 0pp, sd: 2pp}       # for `steps: risk-of-ruin`: how much harm to one unit is credible
+      # counterfactual: 10%               # units whose requests are copied to the challenger while the champion serves
+      #                                   # them (none by default); {share: 10%, of: both, at_once: 8, per_day:
+      #                                   # {requests: 20000}} copies to the champion, too. An ab stage takes it as well
       until: {at_most: 7d}
 
   # Only for ranked lists (needs `ranking` above): both models' lists in one, credit by clicks.

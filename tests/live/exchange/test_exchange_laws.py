@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -178,12 +179,16 @@ def _arrival(runner: Runner, number: int, at: float, draw: st.DataObject) -> Arr
     return Arrived(at, number, head, body, ended)
 
 
-@pytest.mark.parametrize("mode", ["champion", "shadow", "canary", "ab", "interleave", "promote"])
+@pytest.mark.parametrize("mode", ["champion", "shadow", "canary", "ab", "interleave", "promote", "ab and copies"])
 @settings(max_examples=120, deadline=None)
 @given(draw=st.data())
 def test_every_request_is_answered_and_recorded_exactly_once(mode: str, draw: st.DataObject) -> None:
     arms = (CHALLENGER, Arm(name="v3", url="http://three")) if mode == "shadow" else (CHALLENGER,)
-    there = route(mode, challengers=arms, noise=draw.draw(st.sampled_from([0.0, 1.0])) if mode == "shadow" else 0.0)
+    copies: dict[str, Any] = {}
+    if mode == "ab and copies":
+        mode, copies = "ab", {"counterfactual": 1.0, "both": True, "weight": draw.draw(st.sampled_from([0.0, 1.0]))}
+    noise = draw.draw(st.sampled_from([0.0, 1.0])) if mode == "shadow" else 0.0
+    there = route(mode, challengers=arms, noise=noise, **copies)
     unit = draw.draw(st.sampled_from(["u", ""]))
     ejected = draw.draw(st.booleans())
     machine = exchange(there, asked(unit), assign(there, unit), ejected=ejected)
@@ -212,13 +217,14 @@ def test_every_request_is_answered_and_recorded_exactly_once(mode: str, draw: st
     assert (fact.reason == "exhausted") <= (not fact.failed)
     assert (fact.served_by == "") <= (fact.status in (0, 502, 503, 504))
     assert len(runner.shown) <= (1 if mode == "interleave" else 0)
-    assert len(runner.pairs) <= (2 if mode == "shadow" else 0)
+    assert len(runner.pairs) <= (2 if mode == "shadow" else int(bool(copies and unit)))
+    assert fact.copied == bool(copies and unit)
     if fact.served_by and "+" not in fact.served_by and not (runner.left or runner.aborted):
         assert runner.delivered in runner.seen.values(), "the reply is some model's, byte for byte"
-    if ejected and unit and mode not in ("champion", "shadow"):
+    if ejected and fact.arm == "v2":
         assert (fact.arm, fact.failed, fact.served_by in ("v1", "")) == ("v2", True, True)
         assert fact.reason == "ejected"
-    if mode == "shadow":
+    if mode == "shadow" or copies.get("weight") == 0.0:
         # The user's line is what it would have been without any copy.
         assert fact.served_by in ("v1", "")
     for late in (Gone(at), Failed(at, 0, "broken"), Late(at, 0), Arrived(at, 0, None, b"x", True)):

@@ -4,6 +4,6 @@
 """
 
 from crossfade.live.exchange.asked import Asked
-from crossfade.live.exchange.begin import Exchange, exchange, passing
+from crossfade.live.exchange.begin import Exchange, copied, exchange, passing
 
-__all__ = ["Asked", "Exchange", "exchange", "passing"]
+__all__ = ["Asked", "Exchange", "copied", "exchange", "passing"]

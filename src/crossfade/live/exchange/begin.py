@@ -12,11 +12,15 @@ from crossfade.live.exchange.interleaved import Interleaved
 from crossfade.live.exchange.messages import Command, Event, Headers
 from crossfade.live.exchange.mirrored import Mirrored
 from crossfade.live.exchange.served import Served
+from crossfade.live.health import EJECTED
 from crossfade.live.protocols import WIRES
 from crossfade.live.routes import Route
 from crossfade.spec.model import Arm
 
 DECISION: Final = b"x-crossfade-decision"
+
+COUNTERFACTUAL: Final = "counterfactual:"
+"""What goes before the salt, so that which units are copied says nothing of which arm they have."""
 
 _EXPERIMENTS: Final = frozenset(("canary", "ab", "interleave", "promote"))
 
@@ -48,17 +52,20 @@ def exchange(route: Route, asked: Asked, assigned: Assigned, *, ejected: bool = 
         served = Served(
             first=champion, behind=None, deadline=route.deadline, exposure=exposure, extra=extra, reveal=route.reveal
         )
-        if wire is not None and bucket("mirror", asked.decision_id) < route.mirror:
-            return Mirrored(served, route, asked)
+        if wire is not None and copied(route, asked, False):
+            return Mirrored(served, route, asked, to=route.challengers)
         return served
     arm = _arm(route, assigned.arm)
     challenged = arm is not champion
     ejected = ejected and challenged
     if ejected:
         exposure.ejected()
+    due = route.counterfactual > 0.0 and wire is not None and copied(route, asked, challenged)
+    if due:
+        exposure.copied()
     if challenged and route.mode == "interleave" and route.ranking is not None and wire is not None:
         return Interleaved(route, asked, challenger=arm, exposure=exposure, extra=extra, wire=wire, ejected=ejected)
-    return Served(
+    served = Served(
         first=champion if ejected else arm,
         behind=champion if challenged and not ejected else None,
         deadline=route.deadline,
@@ -68,6 +75,26 @@ def exchange(route: Route, asked: Asked, assigned: Assigned, *, ejected: bool = 
         wire=wire if route.mode in _EXPERIMENTS and not ejected else None,
         assigned=not ejected,
     )
+    if due and not route.spent:
+        if ejected:
+            return Mirrored(served, route, asked, to=(arm,), unasked=EJECTED)
+        if challenged:
+            return Mirrored(served, route, asked, to=(champion,), first=arm)
+        return Mirrored(served, route, asked, to=route.challengers)
+    return served
+
+
+def copied(route: Route, asked: Asked, challenged: bool) -> bool:
+    """Whether also those who do not serve a request are to answer it, as far as its route tells.
+
+    In a shadow that is drawn by request. In a canary or an A/B test it holds for all requests of a unit or for none,
+    and which units those are does not depend on their arm, but for the direction that the spec may not ask for.
+    """
+    if route.mode == "shadow":
+        return bucket("mirror", asked.decision_id) < route.mirror
+    if route.counterfactual <= 0.0 or (challenged and not route.both) or not asked.unit:
+        return False
+    return bucket(COUNTERFACTUAL + route.salt, asked.unit) < route.counterfactual
 
 
 def passing(arm: Arm, deadline: float) -> Exchange:

@@ -19,7 +19,7 @@ EXHAUSTED: Final = "exhausted"
 class Exposure:
     """The assigned arm's fate, set by `failed`, `ejected`, `timed` and `left`, and stated by `fact`."""
 
-    __slots__ = ("_asked", "_assigned", "_latency", "_reason", "_route", "_wrong")
+    __slots__ = ("_asked", "_assigned", "_copied", "_latency", "_reason", "_route", "_wrong")
 
     def __init__(self, route: Route, asked: Asked, assigned: Assigned) -> None:
         self._route = route
@@ -28,6 +28,7 @@ class Exposure:
         self._latency = -1.0
         self._wrong = False
         self._reason = route.why
+        self._copied = False
 
     def failed(self, reason: str, at: float) -> None:
         """The assigned arm failed; the first failure counts. What this machine lacked is told, but not as its fault."""
@@ -35,6 +36,10 @@ class Exposure:
             self._wrong = reason != EXHAUSTED
             self._reason = reason
         self.timed(at)
+
+    def copied(self) -> None:
+        """A copy is due to an arm that does not serve the request."""
+        self._copied = True
 
     def ejected(self) -> None:
         """The assigned arm is out and was not asked. It failed this unit, in the time that the unit waited."""
@@ -74,4 +79,5 @@ class Exposure:
             total_ms=total,
             size=size,
             segments=asked.segments,
+            copied=self._copied,
         )

@@ -1,4 +1,8 @@
-"""Shadow: the champion answers the user; copies go to the challengers, and the answers are set side by side later."""
+"""Copies: one arm answers the user, hidden ones answer copies, and the answers are set side by side later.
+
+In a shadow the champion answers, and copies go to the challengers. In a canary or an A/B test whoever the unit belongs
+to answers, and the copy goes to the other side.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +38,14 @@ from crossfade.live.exchange.served import Served
 from crossfade.live.protocols import wire
 from crossfade.live.protocols.base import Invalid, Prediction
 from crossfade.live.routes import Route
-from crossfade.spec.model import Protocol
+from crossfade.spec.model import Arm, Protocol
 
-CHAMPION: Final = 0
+USERS: Final = 0
+"""The user's own call. In a shadow it is the champion's."""
 AGAIN: Final = 1
-"""The champion's second answer, asked for to learn its own noise."""
-FIRST_CHALLENGER: Final = 2
+"""The champion's second answer, asked for in a shadow to learn its own noise."""
+FIRST_COPY: Final = 2
+"""Copies are counted from here: the challengers', or the champion's."""
 
 LARGE: Final = "large"
 """A reply too long to be compared."""
@@ -56,19 +62,46 @@ _UNREAD: Final = frozenset((LARGE, FLOOD, SHUTDOWN, EXHAUSTED))
 class Mirrored:
     """`served` looks after the user and never hears of the copies; this class listens in and pairs the answers."""
 
-    __slots__ = ("_again", "_asked", "_challengers", "_champion", "_open", "_pending", "_route", "_served", "_started")
+    __slots__ = (
+        "_again",
+        "_asked",
+        "_copies",
+        "_first",
+        "_open",
+        "_own",
+        "_pending",
+        "_route",
+        "_served",
+        "_shadow",
+        "_started",
+        "_unasked",
+    )
 
-    def __init__(self, served: Served, route: Route, asked: Asked) -> None:
+    def __init__(
+        self,
+        served: Served,
+        route: Route,
+        asked: Asked,
+        *,
+        to: tuple[Arm, ...],
+        first: Arm | None = None,
+        unasked: str = "",
+    ) -> None:
+        """`to`: who answers copies. `first`: the challenger that `served` asks first; None for the champion.
+        `unasked`: why no copy is sent and each counts as failed, as it would have failed its own users."""
         self._served = served
         self._route = route
         self._asked = asked
-        self._challengers = dict(enumerate(route.challengers, FIRST_CHALLENGER))
-        self._again = bucket("noise", asked.decision_id) < route.noise
-        self._champion = Gathered(asked.start)
+        self._first = first
+        self._unasked = unasked
+        self._shadow = route.mode == "shadow"
+        self._copies = dict(enumerate(to, FIRST_COPY))
+        self._again = self._shadow and bucket("noise", asked.decision_id) < route.noise
+        self._own = Gathered(asked.start)
         self._open: dict[int, Gathered] = {}
         """Copies by call, and whether they have ended, until the whole comparison is made or given up."""
         self._started: set[int] = set()
-        self._pending = set(self._challengers)
+        self._pending = set(self._copies)
 
     @property
     def done(self) -> bool:
@@ -82,46 +115,59 @@ class Mirrored:
                 return [*self._served.receive(event), *self._send_copies(event.at)]
             case Gone():
                 out = self._served.receive(event)
-                return out if self._champion.over else [*out, *self._give_up(CLIENT_LEFT)]
+                return out if self._own.over else [*out, *self._give_up(CLIENT_LEFT)]
             case Devised():
                 return []
             case Started() | Arrived() | Failed() | Late():
-                if event.call == CHAMPION:
+                if event.call == USERS:
                     return [*self._served.receive(event), *self._listen(event)]
+                if event.call == AGAIN and not self._shadow:
+                    # The champion's help for a challenger that failed.
+                    return self._served.receive(event)
                 return self._copy(event)
             case _:
                 assert_never(event)
 
     def _send_copies(self, at: float) -> list[Command]:
-        wanted = {AGAIN: self._route.champion} if self._again else {}
-        wanted.update(self._challengers)
+        route = self._route
+        wanted = {AGAIN: route.champion} if self._again else {}
+        wanted.update(self._copies)
         out: list[Command] = []
         for call, arm in wanted.items():
-            self._open[call] = Gathered(at)
-            out.append(Mirror(call, arm, min(arm.timeout, self._route.deadline), self._route.dry_run_header))
+            copy = self._open[call] = Gathered(at)
+            if self._unasked:
+                copy.end(at, self._unasked)
+                continue
+            # A challenger has the time that it has for its own users, or else it would fail one sort of units more.
+            room = route.deadline if self._shadow or arm is route.champion else route.deadline / 2.0
+            out.append(Mirror(call, arm, min(arm.timeout, room), route.dry_run_header))
         return out
 
     def _listen(self, event: Started | Arrived | Failed | Late) -> list[Command]:
-        """The champion's reply passes by on its way to the user."""
-        if self._champion.over or not self._pending:
+        """The reply passes by on its way to the user."""
+        own = self._own
+        if own.over or not self._pending:
             return []
         match event:
             case Arrived():
-                self._champion.take(event)
-                if self._champion.failure == "large":
+                own.take(event)
+                if own.failure == "large":
                     return self._give_up("large")
+                if self._served.asking != USERS:
+                    # The rest of an error that the user never sees is not read.
+                    own.end(event.at, "status")
             case Failed():
-                self._champion.end(event.at, event.kind)
+                own.end(event.at, event.kind)
                 if event.kind == EXHAUSTED:
                     return self._give_up(EXHAUSTED)
             case Late():
-                if self._served.done:
-                    self._champion.end(event.at, "timeout")
+                if self._served.done or self._served.asking != USERS:
+                    own.end(event.at, "timeout")
             case Started():
                 pass
             case _:
                 assert_never(event)
-        return self._pair() if self._champion.over else []
+        return self._pair() if own.over else []
 
     def _copy(self, event: Started | Arrived | Failed | Late) -> list[Command]:
         copy = self._open.get(event.call)
@@ -167,19 +213,20 @@ class Mirrored:
             out.append(Count(self._route.rollout, reason, len(self._pending)))
         self._pending.clear()
         self._open.clear()
-        self._champion.drop()
+        self._own.drop()
         return out
 
     def _pair(self) -> list[Command]:
         """Comparisons whose answers are all in."""
         noise = self._open.get(AGAIN) if self._again else None
-        if not self._champion.over or (noise is not None and not noise.over):
+        if not self._own.over or (noise is not None and not noise.over):
             return []
         ready = [call for call in sorted(self._pending) if self._open[call].over]
-        route, asked = self._route, self._asked
+        route, asked, first = self._route, self._asked, self._first
         out: list[Command] = []
         for call in ready:
             self._pending.discard(call)
+            own, copy = self._own.answer(), self._open[call].answer()
             out.append(
                 Compare(
                     rollout=route.rollout,
@@ -190,9 +237,9 @@ class Mirrored:
                     stage=route.stage,
                     segments=asked.segments,
                     protocol=str(route.protocol),
-                    arm=self._challengers[call].name,
-                    champion=self._champion.answer(),
-                    challenger=self._open[call].answer(),
+                    arm=self._copies[call].name if first is None else first.name,
+                    champion=own if first is None else copy,
+                    challenger=copy if first is None else own,
                     noise=noise.answer() if noise is not None else None,
                     rules=route.compare,
                     prediction=route.prediction,
@@ -200,6 +247,7 @@ class Mirrored:
                     redact=route.redact,
                     cost=route.cost,
                     baseline=route.champion.name,
+                    served="" if self._shadow else route.champion.name if first is None else first.name,
                 )
             )
         return out
@@ -243,6 +291,7 @@ def compared(pair: Compare, embed: Embed = nobody) -> Compared:
         unmeasured=found.unmeasured,
         champion_cost=cost_of(pair.champion, pair.cost, pair.baseline, protocol) if pair.cost else None,
         challenger_cost=cost_of(pair.challenger, pair.cost, pair.arm, protocol) if pair.cost else None,
+        served=pair.served,
     )
 
 

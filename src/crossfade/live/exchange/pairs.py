@@ -46,11 +46,18 @@ class Compare(msgspec.Struct, frozen=True, gc=False):
     """What is recorded of both replies as their cost."""
     baseline: str = ""
     """The champion's name, whose prices may be its own."""
+    served: str = ""
+    """Which arm was asked for the user, where that may be either; empty in a shadow."""
 
     @property
     def apart(self) -> bool:
         """Whether a function of the user's is asked, for which no user may wait."""
         return any(rule.embedding for rule in self.rules)
+
+    @property
+    def swapped(self) -> bool:
+        """Whether the champion's answer is the copy."""
+        return self.served == self.arm
 
     @property
     def size(self) -> int:

@@ -103,6 +103,11 @@ class Served:
         """Whether the client has all it will get."""
         return self._state is _DONE
 
+    @property
+    def asking(self) -> int:
+        """The call whose reply the client gets, or would: 0, or 1 once the first has failed."""
+        return self._call
+
     def receive(self, event: Event) -> list[Command]:
         """What to do now."""
         match event:
