@@ -51,5 +51,5 @@ def reload(
     if refused:
         if not json:
             for why in refused:
-                typer.echo(f"crossfade: {why}; it goes on as it was", err=True)
+                typer.echo(f"crossfade: {why}; what is served goes on as it was", err=True)
         raise typer.Exit(PROBLEM)

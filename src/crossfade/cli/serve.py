@@ -65,6 +65,7 @@ def serve(
     from crossfade.rim import supervisor
     from crossfade.rim.limits import Limits
     from crossfade.rim.options import Options, OptionsError, path, size
+    from crossfade.rim.one_route import RouteTaken
     from crossfade.rim.store import StoreError
 
     try:
@@ -111,6 +112,8 @@ def serve(
         )
     except supervisor.ServeError as error:
         fail(str(error), code=WRONG_USE, as_json=json)
+    except RouteTaken as error:
+        fail(str(error), code=PROBLEM, as_json=json)
     except StoreError as error:
         fail(str(error), "serve into another folder with --data", code=PROBLEM, as_json=json)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from crossfade.live.routes import Route, RouteTable, champion_only, routes
+from crossfade.rim.one_route import holders
 from crossfade.rim.secrets import SecretError
 from crossfade.spec.model import Rollout
 from crossfade.state import Position
@@ -133,7 +134,8 @@ class StoreWatch:
             self._beat = beat
             version = self._store.version()
             if version != self._version:
-                self._routes = tuple(self._route(one) for one in self._store.rollouts() if self._ours(one.rollout))
+                ours = [one for one in self._store.rollouts() if self._ours(one.rollout)]
+                self._routes = tuple(self._route(one) for one in holders(ours))
                 self._version = version
                 fresh = True
             self._complaint = ""

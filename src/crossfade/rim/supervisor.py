@@ -24,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from crossfade.rim.one_route import RouteTaken, taken
 from crossfade.rim.options import PLAIN, Options, OptionsError
 from crossfade.rim.processes import Child, stop_all
 from crossfade.rim.pseudonym_keys import Keys
@@ -248,6 +249,9 @@ def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: fl
     for text in texts:
         rollout = parse(text)
         keys.of(rollout)
+        why_not = taken(rollout, store.rollouts())
+        if why_not:
+            raise RouteTaken(why_not)
         store.add(text, rollout, at)
         names.append(rollout.name)
         if start and store.get(rollout.name).position.phase is Phase.PENDING:
@@ -268,7 +272,7 @@ def _readmit(store: Store, reread: Callable[[], Sequence[str]], *, start: bool, 
     """Record what has changed. Whatever is wrong with it, what is served goes on as it was."""
     _, refused = admit_each(store, reread(), start=start, actor=actor, at=time.time())
     for why in refused:
-        sys.stderr.write(f"crossfade: {why}; it goes on as it was\n")
+        sys.stderr.write(f"crossfade: {why}; what is served goes on as it was\n")
 
 
 def admit_each(
