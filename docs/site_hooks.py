@@ -22,11 +22,14 @@ OUTSIDE = {
 
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
+CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`(?!\]))", re.MULTILINE | re.DOTALL)
+"""What is shown as it is written, apart from code that is a link's text."""
+
 
 def on_config(config: Any) -> Any:
     """The version beside the name, and every decision in the navigation."""
+    config.site_name = f"Crossfade {__version__}"
     config.copyright = f"Crossfade {__version__} · Apache-2.0"
-    config.extra["crossfade_version"] = __version__
     for part in config.nav:
         if isinstance(part, dict) and "Decisions" in part:
             part["Decisions"] = ["adr/README.md", *(f"adr/{page.name}" for page in sorted(DOCS.glob("adr/[0-9]*.md")))]
@@ -67,7 +70,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         up = "../" * here.count("/")
         return f"[{text}]({up}{place}{anchor})"
 
-    said = LINK.sub(turned, markdown)
+    parts = CODE.split(markdown)
+    said = "".join(part if n % 2 else LINK.sub(turned, part) for n, part in enumerate(parts))
     if here == OUTSIDE["README.md"]:
         said = re.sub(r"!\[([^\]]*)\]\(docs/([^)]+)\)", r"![\1](../\2)", said)
     return said

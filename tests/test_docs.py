@@ -52,4 +52,6 @@ def test_the_navigation_of_the_site_has_every_page() -> None:
     listed = (TOP / "mkdocs.yml").read_text(encoding="utf-8")
     for page in (TOP / "docs").rglob("*.md"):
         name = str(page.relative_to(TOP / "docs"))
-        assert name.startswith("adr/") or re.search(rf"[\s\[,]{re.escape(name)}\b", listed), f"mkdocs.yml leaves out {name}"
+        assert name.startswith("adr/") or re.search(rf"[\s\[,]{re.escape(name)}\b", listed), (
+            f"mkdocs.yml leaves out {name}"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -52,3 +53,11 @@ def test_the_page_of_the_spec_has_every_key_and_says_what_it_is_for() -> None:
 def test_the_page_of_the_command_line_has_every_command() -> None:
     page = (FOLDER / "cli.md").read_text(encoding="utf-8")
     assert all(f"## {name}\n" in page for name in COMMANDS)
+
+
+def test_the_page_of_metrics_has_every_gauge_that_a_gateway_sets() -> None:
+    source = (FOLDER.parents[1] / "src" / "crossfade" / "rim" / "gateway.py").read_text(encoding="utf-8")
+    page = (FOLDER / "metrics.md").read_text(encoding="utf-8")
+    gauges = set(re.findall(r'gauges\["(\w+)"\] =', source))
+    assert len(gauges) > 5
+    assert all(f"| `crossfade_{name}` |" in page for name in gauges)

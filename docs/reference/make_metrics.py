@@ -5,9 +5,16 @@ Run it after a change to a family: `python docs/reference/make_metrics.py`. A te
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
-from crossfade.console.health import described
+from prometheus_client.core import Metric
+
+from crossfade.console.health import RolloutSeries
+from crossfade.console.receiving import Tally
+from crossfade.rim.figures import Figures
+from crossfade.rim.metrics_text import GAUGES, GatewaySeries
+from crossfade.rim.store import Store
 
 PAGE = Path(__file__).with_name("metrics.md")
 
@@ -24,13 +31,25 @@ Every series at `/metrics` on the control port, in Prometheus text form. This pa
 """
 
 
+def families() -> list[Metric]:
+    """Every family that the control port exposes, without its samples."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        try:
+            of_rollouts = list(RolloutSeries(store, Tally()).collect())
+        finally:
+            store.close()
+    a_worker = Figures(worker="gateway-0", version="1", gauges=dict.fromkeys(GAUGES, 1.0))
+    return [*of_rollouts, *GatewaySeries([a_worker]).collect()]
+
+
 def page() -> str:
     """The page as it should be."""
     rows = []
-    for family in sorted(described(), key=lambda one: one.name):
+    for family in sorted(families(), key=lambda one: one.name):
         name = family.name + ("_total" if family.type == "counter" else "")
-        labels = ", ".join(f"`{label}`" for label in family.labels)
-        rows.append(f"| `{name}` | {family.type} | {labels} | {family.help} |")
+        labels = ", ".join(f"`{label}`" for label in getattr(family, "_labelnames", ()))
+        rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
     return HEAD + "\n".join(rows) + "\n"
 
 

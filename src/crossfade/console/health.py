@@ -90,7 +90,7 @@ def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
         return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 
     registry = CollectorRegistry()
-    registry.register(_Numbers(store, tally))
+    registry.register(RolloutSeries(store, tally))
 
     @routes.get(
         "/metrics",
@@ -161,7 +161,7 @@ def _gateway_numbers(data: Path) -> bytes:
     return read_metrics(data).encode()
 
 
-class _Numbers:
+class RolloutSeries:
     """The rollouts' gauges, read at the moment of the scrape."""
 
     def __init__(self, store: Store, tally: Tally) -> None:
@@ -169,19 +169,29 @@ class _Numbers:
 
     def collect(self) -> Iterable[Metric]:
         """Every family, from the same records that the page shows."""
-        posted = CounterMetricFamily("crossfade_outcomes", "Outcomes posted to this port.", labels=["result"])
+        posted = CounterMetricFamily(
+            "crossfade_outcomes", "Outcomes posted to this control port, by what became of them.", labels=["result"]
+        )
         for result in ("accepted", "duplicates", "rejected"):
             posted.add_metric([result], getattr(self._tally, result))
         yield posted
-        yield GaugeMetricFamily("crossfade_heartbeat", "The controller's heartbeat.", value=self._store.heartbeat())
+        yield GaugeMetricFamily(
+            "crossfade_heartbeat",
+            "The heartbeat of the controller: a number that grows; one that stands still means it is silent.",
+            value=self._store.heartbeat(),
+        )
         records = all_standing(self._store, time.time())
         yield from _standing_numbers(records)
         yield from _evidence_numbers(records)
 
 
 def _standing_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
-    phase = GaugeMetricFamily("crossfade_phase", "1 for the present phase.", labels=["rollout", "phase"])
-    exposure = GaugeMetricFamily("crossfade_exposure", "Share of units on the challenger.", labels=["rollout", "which"])
+    phase = GaugeMetricFamily("crossfade_phase", "1 for the present phase of a rollout.", labels=["rollout", "phase"])
+    exposure = GaugeMetricFamily(
+        "crossfade_exposure",
+        "Share of units on the challenger: planned by the position, and actual in the present stage.",
+        labels=["rollout", "which"],
+    )
     units = GaugeMetricFamily("crossfade_units", "Units in the present stage.", labels=["rollout", "arm"])
     for record in records:
         phase.add_metric([record["name"], record["phase"]], 1)
@@ -194,13 +204,21 @@ def _standing_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
 
 
 def _evidence_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
-    which = ["estimate", "lower", "upper", "limit", "e_value", "e_value_safe"]
-    labels = ["rollout", "metric", "arm", "stage"]
-    families = {
-        key: GaugeMetricFamily(f"crossfade_evidence_{key}", f"Evidence: {key.replace('_', ' ')}.", labels=labels)
-        for key in which
+    which = {
+        "estimate": "The challenger less the champion, in the metric's own units.",
+        "lower": "Lower end of the always-valid interval; absent where it is open.",
+        "upper": "Upper end of the always-valid interval; absent where it is open.",
+        "limit": "What the difference is held against.",
+        "e_value": "Evidence for harm; proven at 1/alpha of its line.",
+        "e_value_safe": "Evidence that it is within the limit, or better; proven at 1/alpha of its line.",
     }
-    verdict = GaugeMetricFamily("crossfade_verdict", "1 for the present verdict.", labels=[*labels, "verdict"])
+    labels = ["rollout", "metric", "arm", "stage"]
+    families = {key: GaugeMetricFamily(f"crossfade_evidence_{key}", told, labels=labels) for key, told in which.items()}
+    verdict = GaugeMetricFamily(
+        "crossfade_verdict",
+        "1 for the present verdict of a line of evidence: safe, harmful, undecided or unmeasured.",
+        labels=[*labels, "verdict"],
+    )
     for record in records:
         # Segments are looked at on the page: as many series as values would crowd out what alerts are made of.
         for line in (line for line in record["evidence"] if line["segment"] is None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,6 +10,19 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from crossfade.rim.figures import BOUNDS, Figures, Histogram
+
+
+GAUGES: Mapping[str, str] = {
+    "lease_held": "1 while the controller is heard; 0: this gateway serves champions alone.",
+    "recorder_healthy": "1 while facts can be written; 0: nobody new is exposed.",
+    "client_connections": "Open connections of clients.",
+    "upstream_connections": "Open connections to models.",
+    "body_bytes_held": "Bytes of request bodies in memory.",
+    "copies_waiting": "Mirrored copies that wait for a hidden arm.",
+    "copy_bytes_kept": "Bytes kept for mirrored copies.",
+    "arms_left_out": "Challengers that are left out for a while because they failed in a row.",
+}
+"""What a gateway says of itself at the moment, and what it means."""
 
 
 def read_metrics(data: Path) -> str:
@@ -21,30 +34,51 @@ def read_metrics(data: Path) -> str:
         except (OSError, msgspec.DecodeError):
             continue
     registry = CollectorRegistry()
-    registry.register(_Collected(figures))
+    registry.register(GatewaySeries(figures))
     return generate_latest(registry).decode()
 
 
-class _Collected:
+class GatewaySeries:
+    """The families of all workers, from the figures that each has left."""
+
     def __init__(self, figures: Iterable[Figures]) -> None:
         self._figures = list(figures)
 
     def collect(self) -> Iterator[Metric]:
+        """Every family; its samples are the workers'."""
         labels = ("rollout", "mode", "arm", "served_by", "status", "reason", "worker")
-        requests = CounterMetricFamily("crossfade_requests", "Requests answered on routes.", labels=labels)
+        requests = CounterMetricFamily(
+            "crossfade_requests",
+            "Requests on routes, by the arm that they belong to and the one that answered.",
+            labels=labels,
+        )
         seconds = HistogramMetricFamily(
-            "crossfade_arm_seconds", "Time the assigned arm took.", labels=("rollout", "arm", "worker")
+            "crossfade_arm_seconds",
+            "Time that the assigned arm took for a reply, as a histogram.",
+            labels=("rollout", "arm", "worker"),
         )
         compared = CounterMetricFamily(
-            "crossfade_compared", "Mirrored requests compared.", labels=("rollout", "arm", "result", "worker")
+            "crossfade_compared",
+            "Mirrored requests compared, by what was found.",
+            labels=("rollout", "arm", "result", "worker"),
         )
         dropped = CounterMetricFamily(
-            "crossfade_dropped", "Copies not compared.", labels=("rollout", "reason", "worker")
+            "crossfade_dropped", "Copies that were not compared, by why.", labels=("rollout", "reason", "worker")
         )
-        faults = CounterMetricFamily("crossfade_faults", "Faults of ours.", labels=("what", "worker"))
-        passed = CounterMetricFamily("crossfade_passed", "Requests outside every route.", labels=("worker",))
-        streamed = CounterMetricFamily("crossfade_streamed", "Bodies passed on as they came.", labels=("worker",))
-        refused = CounterMetricFamily("crossfade_refused", "Clients turned away.", labels=("limit", "worker"))
+        faults = CounterMetricFamily(
+            "crossfade_faults", "Faults of Crossfade's own; users were served all the same.", labels=("what", "worker")
+        )
+        passed = CounterMetricFamily(
+            "crossfade_passed", "Requests outside every route, passed on to the champion.", labels=("worker",)
+        )
+        streamed = CounterMetricFamily(
+            "crossfade_streamed",
+            "Bodies too large to be held, passed on as they came and not compared.",
+            labels=("worker",),
+        )
+        refused = CounterMetricFamily(
+            "crossfade_refused", "Clients turned away, by the limit that was reached.", labels=("limit", "worker")
+        )
         build = GaugeMetricFamily(
             "crossfade_build_info", "What runs; always 1.", labels=("version", "request_path", "worker")
         )
@@ -66,7 +100,9 @@ class _Collected:
             passed.add_metric((one.worker,), one.passed)
             streamed.add_metric((one.worker,), one.streamed)
             for name, number in one.gauges.items():
-                gauge = gauges.setdefault(name, GaugeMetricFamily(f"crossfade_{name}", name, labels=("worker",)))
+                gauge = gauges.setdefault(
+                    name, GaugeMetricFamily(f"crossfade_{name}", GAUGES.get(name, name), labels=("worker",))
+                )
                 gauge.add_metric((one.worker,), number)
         yield from (build, requests, seconds, compared, dropped, faults, passed, streamed, refused, *gauges.values())
 
