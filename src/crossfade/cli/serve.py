@@ -64,8 +64,8 @@ def serve(
     from crossfade.cli.act import _user
     from crossfade.rim import supervisor
     from crossfade.rim.limits import Limits
-    from crossfade.rim.options import Options, OptionsError, path, size
     from crossfade.rim.one_route import RouteTaken
+    from crossfade.rim.options import Options, OptionsError, path, size
     from crossfade.rim.store import StoreError
 
     try:

@@ -11,7 +11,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from crossfade.rim.figures import BOUNDS, Figures, Histogram
 
-
 GAUGES: Mapping[str, str] = {
     "lease_held": "1 while the controller is heard; 0: this gateway serves champions alone.",
     "recorder_healthy": "1 while facts can be written; 0: nobody new is exposed.",
