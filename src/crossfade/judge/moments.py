@@ -113,7 +113,7 @@ GROWTH = 1.019
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantileMoments:
-    """Latency histograms per (step, bucket): `counts_*` have shape (rows, BINS).
+    """Latency histograms per (step, bucket): `counts_*` have shape (rows, bins), from bin `low` on; BINS or fewer.
 
     In shadow both arms answer the same requests; then `share` is 0.5 and betting on the label of each exceedance
     stays valid, because a pair in which both exceed multiplies the e-value by 4q(1 − q) ≤ 1.
@@ -124,6 +124,8 @@ class QuantileMoments:
     share: Floats = field(default_factory=_floats)
     counts_a: Ints = field(default_factory=lambda: np.zeros((0, BINS), dtype=np.int64))
     counts_b: Ints = field(default_factory=lambda: np.zeros((0, BINS), dtype=np.int64))
+    low: int = 0
+    """The bin of the first column: bins that no value fell into, on either side, need not be there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

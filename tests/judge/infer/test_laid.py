@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossfade.judge.infer import answer, answers, labels
+from crossfade.judge.infer.exceeding import EPOCH_GROWTH
 from crossfade.judge.infer.laid import EventLines, TrialLines
 from crossfade.judge.infer.question import Question
-from crossfade.judge.moments import RateMoments
-from guarantees.worlds import Plan, returning, settled
-from judge.questions import ERRORS, PURCHASE, REVENUE, means, percent, pp
+from crossfade.judge.moments import GROWTH, QuantileMoments, RateMoments
+from guarantees.worlds import Plan, latencies, returning, settled
+from judge.questions import ERRORS, LATENCY, PURCHASE, REVENUE, means, percent, pp
 
 NULLS = [(1.0, 0.0), (1.0, 0.004), (1.0, -0.01), (1.3, 0.0), (0.7, 0.0)]
 
@@ -89,6 +92,68 @@ def test_a_mixed_look_says_of_every_line_what_it_says_alone():
         for name in ("estimate", "lower", "upper", "limit", "e_value", "e_value_safe"):
             one, other = getattr(line, name), getattr(alone, name)
             assert one == other or one == pytest.approx(other, rel=1e-9), name
+
+
+def slow_exceeding(q: Question, found: QuantileMoments, shift: int, sign: int) -> float:
+    """The log e-value against exceeding the champion's cut, `shift` bins on, as often: an epoch and a bet at a time."""
+    quantile = q.metric.q or 0.5
+    use = (found.share > 0.0) & (found.share < 1.0)
+    a, b = (np.pad(counts[use], ((0, 0), (found.low, 0))) for counts in (found.counts_a, found.counts_b))
+    share = found.share[use]
+    starts, _ = labels.epoch_starts(a.sum(axis=1) + b.sum(axis=1), share, EPOCH_GROWTH)
+    won = np.zeros(len(labels.DELTAS))
+    for start, end in itertools.pairwise([*starts.tolist(), len(share)]):
+        past = a[:start].sum(axis=0)
+        if past.sum() < 2.0 / min(quantile, 1.0 - quantile):
+            continue
+        cut = int(np.searchsorted(np.cumsum(past), quantile * past.sum()))
+        over = [float(one[start:end].sum(axis=0)[at + 1 :].sum()) for one, at in ((a, cut), (b, max(cut + shift, -1)))]
+        n = [float(one[start:end].sum()) for one in (a, b)]
+        at = share[start : start + 1]
+        if q.stage == "shadow":
+            hit_a, hit_b = labels.event_bets(at, sign)
+            won += over[0] * hit_a[0] + over[1] * hit_b[0]
+        else:
+            odds = labels.bets(at, np.array([1.0 - quantile]), np.ones(1), np.zeros(1), sign)
+            won += odds.gathered(*(np.array([one]) for one in (n[0], over[0], n[1], over[1])))[0, 0]
+    return float(labels.mixture(won))
+
+
+def timed(seed: int) -> tuple[Question, QuantileMoments]:
+    rng = np.random.default_rng(seed)
+    shares = [(0.01, 0.05, 0.3), (0.5,), (0.2, 0.2), (0.0, 0.5, 1.0)][seed % 4]
+    plan = Plan(shares=shares, buckets=int(rng.integers(1, 30)), arrivals=int(rng.integers(1, 60)))
+    found = latencies(rng, plan, factor=(0.6, 1.0, 1.7)[seed % 3], spread=(0.02, 0.5, 1.5)[seed % 3])
+    there = np.flatnonzero((found.counts_a + found.counts_b).any(axis=0))
+    low = int(there[0]) if seed % 2 else 0
+    found = replace(found, low=low, counts_a=found.counts_a[:, low:], counts_b=found.counts_b[:, low:])
+    metric = replace(LATENCY, q=(0.5, 0.95, 0.99)[seed % 3])
+    asked = replace(question(metric, None), stage=("ab", "shadow")[seed // 2 % 2])
+    return asked, replace(found, counts_b=0 * found.counts_b) if seed % 13 == 0 else found
+
+
+def test_quantiles_of_many_lines_are_those_of_each_bet_by_bet():
+    asked = [timed(seed) for seed in range(30)] + [(question(LATENCY, None), QuantileMoments())]
+    together = answers(asked)
+    for (put, moments), line in zip(asked, together, strict=True):
+        alone = answer(put, moments)
+        assert (line.verdict, line.reason, line.units) == (alone.verdict, alone.reason, alone.units)
+        for name in ("estimate", "lower", "upper", "limit", "e_value", "e_value_safe"):
+            one, other = getattr(line, name), getattr(alone, name)
+            assert one == other or one == pytest.approx(other, rel=1e-12), name
+        if line.e_value is None or line.e_value_safe is None:
+            continue
+        assert math.log(line.e_value) == pytest.approx(slow_exceeding(put, moments, 0, 1), rel=1e-9, abs=1e-9)
+        for end, sign, alpha in ((line.lower, 1, 0.01), (line.upper, -1, 0.05)):
+            if end is None or not line.values or not line.values["v1"]:
+                continue
+            # The end lies between a null that is rejected and the next that is not; near the estimate a bin is between.
+            bins = math.log1p(end / line.values["v1"]) / math.log(GROWTH)
+            if abs(end - (line.estimate or 0.0)) > 0.3 * line.values["v1"]:
+                continue
+            near, far = (math.ceil(bins), math.floor(bins)) if sign > 0 else (math.floor(bins), math.ceil(bins))
+            assert slow_exceeding(put, moments, far - sign, sign) >= -math.log(alpha)
+            assert slow_exceeding(put, moments, near + sign, sign) < -math.log(alpha)
 
 
 @settings(max_examples=40, deadline=None)

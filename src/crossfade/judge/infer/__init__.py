@@ -25,7 +25,7 @@ from crossfade.judge.infer.labelled import infer_scored
 from crossfade.judge.infer.means import infer_means
 from crossfade.judge.infer.paired import infer_paired
 from crossfade.judge.infer.preference import PREFERENCE, infer_preference
-from crossfade.judge.infer.quantiles import infer_quantile
+from crossfade.judge.infer.quantiles import infer_quantiles
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.rates import infer_rates
 from crossfade.judge.infer.ratios import infer_ratios
@@ -85,10 +85,11 @@ def answer(question: Question, moments: Moments) -> Evidence:
 
 
 def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
-    """Many lines at once, in their order; rates, means and ratios together take far less time than one by one."""
+    """Many lines at once, in their order; those of one kind together take far less time than one by one."""
     rates: dict[int, tuple[Question, RateMoments]] = {}
     means: dict[int, tuple[Question, MeanMoments]] = {}
     ratios: dict[int, tuple[Question, RatioMoments]] = {}
+    quantiles: dict[int, tuple[Question, QuantileMoments]] = {}
     found: dict[int, Evidence] = {}
     for place, (question, moments) in enumerate(asked):
         match moments:
@@ -99,7 +100,7 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
             case RatioMoments():
                 ratios[place] = question, moments
             case QuantileMoments():
-                found[place] = infer_quantile(question, moments)
+                quantiles[place] = question, moments
             case PairedMoments() if question.stage == "interleave":
                 found[place] = infer_preference(question, moments)
             case PairedMoments():
@@ -113,6 +114,7 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
     found |= zip(rates, infer_rates(list(rates.values())), strict=True)
     found |= zip(means, infer_means(list(means.values())), strict=True)
     found |= zip(ratios, infer_ratios(list(ratios.values())), strict=True)
+    found |= zip(quantiles, infer_quantiles(list(quantiles.values())), strict=True)
     return [found[place] for place in range(len(asked))]
 
 

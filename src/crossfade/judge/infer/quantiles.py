@@ -7,26 +7,20 @@ the arm. A margin moves the challenger's cut. The cut is learnt from earlier buc
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer import labels
+from crossfade.judge.infer.exceeding import EPOCH_GROWTH, Below, Exceeding, in_parts, needed, summed_up
 from crossfade.judge.infer.question import Question
-from crossfade.judge.infer.verdict import Numbers, crossing, ends_alpha, line
-from crossfade.judge.moments import BINS, FIRST_EDGE, GROWTH, Floats, QuantileMoments, RateMoments
+from crossfade.judge.infer.verdict import Numbers, ends_alpha, line
+from crossfade.judge.moments import BINS, FIRST_EDGE, GROWTH, Floats, Ints, QuantileMoments, RateMoments
 
 MINIMUM_UNITS = 10
 """Observations the smaller arm needs before anything but proven harm is said."""
-
-EXCEEDANCES_FIRST = 2
-"""Champion observations above the cut that its first estimate must rest on; nothing is bet before."""
-
-EPOCH_GROWTH = 1.25
-"""The cut is learnt anew whenever the observations have grown by this factor."""
 
 _BETTING = "label betting on exceedances of the champion's running quantile, learnt from earlier buckets"
 
@@ -59,158 +53,153 @@ _SHIFTS = np.unique(np.r_[np.arange(0, 24), np.round(np.geomspace(24, _FURTHEST,
 
 def infer_quantile(question: Question, moments: QuantileMoments) -> Evidence:
     """Evidence on the difference of two quantiles, in ms."""
-    q = question.metric.q if question.metric.q is not None else 0.5
-    shadow = question.stage == "shadow"
-    assumptions = PAIRED if shadow else ASSUMPTIONS
-    epochs = _Epochs(moments, q, paired=shadow)
-    units = {question.baseline: epochs.seen_a, question.arm: epochs.seen_b}
-    value_a, value_b = running_quantile(epochs.total_a, q), running_quantile(epochs.total_b, q)
-    refuse = _refusal(question, units, epochs)
-    if refuse and not epochs.betting:
-        return line(question, Numbers(units=units, refuse=refuse, assumptions=assumptions))
-    sign = question.harm_sign
-    log_harm = float(epochs.log_e(_cuts(question, epochs.cut, True, sign), sign)[0])
-    log_safe = float(epochs.log_e(_cuts(question, epochs.cut, False, -sign), -sign)[0])
-    lower, upper = (None, None) if refuse else _interval(question, epochs, value_a, value_b)
-    return line(
-        question,
-        Numbers(
-            units=units,
-            log_harm=log_harm,
-            log_safe=log_safe,
-            estimate=None if value_a is None or value_b is None else value_b - value_a,
-            lower=lower,
-            upper=upper,
-            limit=question.limit_as_difference(value_a),
-            values={question.baseline: value_a, question.arm: value_b},
-            assumptions=assumptions,
-            refuse=refuse,
-        ),
+    return infer_quantiles([(question, moments)])[0]
+
+
+def infer_quantiles(asked: Sequence[tuple[Question, QuantileMoments]]) -> list[Evidence]:
+    """Evidence of many lines, in their order; together they take a small part of the time that each alone takes."""
+    found: dict[int, Evidence] = {}
+    for part in in_parts([moments for _, moments in asked]):
+        found |= zip(part, _part([asked[place] for place in part]), strict=True)
+    return [found[place] for place in range(len(asked))]
+
+
+def _part(asked: Sequence[tuple[Question, QuantileMoments]]) -> list[Evidence]:
+    q = np.array([_q(question) for question, _ in asked])
+    shadow = np.array([question.stage == "shadow" for question, _ in asked])
+    seen = Exceeding([moments for _, moments in asked], q, shadow)
+    value_a, value_b = (_values(total.whole, total.quantile(q)) for total in (seen.total_a, seen.total_b))
+    harm, safe = _tests(asked, seen)
+    ends = _intervals(asked, seen, value_a, value_b)
+    first = np.ceil(needed(q)).astype(np.int64).tolist()
+    units = zip(seen.total_a.whole.tolist(), seen.total_b.whole.tolist(), strict=True)
+    lines = []
+    for place, ((question, _), (n_a, n_b)) in enumerate(zip(asked, units, strict=True)):
+        seen_of, betting = {question.baseline: n_a, question.arm: n_b}, bool(seen.betting[place])
+        assumptions = PAIRED if shadow[place] else ASSUMPTIONS
+        refuse = _refusal(question, seen_of, betting, first[place])
+        if refuse and not betting:
+            lines.append(line(question, Numbers(units=seen_of, refuse=refuse, assumptions=assumptions)))
+            continue
+        a, b = value_a[place], value_b[place]
+        lower, upper = (None, None) if refuse else ends[place]
+        lines.append(
+            line(
+                question,
+                Numbers(
+                    units=seen_of,
+                    log_harm=harm[place],
+                    log_safe=safe[place],
+                    estimate=None if a is None or b is None else b - a,
+                    lower=lower,
+                    upper=upper,
+                    limit=question.limit_as_difference(a),
+                    values={question.baseline: a, question.arm: b},
+                    assumptions=assumptions,
+                    refuse=refuse,
+                ),
+            )
+        )
+    return lines
+
+
+def _q(question: Question) -> float:
+    return question.metric.q if question.metric.q is not None else 0.5
+
+
+def _values(counts: Ints, bins: Ints) -> list[float | None]:
+    """Upper edges of the bins that hold the quantiles; None where nothing was counted."""
+    return [edge if count else None for edge, count in zip(EDGES[bins].tolist(), counts.tolist(), strict=True)]
+
+
+def _tests(asked: Sequence[tuple[Question, QuantileMoments]], seen: Exceeding) -> tuple[list[float], list[float]]:
+    """Log e-values for harm and for safety."""
+    sign = np.array([question.harm_sign for question, _ in asked])
+    harm, safe = (np.array([question.boundary(of) for question, _ in asked]).T for of in (True, False))
+    up, down = (
+        seen.log_e(_cuts(np.where(first, one, other)[:, seen.line], seen.cut, way), way)
+        for way, first, one, other in ((1, sign > 0, harm, safe), (-1, sign < 0, harm, safe))
     )
+    return np.where(sign > 0, up, down).tolist(), np.where(sign > 0, down, up).tolist()
 
 
 def running_quantile(counts: np.ndarray, q: float) -> float | None:
     """The upper edge of the bin that holds the q-quantile; None without observations."""
-    index = _quantile_bin(counts, q)
-    return None if index is None else float(EDGES[index])
-
-
-def _quantile_bin(counts: np.ndarray, q: float) -> int | None:
     total = int(counts.sum())
-    if total == 0:
-        return None
-    return int(np.searchsorted(np.cumsum(counts), q * total, side="left"))
-
-
-class _Epochs:
-    """Histograms gathered into epochs, each with the champion's quantile as known when it began."""
-
-    def __init__(self, moments: QuantileMoments, q: float, *, paired: bool) -> None:
-        self._paired = paired
-        use = (moments.share > 0.0) & (moments.share < 1.0)
-        counts_a, counts_b, share = moments.counts_a, moments.counts_b, moments.share
-        if not use.all():
-            counts_a, counts_b, share = counts_a[use], counts_b[use], share[use]
-        rows_a, rows_b = counts_a.sum(axis=1), counts_b.sum(axis=1)
-        starts, _ = labels.epoch_starts(rows_a + rows_b, share, EPOCH_GROWTH)
-        a, b = _gather(counts_a, starts), _gather(counts_b, starts)
-        self.total_a, self.total_b = a.sum(axis=0), b.sum(axis=0)
-        self.seen_a, self.seen_b = int(self.total_a.sum()), int(self.total_b.sum())
-        past = np.cumsum(a, axis=0) - a
-        needed = EXCEEDANCES_FIRST / min(q, 1.0 - q)
-        self.needed = math.ceil(needed)
-        bet = past.sum(axis=1) >= needed
-        running = np.cumsum(past[bet], axis=1)
-        self.cut = (running < q * running[:, -1:]).sum(axis=1) if len(running) else np.zeros(0, dtype=np.int64)
-        self._share = share[starts][bet]
-        self._n_a, self._n_b = a[bet].sum(axis=1), b[bet].sum(axis=1)
-        self._up_to_a, self._up_to_b = np.cumsum(a[bet], axis=1), np.cumsum(b[bet], axis=1)
-        self._rate = np.full(len(self.cut), 1.0 - q)
-
-    @property
-    def betting(self) -> bool:
-        """Whether any observation came after the first cut was learnt."""
-        return len(self.cut) > 0
-
-    def log_e(self, cuts_b: npt.NDArray[np.int64], sign: int) -> Floats:
-        """Log e-value against "the challenger exceeds `cuts_b` as often", shape (nulls, epochs) → (nulls,)."""
-        rows = np.arange(len(self.cut))
-        over_a = (self._n_a - self._up_to_a[rows, self.cut]).astype(np.float64)
-        over_b = (self._n_b - self._up_to_b[rows, np.clip(cuts_b, 0, BINS - 1)]).astype(np.float64)
-        odds = labels.bets(self._share, self._rate, np.ones(1), np.zeros(1), sign)
-        if self._paired:
-            hit_a, hit_b = labels.event_bets(self._share, sign)
-            return labels.mixture(over_a @ hit_a + over_b @ hit_b)
-        fixed = over_a @ odds.hit_a[:, 0] + (self._n_a - over_a) @ odds.miss_a[:, 0]
-        return labels.mixture(fixed + over_b @ odds.hit_b[:, 0] + (self._n_b - over_b) @ odds.miss_b[:, 0])
+    return float(EDGES[int(np.searchsorted(np.cumsum(counts), q * total, side="left"))]) if total else None
 
 
 def exceedances(question: Question, moments: QuantileMoments) -> RateMoments | None:
     """Observations beyond the cuts at the limit, slice by slice, from when the first cut was learnt; None before."""
-    q = question.metric.q if question.metric.q is not None else 0.5
+    q = _q(question)
     use = (moments.share > 0.0) & (moments.share < 1.0)
     counts_a, counts_b, share = moments.counts_a[use], moments.counts_b[use], moments.share[use]
     if not len(share):
         return None
     starts, _ = labels.epoch_starts(counts_a.sum(axis=1) + counts_b.sum(axis=1), share, EPOCH_GROWTH)
     of = np.searchsorted(starts, np.arange(len(share)), side="right") - 1
-    a = _gather(counts_a, starts)
-    past = np.cumsum(a, axis=0) - a
-    total = past.sum(axis=1)
-    bet = (total >= EXCEEDANCES_FIRST / min(q, 1.0 - q))[of]
-    if not bet.any():
+    every = np.arange(len(share))
+    sums_a, sums_b = (summed_up([counts]) for counts in (counts_a, counts_b))
+    low = np.full(len(share), moments.low)
+    past = Below(sums_a, 0 * starts, starts, low[starts])
+    bet = np.flatnonzero((past.whole >= needed(np.array(q)))[of])
+    if not len(bet):
         return None
-    cut = (np.cumsum(past, axis=1) < q * total[:, None]).sum(axis=1).clip(0, BINS - 1)
-    cut_b = _cuts(question, cut, True, question.harm_sign)[0].clip(0, BINS - 1)
-    rows = np.arange(int(bet.sum()))
-    up_to_a, up_to_b = (np.cumsum(counts[bet], axis=1) for counts in (counts_a, counts_b))
-    n_a, n_b = up_to_a[:, -1], up_to_b[:, -1]
+    cut = past.quantile(np.full(len(starts), q))
+    slope, offset = question.boundary(True)
+    cut_b = _cuts(np.repeat([[slope], [offset]], len(cut), axis=1), cut, question.harm_sign)
+    a, b = (Below(sums, every, every + 1, low).of(bet) for sums in (sums_a, sums_b))
+    n_a, n_b = a.whole, b.whole
     return RateMoments(
         step=moments.step[use][bet],
         bucket=moments.bucket[use][bet],
         share=share[bet],
         n_a=n_a,
-        k_a=n_a - up_to_a[rows, cut[of[bet]]],
+        k_a=n_a - a.up_to(cut[of[bet]]),
         n_b=n_b,
-        k_b=n_b - up_to_b[rows, cut_b[of[bet]]],
+        k_b=n_b - b.up_to(cut_b[of[bet]]),
         settled=True,
     )
 
 
-def _gather(counts: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    ends = [*starts.tolist(), len(counts)]
-    rows = [counts[start:end].sum(axis=0) for start, end in pairwise(ends)]
-    return np.stack(rows) if rows else np.zeros((0, BINS), dtype=np.int64)
-
-
-def _cuts(question: Question, cut: npt.NDArray[np.int64], harm: bool, alternative: int) -> npt.NDArray[np.int64]:
-    """The challenger's cut at the limit, rounded to the bin edge that makes the claim harder to prove."""
-    slope, offset = question.boundary(harm)
+def _cuts(boundary: Floats, cut: Ints, alternative: int) -> Ints:
+    """The challenger's cut at the limit (slope and offset of each cut), rounded to the bin edge that makes the claim
+    harder to prove."""
+    slope, offset = boundary
     target = np.log((EDGES[cut] * slope + offset).clip(FIRST_EDGE) / FIRST_EDGE) / math.log(GROWTH)
     rounded = np.ceil(target - 1e-9) if alternative > 0 else np.floor(target + 1e-9)
-    return rounded.astype(np.int64)[None, :]
+    return np.asarray(np.clip(rounded, 0, BINS - 1), dtype=np.int64)
 
 
-def _interval(
-    question: Question, epochs: _Epochs, value_a: float | None, value_b: float | None
-) -> tuple[float | None, float | None]:
+def _intervals(
+    asked: Sequence[tuple[Question, QuantileMoments]],
+    seen: Exceeding,
+    value_a: Sequence[float | None],
+    value_b: Sequence[float | None],
+) -> list[tuple[float | None, float | None]]:
     """The differences in ms that the tests do not reject.
 
     Nulls are moved by whole bins, so no rounding enters: by the same ratio in every epoch, shown at the champion's
     present quantile.
     """
-    if value_a is None or value_b is None:
-        return None, None
-    centre = round(math.log(value_b / value_a) / math.log(GROWTH))
-    alpha_lower, alpha_upper = ends_alpha(question)
-    down, up = centre - _SHIFTS, centre + _SHIFTS
-    low = crossing(down.astype(np.float64), epochs.log_e(epochs.cut[None, :] + down[:, None], +1), alpha_lower)
-    high = crossing(up.astype(np.float64), epochs.log_e(epochs.cut[None, :] + up[:, None], -1), alpha_upper)
-
-    def in_ms(shift: float | None) -> float | None:
-        return None if shift is None else value_a * (GROWTH**shift - 1.0)
-
-    return in_ms(low), in_ms(high)
+    both = np.array([a is not None and b is not None for a, b in zip(value_a, value_b, strict=True)])
+    a, b = (np.array([1.0 if value is None else value for value in values]) for values in (value_a, value_b))
+    centre = np.round(np.log(b / a) / math.log(GROWTH)).astype(np.int64)
+    alphas = np.array([ends_alpha(question) for question, _ in asked])
+    told = []
+    for way, alpha in zip((-1, 1), alphas.T, strict=True):
+        shifts = centre[:, None] + way * _SHIFTS[None, :]
+        threshold = -np.log(alpha)
+        at, evidence, before = seen.first_rejected(shifts, -way, threshold)
+        here, near = (np.take_along_axis(shifts, np.clip(one, 0, len(_SHIFTS) - 1)[:, None], 1)[:, 0]
+                      for one in (at, at - 1))  # fmt: skip
+        with np.errstate(invalid="ignore", divide="ignore"):
+            portion = np.where(at > 0, (threshold - before) / (evidence - before), 1.0)
+            portion = np.where(at < len(_SHIFTS), portion, 0.0)
+        ends = a * (np.power(GROWTH, near + portion * (here - near)) - 1.0)
+        told.append([end if one and there < len(_SHIFTS) else None
+                     for end, one, there in zip(ends.tolist(), both.tolist(), at.tolist(), strict=True)])  # fmt: skip
+    return list(zip(*told, strict=True))
 
 
 def exact_values(line_: Evidence, question: Question, a: Floats, b: Floats, scale: float) -> Evidence:
@@ -234,14 +223,14 @@ def exact_values(line_: Evidence, question: Question, a: Floats, b: Floats, scal
     )
 
 
-def _refusal(question: Question, units: dict[str, int], epochs: _Epochs) -> str:
+def _refusal(question: Question, units: dict[str, int], betting: bool, first: int) -> str:
     arm, fewest = min(units.items(), key=lambda item: item[1])
     if fewest < MINIMUM_UNITS:
         count = "no observation" if fewest == 0 else f"{fewest} observations"
         return f"{question.metric.name} has {count} from {arm}, needs {MINIMUM_UNITS}"
-    if not epochs.betting:
+    if not betting:
         return (
             f"{question.metric.name} is still learning {question.baseline}'s quantile: "
-            f"{units[question.baseline]} of {epochs.needed} observations"
+            f"{units[question.baseline]} of {first} observations"
         )
     return ""

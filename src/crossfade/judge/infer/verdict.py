@@ -6,11 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.question import Question
-from crossfade.judge.moments import Floats
 
 LARGEST_LOG = 690.0
 """Log e-values are capped here, before a float overflows."""
@@ -114,22 +111,6 @@ def ends_alpha(question: Question) -> tuple[float, float]:
     if question.harm_sign > 0:
         return question.alpha_harm, question.alpha_safe
     return question.alpha_safe, question.alpha_harm
-
-
-def crossing(candidates: Floats, log_e: Floats, alpha: float) -> float | None:
-    """The first candidate, walking away from the estimate, that the test rejects; None when it rejects none.
-
-    `candidates` are ordered outward from the estimate; between two of them the log e-value is interpolated.
-    """
-    threshold = -np.log(alpha)
-    rejected = np.flatnonzero(log_e >= threshold)
-    if len(rejected) == 0:
-        return None
-    i = int(rejected[0])
-    if i == 0:
-        return float(candidates[0])
-    portion = (threshold - log_e[i - 1]) / (log_e[i] - log_e[i - 1])
-    return float(candidates[i - 1] + portion * (candidates[i] - candidates[i - 1]))
 
 
 def bisect(rejects: Callable[[float], bool], near: float, far: float, *, rounds: int = 40) -> float | None:

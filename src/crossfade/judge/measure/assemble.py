@@ -173,11 +173,17 @@ def _sums(rows: Rows, champion: str, arm: str, sums: Mapping[str, str]) -> dict[
     return fields
 
 
-def _histogram(cell: Ints, cells: int, rows: Rows, where: npt.NDArray[np.bool_]) -> Ints:
-    # One flat index, which is many times quicker than a pair. An arm has one row a cell and bin: nothing is added up.
-    counts = np.zeros(cells * BINS, dtype=np.int64)
-    counts[cell[where] * BINS + rows["bin"][where].astype(np.int64)] = rows["n"][where]
-    return counts.reshape(cells, BINS)
+def _histograms(cell: Ints, cells: int, rows: Rows, is_b: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Both arms' histograms, from the first bin that a value fell into to the last."""
+    bins = rows["bin"].astype(np.int64)
+    low, high = (int(bins.min()), int(bins.max()) + 1) if len(bins) else (0, BINS)
+    fields: dict[str, Any] = {"low": low}
+    for name, where in (("counts_a", ~is_b), ("counts_b", is_b)):
+        # One flat index, which is many times quicker than a pair. An arm has one row a cell and bin: nothing is added.
+        counts = np.zeros(cells * (high - low), dtype=np.int64)
+        counts[cell[where] * (high - low) + bins[where] - low] = rows["n"][where]
+        fields[name] = counts.reshape(cells, high - low)
+    return fields
 
 
 def quantile(rows: Rows, champion: str, arm: str, challengers: int) -> QuantileMoments:
@@ -188,8 +194,7 @@ def quantile(rows: Rows, champion: str, arm: str, challengers: int) -> QuantileM
         step=step.astype(np.int64),
         bucket=bucket.astype(np.int64),
         share=pair_share(weight.astype(np.float64), challengers),
-        counts_a=_histogram(cell, len(bucket), pair, ~is_b),
-        counts_b=_histogram(cell, len(bucket), pair, is_b),
+        **_histograms(cell, len(bucket), pair, is_b),
     )
 
 
@@ -214,8 +219,7 @@ def paired_quantile(rows: Rows, arm: str) -> QuantileMoments:
         step=np.zeros(count, dtype=np.int64),
         bucket=bucket.astype(np.int64),
         share=np.full(count, 0.5),
-        counts_a=_histogram(cell, count, own, ~is_b),
-        counts_b=_histogram(cell, count, own, is_b),
+        **_histograms(cell, count, own, is_b),
     )
 
 
