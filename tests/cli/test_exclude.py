@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crossfade import ledger
 from crossfade.live.routes import routes
-from crossfade.rim.glance import Glance
+from crossfade.rim.glance import FILE, Glance
 from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
 from view.sample import NOW, SPEC
@@ -33,7 +33,7 @@ def test_an_exclusion_is_a_decision_with_a_name_and_a_reason_that_gateways_follo
     assert (ran.code, ran.out) == (0, f"Kept {field}=DE on the champion, by ana: slow phones (entry 6)\n")
     entry = json.loads(crossfade("explain", "ranker-v2", "6", "--json", *where).out)
     assert (entry["rule"], entry["move"], entry["actor"]) == ("exclude", None, "ana")
-    (seen,) = (one for one in Glance(store.path).rollouts() if one.rollout.name == "ranker-v2")
+    (seen,) = (one for one in Glance(store.data / FILE).rollouts() if one.rollout.name == "ranker-v2")
     assert routes(seen.rollout, seen.position).excluded == ((0, "DE"),)
     [rollout] = json.loads(crossfade("status", "--json", *where).out)["rollouts"]
     assert rollout["excluded"] == [f"{field}=DE"]

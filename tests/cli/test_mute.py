@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crossfade import ledger
 from crossfade.live.routes import routes
-from crossfade.rim.glance import Glance
+from crossfade.rim.glance import FILE, Glance
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
 from crossfade.rim.store import Store
@@ -24,7 +24,7 @@ def test_a_mute_is_a_decision_with_a_name_and_a_reason(crossfade: Crossfade, dat
     assert (entry["rule"], entry["move"], entry["actor"]) == ("mute", None, "ana")
     store = Store(data)
     assert ledger.verify(store.entries("ranker-v2"), store.head("ranker-v2")).intact
-    (seen,) = (one for one in Glance(store.path).rollouts() if one.rollout.name == "ranker-v2")
+    (seen,) = (one for one in Glance(store.data / FILE).rollouts() if one.rollout.name == "ranker-v2")
     assert [(one.path, one.mute) for one in routes(seen.rollout, seen.position).compare] == [("$.took", "a time")]
     [rollout] = json.loads(crossfade("status", "--json", *where).out)["rollouts"]
     assert rollout["muted"] == {"$.took": "a time"}

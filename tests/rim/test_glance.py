@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_it_sees_what_the_store_says(store: Store) -> None:
-    glance = Glance(store.path)
+    glance = Glance(store.data / FILE)
     seen = [(one.rollout, one.position) for one in glance.rollouts()]
     assert seen == [(one.rollout, one.position) for one in store.rollouts()]
     assert seen[0][0] == parse(SPEC.format(name="a"))
@@ -82,9 +82,9 @@ def test_it_sees_what_the_store_says(store: Store) -> None:
 def test_a_store_without_records_or_with_foreign_ones_is_read_by_its_texts(store: Store) -> None:
     wanted = [one.rollout for one in store.rollouts()]
     for change in ("UPDATE parsed SET record = x'93a0'", "UPDATE parsed SET record = x''", "DELETE FROM parsed"):
-        with sqlite3.connect(store.path) as connection:
+        with sqlite3.connect(store.data / FILE) as connection:
             connection.execute(change)
-        assert [one.rollout for one in Glance(store.path).rollouts()] == wanted
+        assert [one.rollout for one in Glance(store.data / FILE).rollouts()] == wanted
 
 
 def test_a_record_of_another_version_or_revision_is_not_understood(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +124,6 @@ def test_a_gateway_process_loads_nothing_that_only_others_need(store: Store) -> 
 
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        command = [sys.executable, "-c", IMPORTED, str(store.path.parent), str(sock.fileno())]
+        command = [sys.executable, "-c", IMPORTED, str(store.data), str(sock.fileno())]
         done = subprocess.run(command, pass_fds=[sock.fileno()], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crossfade.live.routes import RouteTable
+from crossfade.rim.glance import FILE, Glance
 from crossfade.rim.routes_feed import RoutesFeed, StoreWatch, Update
 from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
@@ -102,7 +103,7 @@ def test_a_store_without_rollouts_is_an_empty_table(tmp_path: Path) -> None:
 
 def test_the_thread_hands_over_changes_within_250_ms(store: Store) -> None:
     updates: list[tuple[float, Update]] = []
-    feed = RoutesFeed(store, lambda: True)
+    feed = RoutesFeed(Glance(store.data / FILE), lambda: True)
     feed.start(lambda update: updates.append((time.monotonic(), update)))
     assert len(updates) == 1
     time.sleep(0.15)

@@ -32,7 +32,7 @@ from crossfade.rim import holder
 from crossfade.rim.store import Store
 store = Store(Path(sys.argv[1]))
 term = store.leaders.take(store.leaders.present(), holder.myself())
-with store._file.writing():
+with store._place.writing():
     print("holds", flush=True)
     time.sleep(600)
 """

@@ -1,9 +1,8 @@
-"""The store: one transaction a move, one ledger however many write, and clear words when it refuses."""
+"""The store, in a file and on a server: one transaction a move, one ledger however many write, clear words when not."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,11 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from crossfade import ledger
 from crossfade.rim.store import StaleDecision, Store, StoreError, UnknownRollout
+from crossfade.rim.store_address import VARIABLE
 from crossfade.spec.parse import parse
 from crossfade.state import IllegalMove, Move, Phase
+from rim.engine.postgres_kit import INITDB, MISSING, postgres, schema
 
 SPEC = """
 name: r1
@@ -35,12 +37,32 @@ stages:
 """
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres() as where:
+        yield where
+
+
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.skipif(INITDB is None, reason=MISSING))])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both places that a store may be in have to do the same."""
+    if request.param == "server":
+        monkeypatch.setenv(VARIABLE, schema(request.getfixturevalue("server")))
+    return str(request.param)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(place: str, tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path)
     store.add(SPEC, parse(SPEC), 100.0)
     yield store
     store.close()
+
+
+def alter(store: Store, sql: str, **values: object) -> None:
+    """What somebody does who writes past the store."""
+    with store._place.writing() as connection:
+        connection.execute(sa.text(sql), values)
 
 
 def move(store: Store, what: Move, at: float = 200.0, **more: object) -> ledger.Entry:
@@ -155,6 +177,7 @@ def test_the_heartbeat_moves_across_stores(store: Store, tmp_path: Path) -> None
     other.close()
 
 
+@pytest.mark.parametrize("place", ["file"], indirect=True)
 def test_polling_the_version_is_cheap(store: Store) -> None:
     best = min(_seconds(store) for _ in range(5))
     assert best < 50e-6
@@ -179,39 +202,31 @@ def test_a_broken_file_is_said_plainly(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
-def test_an_entry_changed_on_disk_is_found(store: Store, tmp_path: Path) -> None:
+def test_an_entry_changed_on_disk_is_found(store: Store) -> None:
     move(store, Move.START)
     move(store, Move.ADVANCE, 300.0)
-    with sqlite3.connect(tmp_path / "state.db") as raw:
-        text = raw.execute("SELECT entry FROM ledger WHERE n = 2").fetchone()[0]
-        raw.execute("UPDATE ledger SET entry = ? WHERE n = 2", (text.replace("So.", "No."),))
-    raw.close()
+    alter(store, "UPDATE ledger SET entry = replace(entry, 'So.', 'No.') WHERE n = 2")
     assert ledger.verify(store.entries("r1")).first_broken == 2
 
 
-def test_a_ledger_cut_short_on_disk_is_found(store: Store, tmp_path: Path) -> None:
+def test_a_ledger_cut_short_on_disk_is_found(store: Store) -> None:
     move(store, Move.START)
     move(store, Move.ROLLBACK, 300.0)
     assert ledger.verify(store.entries("r1"), store.head("r1")).intact
-    with sqlite3.connect(tmp_path / "state.db") as raw:
-        raw.execute("DELETE FROM ledger WHERE n = 3")
-    raw.close()
+    alter(store, "DELETE FROM ledger WHERE n = 3")
     found = ledger.verify(store.entries("r1"), store.head("r1"))
     assert (found.intact, found.first_broken) == (False, 3)
 
 
 @pytest.mark.parametrize("broken", ["{}", "not json", "[]"])
-def test_a_row_that_cannot_be_read_is_said_plainly(store: Store, tmp_path: Path, broken: str) -> None:
+def test_a_row_that_cannot_be_read_is_said_plainly(store: Store, broken: str) -> None:
     move(store, Move.START)
-    with sqlite3.connect(tmp_path / "state.db") as raw:
-        raw.execute("UPDATE ledger SET entry = ? WHERE n = 2", (broken,))
-        raw.execute("INSERT INTO views VALUES ('r1', 'not json')")
+    alter(store, "UPDATE ledger SET entry = :broken WHERE n = 2", broken=broken)
+    alter(store, "INSERT INTO views VALUES ('r1', 'not json')")
     with pytest.raises(StoreError, match="entry of r1"):
         move(store, Move.HOLD, 300.0)
     assert store.view("r1") is None
-    with sqlite3.connect(tmp_path / "state.db") as raw:
-        raw.execute("UPDATE rollouts SET position = ?", (broken,))
-    raw.close()
+    alter(store, "UPDATE rollouts SET position = :broken", broken=broken)
     for ask in (store.get, store.head, lambda name: move(store, Move.HOLD, 300.0)):
         with pytest.raises(StoreError, match="position of r1"):
             ask("r1")

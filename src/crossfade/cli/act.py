@@ -79,13 +79,13 @@ def _act(move: str, name: str, reason: str, data: DataDir, actor: str | None, js
 
 def _stop(name: str, reason: str, data: Path, actor: str | None, json: bool) -> None:
     from crossfade.cli.common import PROBLEM, explained
-    from crossfade.rim import standing
+    from crossfade.rim import standing, store_address
     from crossfade.rim.stop_orders import Order
     from crossfade.rim.stopping import stop_now
     from crossfade.state import IllegalMove
 
     with explained(data, lambda: None, as_json=json):
-        if not (data / "state.db").is_file():
+        if not store_address.there(data):
             raise standing.NoData(f"{data} holds no rollouts: it has no state.db")
         who = actor if actor is not None else _user()
         order = Order(name=name, actor=standing.plain(who), reason=standing.plain(reason), at=time.time(), by=by_user())

@@ -11,14 +11,12 @@ import typer
 def names(context: typer.Context, incomplete: str) -> list[str]:
     """Names that begin so; a folder that is not there, or cannot be read, has none."""
     from crossfade.cli.common import DATA
-    from crossfade.rim.glance import FILE, Glance
+    from crossfade.rim.glance_at import glance_at
     from crossfade.rim.revisions import StoreError
 
-    file = Path(context.params.get("data") or os.environ.get("CROSSFADE_DATA") or DATA) / FILE
-    if not file.is_file():
-        return []
+    data = Path(context.params.get("data") or os.environ.get("CROSSFADE_DATA") or DATA)
     try:
-        there = [seen.rollout.name for seen in Glance(file).rollouts()]
+        there = [seen.rollout.name for seen in glance_at(data).rollouts()]
     except StoreError:
         return []
     return [name for name in there if name.startswith(incomplete)]

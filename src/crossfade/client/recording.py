@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from crossfade.rim.glance import Glance
+from crossfade.rim.glance_at import glance_at
+from crossfade.rim.glance_server import ServerGlance
 from crossfade.rim.journal import Journal
 from crossfade.rim.pseudonym_keys import Keys
 from crossfade.rim.recorder import Recorder
@@ -31,11 +34,13 @@ class Opened:
     recorder: Recorder
     feed: RoutesFeed
     store: Store
+    glance: Glance | ServerGlance
     claim: IO[str]
 
     def close(self) -> None:
         """Write what is left and let go of the files."""
         self.feed.stop()
+        self.glance.close()
         self.recorder.close()
         self.store.close()
         self.claim.close()
@@ -68,8 +73,9 @@ def open_all(text: str, data: Path, now: float) -> Opened:
         raise
     worker, claim = _claim(data)
     recorder = Recorder(Journal(data, worker))
-    feed = RoutesFeed(store, lambda: recorder.healthy, only=wanted.name, key=keys.of)
-    return Opened(stored.rollout, worker, recorder, feed, store, claim)
+    glance = glance_at(data)
+    feed = RoutesFeed(glance, lambda: recorder.healthy, only=wanted.name, key=keys.of)
+    return Opened(stored.rollout, worker, recorder, feed, store, glance, claim)
 
 
 def _claim(data: Path) -> tuple[str, IO[str]]:

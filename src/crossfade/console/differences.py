@@ -33,7 +33,7 @@ SHAPES = {"undecided": "●", "safe": "◆", "harmful": "✖", "unmeasured": "?"
 def router(store: Store) -> APIRouter:
     """The page of one rollout's differences."""
     routes = APIRouter(include_in_schema=False)
-    data = store.path.parent
+    data = store.data
     differing, calibrating = Differing(data), Calibrating(data)
 
     @routes.get("/rollouts/{name}/differences", response_class=HTMLResponse)

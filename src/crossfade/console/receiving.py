@@ -83,7 +83,7 @@ class Tally:
 def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
     """The endpoint, over a store that knows the rollouts' names and an inbox that keeps outcomes."""
     routes = APIRouter(tags=["outcomes"])
-    keys = Keys(store.path.parent)
+    keys = Keys(store.data)
 
     @routes.post(
         "/api/v1/outcomes",

@@ -112,7 +112,7 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
         reason = "" if told else "the spec does not ask for it by `drift`, or nothing has been looked at yet"
         return JSONResponse({"name": name, "available": told is not None, "reason": reason, "drift": told})
 
-    differing = Differing(store.path.parent)
+    differing = Differing(store.data)
 
     @routes.get(
         "/{name}/differences", response_model=models.DifferencesOf, responses=OF_ONE, summary="Where replies differ"
@@ -125,7 +125,7 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
 
 
 def _add_calibration(routes: APIRouter, store: Store) -> None:
-    calibrating = Calibrating(store.path.parent)
+    calibrating = Calibrating(store.data)
 
     @routes.get(
         "/{name}/calibration",
@@ -141,7 +141,7 @@ def _add_calibration(routes: APIRouter, store: Store) -> None:
 
 
 def _add_examples(routes: APIRouter, store: Store) -> None:
-    data = store.path.parent
+    data = store.data
 
     @routes.get(
         "/{name}/examples",

@@ -162,7 +162,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
     """Serve an inherited listening socket until SIGTERM or SIGINT; for a process of its own. Returns once drained."""
     import uvloop
 
-    from crossfade.rim.glance import FILE, Glance
+    from crossfade.rim.glance_at import glance_at
     from crossfade.rim.journal import Journal
     from crossfade.rim.pseudonym_keys import Keys
     from crossfade.rim.recorder import Recorder as JournalRecorder
@@ -175,7 +175,7 @@ def run(data: Path, sock_fd: int, worker: str, *, workers_hint: int = 1, options
     sock.setblocking(False)
     recorder = JournalRecorder(Journal(data, worker))
     shares = _shares(data, worker, workers_hint) if workers_hint > 1 else None
-    feed = RoutesFeed(Glance(data / FILE), lambda: recorder.healthy, key=Keys(data).of)
+    feed = RoutesFeed(glance_at(data), lambda: recorder.healthy, key=Keys(data).of)
     # What was imported lives as long as the process: walking over it again and again would only make users wait.
     gc.collect()
     gc.freeze()

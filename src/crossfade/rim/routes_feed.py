@@ -54,6 +54,10 @@ class Store(Protocol):
         """Every rollout."""
         ...
 
+    def wait(self, seconds: float) -> None:
+        """Return after so many seconds, or as soon as it is told of something new."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -191,6 +195,7 @@ class RoutesFeed:
         interval: float = INTERVAL,
         key: Callable[[Rollout], bytes] = no_key,
     ) -> None:
+        self._store = store
         self._watch = StoreWatch(store, healthy, only, key)
         self._interval = interval
         self._stop = threading.Event()
@@ -209,7 +214,8 @@ class RoutesFeed:
             self._thread.join(timeout=5.0)
 
     def _run(self, adopt: Callable[[Update], None]) -> None:
-        while not self._stop.wait(self._interval):
+        while not self._stop.is_set():
+            self._store.wait(self._interval)
             update = self._watch.look(time.monotonic())
             if update != NOTHING_NEW and not self._stop.is_set():
                 adopt(update)

@@ -10,7 +10,7 @@ from typing import Any
 
 from crossfade.judge.segments import suffering
 from crossfade.ledger import MANUAL, Entry
-from crossfade.rim import teller
+from crossfade.rim import store_address, teller
 from crossfade.rim.searching.kept import found
 from crossfade.rim.store import Store, StoreError, UnknownRollout
 from crossfade.rim.tested_before import worth_of
@@ -42,7 +42,7 @@ def open_store(data: Path) -> Store:
     """The existing store under `data`; looking never makes one. Raises NoData or StoreError."""
     if not data.is_dir():
         raise NoData(f"there is no folder {data}")
-    if not (data / "state.db").is_file():
+    if not store_address.there(data):
         raise NoData(f"{data} holds no rollouts: it has no state.db")
     return Store(data)
 
@@ -51,10 +51,10 @@ def standing(store: Store, name: str, now: float) -> dict[str, Any]:
     """The record of one rollout at time `now`. Raises UnknownRollout."""
     stored = store.get(name)
     record = refreshed(store.view(name), stored.rollout, stored.position, store.entries(name), now=now)
-    held = lease_held(store.path.parent, now)
+    held = lease_held(store.data, now)
     lease = {} if held is None else {"lease": {"held": held}}
-    notices = teller.standing(store.path.parent, stored.rollout, stored.seq)
-    searched = {"found": found(store.path.parent, stored.rollout, stored.position)} if stored.rollout.features else {}
+    notices = teller.standing(store.data, stored.rollout, stored.seq)
+    searched = {"found": found(store.data, stored.rollout, stored.position)} if stored.rollout.features else {}
     return {**record, **lease, **searched, "notices": notices, "worth": worth_of(store, stored, record["evidence"])}
 
 

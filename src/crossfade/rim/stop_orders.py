@@ -53,7 +53,15 @@ def give(data: Path, order: Order) -> None:
 def read(data: Path, name: str) -> Order | None:
     """An order as it was given; None where it is gone or was damaged."""
     try:
-        said = json.loads((data / FOLDER / f"{name}{_END}").read_bytes())
+        return parsed(name, (data / FOLDER / f"{name}{_END}").read_bytes())
+    except OSError:
+        return None
+
+
+def parsed(name: str, told: str | bytes) -> Order | None:
+    """An order from what was written; None where that was damaged."""
+    try:
+        said = json.loads(told)
         return Order(
             name=name,
             actor=str(said["actor"]),
@@ -61,7 +69,7 @@ def read(data: Path, name: str) -> Order | None:
             at=float(said["at"]),
             by=dict(said["by"]) if said.get("by") else None,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

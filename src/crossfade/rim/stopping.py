@@ -11,10 +11,11 @@ from pathlib import Path
 
 from crossfade.ledger import Entry
 from crossfade.rim import holder, stop_orders
-from crossfade.rim.glance import FILE, Glance
+from crossfade.rim.glance_at import glance_at
 from crossfade.rim.standing import checked_words, move_by_hand
 from crossfade.rim.stop_orders import Order
 from crossfade.rim.store import Store, StoreError
+from crossfade.rim.store_address import server
 from crossfade.rim.stored import Deposed, UnknownRollout
 from crossfade.state import ENDED, IllegalMove, Move
 
@@ -57,6 +58,7 @@ def stop_now(
         stop_orders.give(data, order)
     except OSError as error:
         raise StoreError(f"the order to stop cannot be written: {error}") from error
+    _tell_others(data, order)
     why, ended, since = "", False, clock()
     heard: tuple[int, int] | None = None
     for _ in range(ATTEMPTS):
@@ -80,8 +82,7 @@ def stop_now(
 
 def carry_out(store: Store, name: str) -> Entry | None:
     """Put an order into the ledger and take it away; None where the rollout had ended anyway. Raises StoreError."""
-    data = store.path.parent
-    order = stop_orders.read(data, name)
+    order = store.order(name)
     if order is None:
         order = Order(name=name, actor="operator", reason=UNREADABLE, at=time.time())
     try:
@@ -92,7 +93,7 @@ def carry_out(store: Store, name: str) -> Entry | None:
         # Somebody else has put it there, or the rollout came to its end meanwhile.
         told = [one for one in store.entries(name) if one.move == Move.ROLLBACK]
         entry = told[-1] if told else None
-    stop_orders.done(data, name)
+    store.order_done(name)
     return entry
 
 
@@ -106,13 +107,34 @@ def carry_out_all(store: Store) -> None:
             raise
         except UnknownRollout:
             log.warning("an order to stop names %s, which does not exist", name)
-            stop_orders.done(store.path.parent, name)
+            store.order_done(name)
+
+
+def _tell_others(data: Path, order: Order) -> None:
+    """Where other hosts serve the rollout too, they learn of the order by the server that holds the store."""
+    address = server()
+    if address is None:
+        return
+    from crossfade.rim.store_server import StoreServer
+
+    shared = StoreServer(address, data, BUSY)
+    try:
+        shared.give(order)
+    except StoreError as error:
+        raise StoreError(
+            f"the gateways of this host obey, those of other hosts could not be told: {error}; unless they hear of the"
+            " controller, they give everybody the champion when their lease is over"
+        ) from error
+    finally:
+        shared.close()
 
 
 def _check(data: Path, order: Order) -> None:
     """Refuse what nobody can mean. A store that cannot be read does not keep anybody from stopping."""
     try:
-        known = {seen.rollout.name: seen.position for seen in Glance(data / FILE).rollouts()}
+        glance = glance_at(data)
+        known = {seen.rollout.name: seen.position for seen in glance.rollouts()}
+        glance.close()
     except StoreError:
         return
     position = known.get(order.name)

@@ -1,4 +1,4 @@
-"""Where rollouts stand, on disk: specs, positions, the ledger and the last view, in one SQLite file.
+"""Where rollouts stand: specs, positions, the ledger and the last view, in one SQLite file or one PostgreSQL.
 
 Every change is one transaction that checks legality, appends to the ledger and writes the position, so no crash
 and no race can leave a move that the ledger does not tell. SQLAlchemy Core is used throughout; those who only look many
@@ -20,13 +20,13 @@ from crossfade.approvals import people
 from crossfade.ledger import Entry, Seal, Sealed
 from crossfade.rim import signing
 from crossfade.rim import store_tables as tables
-from crossfade.rim.glance import FILE, Glance
 from crossfade.rim.parsed import packed
 from crossfade.rim.revisions import StoreError, check_revision
 from crossfade.rim.software import software
+from crossfade.rim.stop_orders import Order
 from crossfade.rim.store_entries import Entries
-from crossfade.rim.store_file import StoreFile
 from crossfade.rim.store_leader import Leaders
+from crossfade.rim.store_place import make, place
 from crossfade.rim.store_rows import Rows
 from crossfade.rim.stored import StaleDecision, StaleSeal, Stored, Told, UnknownRollout
 from crossfade.spec.model import Rollout
@@ -40,30 +40,22 @@ class Store:
 
     def __init__(self, data: Path, *, busy: float | None = None) -> None:
         """`busy`: seconds to wait for another writer; some if left out."""
-        data.mkdir(parents=True, exist_ok=True)
-        self.path = data / FILE
+        self.data = data
+        self._place = place(data, busy)
         self._sign = signing.from_environment()
-        self._rows = Rows(self.path)
+        self._rows = Rows(self._place.said)
         self._entries = Entries(self._rows, self._sign)
-        self._glance = Glance(self.path)
-        self._file = StoreFile(self.path, busy)
-        self.leaders = Leaders(self._file)
-        if self._file.made():
-            return
-        with self._file.writing() as connection:
-            tables.TABLES.create_all(connection)
-            for name in tables.COUNTERS:
-                connection.execute(
-                    sa.text("INSERT OR IGNORE INTO counters (name, value) VALUES (:name, 0)"), {"name": name}
-                )
+        self.leaders = Leaders(self._place)
+        if not self._place.made():
+            make(self._place)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        self._place.close()
 
     def lead(self, term: int | None) -> None:
         """Write in this leadership from now on; each write raises Deposed once another leads."""
-        self._file.term = term
+        self._place.term = term
 
     # -- specs and positions ---------------------------------------------------------------------
 
@@ -74,7 +66,7 @@ class Store:
         revision would change who is compared with whom.
         """
         name = rollout.name
-        with self._file.writing() as connection:
+        with self._place.writing() as connection:
             row = connection.execute(sa.select(tables.rollouts).where(tables.rollouts.c.name == name)).one_or_none()
             if row is not None and row.revision == rollout.revision:
                 return self._rows.stored(connection, row)
@@ -110,9 +102,11 @@ class Store:
                     tables.specs.insert().values(rollout=name, revision=rollout.revision, text=text, at=at)
                 )
             connection.execute(
-                sa.insert(tables.parsed)
-                .prefix_with("OR REPLACE")
-                .values(rollout=name, revision=rollout.revision, record=packed(rollout))
+                sa.text(
+                    "INSERT INTO parsed (rollout, revision, record) VALUES (:rollout, :revision, :record)"
+                    " ON CONFLICT (rollout, revision) DO UPDATE SET record = excluded.record"
+                ),
+                {"rollout": name, "revision": rollout.revision, "record": packed(rollout)},
             )
             self._rows.parsed[rollout.revision] = rollout
             self._entries.put(connection, entry, position, new=row is None)
@@ -120,18 +114,18 @@ class Store:
 
     def rollouts(self) -> list[Stored]:
         """Every rollout, by name."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             rows = connection.execute(sa.select(tables.rollouts).order_by(tables.rollouts.c.name)).all()
             return [self._rows.stored(connection, row) for row in rows]
 
     def get(self, name: str) -> Stored:
         """The rollout of that name. Raises UnknownRollout."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             return self._rows.stored(connection, self._rows.row(connection, name))
 
     def spec(self, name: str, revision: str) -> str:
         """The text of a revision, the present one or an earlier one. Raises StoreError."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             return self._rows.text(connection, name, revision)
 
     # -- decisions -------------------------------------------------------------------------------
@@ -158,7 +152,7 @@ class Store:
         `actor` is `rule` or a person. Raises IllegalMove, StaleDecision (when `expect_seq` is not the last entry
         any more), UnknownRollout.
         """
-        with self._file.writing() as connection:
+        with self._place.writing() as connection:
             row = self._rows.row(connection, name)
             if expect_seq is not None and expect_seq != row.seq:
                 raise StaleDecision(name, expect_seq, row.seq)
@@ -201,7 +195,7 @@ class Store:
 
         Raises UnknownRollout, StaleDecision (the rollout was changed since `expect_seq`), and what `change` raises.
         """
-        with self._file.writing() as connection:
+        with self._place.writing() as connection:
             row = self._rows.row(connection, name)
             if expect_seq is not None and row.seq != expect_seq:
                 raise StaleDecision(name, expect_seq, row.seq)
@@ -224,7 +218,7 @@ class Store:
 
     def entries(self, name: str) -> list[Entry]:
         """The rollout's ledger, oldest first. Raises UnknownRollout."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             self._rows.row(connection, name)
             rows = connection.execute(
                 sa.select(tables.ledger.c.entry).where(tables.ledger.c.rollout == name).order_by(tables.ledger.c.n)
@@ -233,12 +227,12 @@ class Store:
                 return [Entry.from_json(json.loads(text)) for text in rows]
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise StoreError(
-                    f"the ledger of {name} in {self.path} holds an entry that cannot be read: {error}"
+                    f"the ledger of {name} in {self._place.said} holds an entry that cannot be read: {error}"
                 ) from error
 
     def head(self, name: str) -> ledger.Head:
         """Where the rollout's ledger should end, by what is kept outside it. Raises UnknownRollout, StoreError."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             row = self._rows.row(connection, name)
             return ledger.Head(row.seq, self._rows.position(row).to_json())
 
@@ -246,15 +240,15 @@ class Store:
 
     def seal(self, seal: Seal, after: int) -> Sealed:
         """Put a seal at the end of the chain of this data folder, which should be number `after`. Raises StaleSeal."""
-        with self._file.writing() as connection:
+        with self._place.writing() as connection:
             newest = sa.select(tables.seals.c.seal).order_by(tables.seals.c.n.desc()).limit(1)
             text = connection.execute(newest).scalar_one_or_none()
             try:
                 last = None if text is None else Sealed.from_json(json.loads(text))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise StoreError(f"the last seal in {self.path} cannot be read: {error!r}") from error
+                raise StoreError(f"the last seal in {self._place.said} cannot be read: {error!r}") from error
             if (last.n if last else 0) != after:
-                raise StaleSeal(f"the seals of {self.path} have been gone on with by another controller")
+                raise StaleSeal(f"the seals of {self._place.said} have been gone on with by another controller")
             sealed = ledger.append_seal(last, seal, self._sign)
             text = ledger.canonical(sealed.to_json()).decode()
             connection.execute(tables.seals.insert().values(n=sealed.n, seal=text))
@@ -264,12 +258,12 @@ class Store:
 
     def seals(self) -> list[str]:
         """The chain of seals as it is stored."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             return list(connection.execute(sa.select(tables.seals.c.seal).order_by(tables.seals.c.n)).scalars())
 
     def told(self, name: str) -> Told:
         """All that is recorded of a rollout, as it is stored and at one moment. Raises UnknownRollout, StoreError."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             row = self._rows.row(connection, name)
             ledger_of = sa.select(tables.ledger.c.entry).where(tables.ledger.c.rollout == name)
             seals = sa.select(tables.seals.c.seal).order_by(tables.seals.c.n)
@@ -289,7 +283,7 @@ class Store:
     def save_view(self, name: str, record: Mapping[str, Any]) -> None:
         """Keep the latest view of a rollout; it may be lost in a power cut, never torn."""
         text = json.dumps(ledger.plain(record), separators=(",", ":"))
-        with self._file.writing(light=True) as connection:
+        with self._place.writing(light=True) as connection:
             connection.execute(
                 sa.text(
                     "INSERT INTO views (name, record) VALUES (:name, :record)"
@@ -300,7 +294,7 @@ class Store:
 
     def view(self, name: str) -> dict[str, Any] | None:
         """The latest view, or None before the first."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             text = connection.execute(
                 sa.select(tables.views.c.record).where(tables.views.c.name == name)
             ).scalar_one_or_none()
@@ -314,7 +308,7 @@ class Store:
 
     def beat(self) -> None:
         """The controller is alive: advance the heartbeat (not flushed to disk; it need not outlive the machine)."""
-        with self._file.writing(light=True) as connection:
+        with self._place.writing(light=True) as connection:
             connection.execute(
                 sa.update(tables.counters)
                 .where(tables.counters.c.name == "beats")
@@ -323,15 +317,23 @@ class Store:
 
     def heartbeat(self) -> int:
         """A number that moves while the controller is alive. Cheap."""
-        return self._glance.heartbeat()
+        return self._place.heartbeat()
 
     def stopped(self) -> frozenset[str]:
         """Rollouts that somebody has ordered to be stopped at once. Cheap."""
-        return self._glance.stopped()
+        return self._place.stopped()
+
+    def order(self, name: str) -> Order | None:
+        """An order to stop as it was given; None where it is gone or was damaged."""
+        return self._place.order(name)
+
+    def order_done(self, name: str) -> None:
+        """Take an order away that the ledger has."""
+        self._place.order_done(name)
 
     def version(self) -> int:
         """A number that changes with every change of a spec or a position, in any process. Cheap."""
-        return self._glance.version()
+        return self._place.version()
 
 
 def _recorded(*, new: bool, lapsed: Sequence[str]) -> str:

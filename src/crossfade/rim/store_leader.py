@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crossfade.rim import store_tables as tables
-from crossfade.rim.store_file import StoreFile
+from crossfade.rim.store_place import Place
 from crossfade.rim.stored import Deposed
 
 __all__ = ["Deposed", "Leader", "Leaders"]
@@ -36,12 +36,12 @@ class Leader:
 class Leaders:
     """The leadership of one store."""
 
-    def __init__(self, file: StoreFile) -> None:
-        self._file = file
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def present(self) -> Leader:
         """Who leads now. Raises StoreError."""
-        with self._file.reading() as connection:
+        with self._place.reading() as connection:
             row = connection.execute(sa.select(tables.leader)).one_or_none()
         if row is None:
             return Leader()
@@ -54,10 +54,13 @@ class Leaders:
         """
         term = seen.term + 1
         values = {"term": term, "renewals": 0, "holder": json.dumps(holder), "held": 1}
-        with self._file.writing(unfenced=True) as connection:
+        with self._place.writing(unfenced=True) as connection:
             if seen.term == 0:
-                insert = tables.leader.insert().prefix_with("OR IGNORE").values(id=1, **values)
-                return term if connection.execute(insert).rowcount == 1 else None
+                insert = sa.text(
+                    "INSERT INTO leader (id, term, renewals, holder, held)"
+                    " VALUES (1, :term, :renewals, :holder, :held) ON CONFLICT (id) DO NOTHING"
+                )
+                return term if connection.execute(insert, values).rowcount == 1 else None
             update = tables.leader.update().where(
                 tables.leader.c.term == seen.term,
                 tables.leader.c.renewals == seen.renewals,
@@ -74,7 +77,7 @@ class Leaders:
         self._mine(term, held=0)
 
     def _mine(self, term: int, **values: Any) -> None:
-        with self._file.writing(light=True, unfenced=True) as connection:
+        with self._place.writing(light=True, unfenced=True) as connection:
             update = tables.leader.update().where(tables.leader.c.term == term, tables.leader.c.held == 1)
             if connection.execute(update.values(**values)).rowcount != 1:
                 raise Deposed(term)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +19,9 @@ from crossfade.state import Position
 class Rows:
     """Reads one store's rows; a revision is parsed once."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, said: str) -> None:
+        """`said`: what messages call the store."""
+        self._said = said
         self.parsed: dict[str, Rollout] = {}
 
     def row(self, connection: Connection, name: str) -> sa.Row[Any]:
@@ -50,7 +50,7 @@ class Rows:
         try:
             return Position.from_json(json.loads(row.position))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StoreError(f"the position of {row.name} in {self._path} cannot be read: {error!r}") from error
+            raise StoreError(f"the position of {row.name} in {self._said} cannot be read: {error!r}") from error
 
     def text(self, connection: Connection, name: str, revision: str) -> str:
         """The text of a revision. Raises StoreError."""
@@ -59,7 +59,7 @@ class Rows:
         )
         text = connection.execute(wanted).scalar_one_or_none()
         if text is None:
-            raise StoreError(f"{self._path} has no revision {revision} of {name}")
+            raise StoreError(f"{self._said} has no revision {revision} of {name}")
         return str(text)
 
     def rollout(self, connection: Connection, name: str, revision: str) -> Rollout:
@@ -83,4 +83,4 @@ class Rows:
         try:
             return None if text is None else Entry.from_json(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StoreError(f"the last ledger entry of {name} in {self._path} cannot be read: {error!r}") from error
+            raise StoreError(f"the last ledger entry of {name} in {self._said} cannot be read: {error!r}") from error

@@ -1,15 +1,8 @@
-"""The tables of the store, and connections that begin their transactions where we say."""
+"""The tables of the store, the same in a file and on a server."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
-
-from crossfade.rim.glance import BUSY_SECONDS
 
 TABLES = sa.MetaData()
 specs = sa.Table(
@@ -69,35 +62,12 @@ leader = sa.Table(
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("held", sa.Integer, nullable=False),
 )
+stop_orders = sa.Table(
+    "stop_orders",
+    sa.MetaData(),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("told", sa.Text, nullable=False),
+)
+"""On a server alone: of a data folder these are files, which are obeyed also where the store cannot be written."""
 
 COUNTERS = ("changes", "beats", "seals")
-
-
-def engine(path: Path, synchronous: str, busy: float | None = None) -> sa.Engine:
-    """Connections to the file in WAL mode; a transaction begins as its `crossfade_begin` option says.
-
-    `busy`: seconds that one waits for another process's.
-    """
-    timeout = BUSY_SECONDS if busy is None else busy
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": timeout})
-
-    @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        # The driver's own transaction handling would start transactions late and upgrade them, which can deadlock.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute(f"PRAGMA synchronous = {synchronous}")
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        how = connection.get_execution_options().get("crossfade_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {how}")
-
-    return engine
-
-
-def cause(error: SQLAlchemyError) -> str:
-    """What the database itself said."""
-    return str(getattr(error, "orig", None) or error)

@@ -245,7 +245,7 @@ def lock(data: Path) -> IO[str]:
 def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: float) -> list[str]:
     """Put each spec into the store (a changed one is a new revision) and start the pending ones."""
     names: list[str] = []
-    keys = Keys(store.path.parent)
+    keys = Keys(store.data)
     for text in texts:
         rollout = parse(text)
         keys.of(rollout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -37,6 +38,17 @@ def postgres() -> Iterator[str]:
         if not os.getuid():
             shutil.chown(place, "nobody")
         yield from _served(Path(place), port)
+
+
+def schema(where: str) -> str:
+    """A new schema of a server that runs: the address of a store of its own."""
+    import psycopg
+
+    name = f"s{secrets.token_hex(6)}"
+    with psycopg.connect(where, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+        info = connection.info
+        return f"postgresql://{info.user}@{info.host}:{info.port}/{info.dbname}?options=-csearch_path%3D{name}"
 
 
 def _served(folder: Path, port: int) -> Iterator[str]:

@@ -1,0 +1,44 @@
+"""Which database holds the store of a data folder: a file in it, or a PostgreSQL that several hosts share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from crossfade.rim.revisions import StoreError
+
+VARIABLE = "CROSSFADE_STORE"
+"""Names the server; no option, because others can read those in the list of processes."""
+
+FILE = "state.db"
+"""Where the store is below a data folder, where no server is named."""
+
+_SCHEMES = ("postgresql", "postgres")
+
+
+def server() -> str | None:
+    """The address of the server, None where the store is a file. Raises StoreError for what is no such address."""
+    told = os.environ.get(VARIABLE, "").strip()
+    if not told:
+        return None
+    scheme, apart, rest = told.partition("://")
+    if scheme not in _SCHEMES or not apart:
+        # What was given may hold a password, so it is not said again.
+        raise StoreError(
+            f"{VARIABLE} does not name a PostgreSQL: give postgresql://USER@HOST/DATABASE, with the password in"
+            " PGPASSWORD or in the file that PGPASSFILE names, or leave it out to keep the store in the data folder"
+        )
+    return f"postgresql://{rest}"
+
+
+def spoken(address: str) -> str:
+    """The address as messages say it, without the password."""
+    parts = urlsplit(address)
+    port = f":{parts.port}" if parts.port else ""
+    return f"the store at {parts.hostname or 'localhost'}{port}{parts.path}"
+
+
+def there(data: Path) -> bool:
+    """Whether there is a store to look at; a server is there until it is asked."""
+    return server() is not None or (data / FILE).is_file()
