@@ -249,17 +249,20 @@ async def _person(store: Store, rng: random.Random, counted: Counter[str]) -> No
     while True:
         await asyncio.sleep(rng.uniform(1.0, 3.0))
         for move in (Move.HOLD, Move.RESUME):
-            try:
-                await asyncio.to_thread(
-                    lambda move=move: move_by_hand(store, "ranker", move, actor="ben", reason="so", at=time.time())
-                )
-                counted["by hand"] += 1
-            except (IllegalMove, StaleDecision):
-                pass
-            except StoreError as error:
-                # A stopped controller may keep the store for as long as it is stopped.
-                counted["locked out" if "locked" in str(error) else "failed"] += 1
+            await asyncio.to_thread(_by_hand, store, move, counted)
             await asyncio.sleep(0.3)
+
+
+def _by_hand(store: Store, move: Move, counted: Counter[str]) -> None:
+    """Counted where it is made: who waits for it may be gone when it is."""
+    try:
+        move_by_hand(store, "ranker", move, actor="ben", reason="so", at=time.time())
+        counted["by hand"] += 1
+    except (IllegalMove, StaleDecision):
+        pass
+    except StoreError as error:
+        # A stopped controller may keep the store for as long as it is stopped.
+        counted["locked out" if "locked" in str(error) else "failed"] += 1
 
 
 def _one_ledger(data: Path, store: Store, counted: Counter[str], seconds: float) -> None:
