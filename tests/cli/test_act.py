@@ -60,7 +60,7 @@ def test_what_a_person_writes_cannot_move_another_persons_cursor(crossfade: Cros
 def test_a_store_that_is_locked_is_not_called_damaged(
     crossfade: Crossfade, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossfade.rim.store_tables.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("crossfade.rim.store_file.BUSY_SECONDS", 0.05)
     with sqlite3.connect(data / "state.db", isolation_level=None) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         ran = crossfade("hold", "ranker-v2", "-r", "x", "--data", str(data))

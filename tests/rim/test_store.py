@@ -252,7 +252,7 @@ while made < 20:
 def test_processes_that_act_at_once_write_one_ledger(store: Store, tmp_path: Path) -> None:
     move(store, Move.START)
     movers = [subprocess.Popen([sys.executable, "-c", MOVER, str(tmp_path), f"person-{n}"]) for n in range(2)]
-    assert [mover.wait(60) for mover in movers] == [0, 0]
+    assert [mover.wait(120) for mover in movers] == [0, 0]
     entries = store.entries("r1")
     assert ledger.verify(entries).intact
     assert {entry.actor for entry in entries[2:]} == {"person-0", "person-1"}
