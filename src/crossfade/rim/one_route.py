@@ -1,50 +1,18 @@
-"""Whose a route is when several rollouts have asked for it, one after another: only one of them may be under way."""
+"""Whether a rollout may have the route it asks for: only one at a time may be under way on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
 
-from crossfade.rim.store import StoreError
+from crossfade.rim.revisions import StoreError
+from crossfade.rim.route_holders import Stands
 from crossfade.spec.model import Promote, Rollout
-from crossfade.state import ENDED, Phase, Position
+from crossfade.state import ENDED, Phase
 from crossfade.view.words import moment
 
 
 class RouteTaken(StoreError):
     """Another rollout is under way on the route of this one; the message says which, and what to do."""
-
-
-class Stands(Protocol):
-    """A rollout and where it stands."""
-
-    @property
-    def rollout(self) -> Rollout:
-        """The parsed spec."""
-        ...
-
-    @property
-    def position(self) -> Position:
-        """Where it stands."""
-        ...
-
-
-Standing = TypeVar("Standing", bound=Stands)
-
-
-def holders(stored: Iterable[Standing]) -> list[Standing]:
-    """The one rollout of each route that its requests are served by: what is under way, else what ended last."""
-    held: dict[str, Standing] = {}
-    for one in stored:
-        other = held.get(one.rollout.route)
-        if other is None or _claim(one) > _claim(other):
-            held[one.rollout.route] = one
-    return list(held.values())
-
-
-def _claim(one: Stands) -> tuple[bool, float]:
-    phase = one.position.phase
-    return phase not in ENDED and phase is not Phase.PENDING, one.position.step_since
 
 
 def taken(rollout: Rollout, stored: Iterable[Stands]) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from crossfade.live.routes import Route, RouteTable, champion_only, routes
-from crossfade.rim.one_route import holders
+from crossfade.rim.route_holders import holders
 from crossfade.rim.secrets import SecretError
 from crossfade.spec.model import Rollout
 from crossfade.state import Position
