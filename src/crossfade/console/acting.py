@@ -47,7 +47,7 @@ def _add_acts(routes: APIRouter, store: Store, access: Access) -> None:
     @routes.post("/rollouts/{name}/act/{word}", response_class=HTMLResponse)
     async def acted(request: Request, name: str, word: str) -> Response:
         check_origin(request.headers, ambient=True)
-        given = await _form(request)
+        given = await form_of(request)
         return await run_in_threadpool(_acted, store, access, request, name, _act(word), given)
 
 
@@ -216,7 +216,7 @@ def _add_signing(routes: APIRouter, access: Access) -> None:
     @routes.post("/sign-in", response_class=HTMLResponse)
     async def sign_in(request: Request) -> Response:
         check_origin(request.headers, ambient=True)
-        given, now = await _form(request), time.time()
+        given, now = await form_of(request), time.time()
         following = _local(given.get("next", "/"))
         try:
             secret = given.get("token", "").strip()
@@ -276,7 +276,8 @@ def _local(place: str) -> str:
     return place if ours else "/"
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
+    """What a plain form says. Raises Refused."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise Refused(415, f"the content type is {kind or 'missing'}, not that of a form", "send it from the page")

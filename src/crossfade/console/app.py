@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -18,8 +19,22 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossfade import __version__
-from crossfade.console import acting, differences, frame, health, pages, problems, receiving, rollouts, streaming
+from crossfade.console import (
+    acting,
+    differences,
+    drift_page,
+    frame,
+    health,
+    ledger_page,
+    models_page,
+    pages,
+    problems,
+    receiving,
+    rollouts,
+    streaming,
+)
 from crossfade.console.access import Access, Readers
+from crossfade.console.checking import Checks
 from crossfade.console.guard import Guard
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.store import Store
@@ -53,7 +68,15 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     """
     access = Access(Tokens(data), token)
     pulse, tally = health.Pulse(store), receiving.Tally()
-    live = streaming.Live(streaming.drawing(store, pages.shown), store.version)
+    checking = Checks(data)
+    checks = partial(health.checks_of, store, data, pulse)
+    draw = streaming.drawing(
+        partial(pages.shown, store),
+        partial(ledger_page.shown, store, checking),
+        partial(drift_page.shown, store),
+        partial(models_page.shown, store, data, checks),
+    )
+    live = streaming.Live(draw, store.version)
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
@@ -79,6 +102,9 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     app.include_router(frame.router())
     app.include_router(streaming.router(live))
     app.include_router(acting.router(store, access))
+    app.include_router(ledger_page.router(store, access, checking))
+    app.include_router(drift_page.router(store))
+    app.include_router(models_page.router(store, data, checks))
     app.include_router(pages.router(store))
     if not private:
         app.add_middleware(Readers, access=access)

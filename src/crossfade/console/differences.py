@@ -5,65 +5,203 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import quote
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import HTMLResponse
 
+from crossfade.console.acts import act_link
 from crossfade.console.calibration import calibration_of
 from crossfade.console.differences_beside import beside
-from crossfade.console.frame import page
+from crossfade.console.frame import page, rollout_bar
+from crossfade.console.ledger_page import pager
 from crossfade.console.markup import Markup, el
-from crossfade.console.pages import missing_page
+from crossfade.console.patience import Patience
+from crossfade.console.problems import Refused
+from crossfade.console.twins import as_csv, as_json, twin_links
 from crossfade.rim import examples
 from crossfade.rim.calibrating import Calibrating
 from crossfade.rim.differing import Differing
-from crossfade.rim.standing import nearest
-from crossfade.rim.store import Store, UnknownRollout
-from crossfade.view.words import percent, signed, whole
+from crossfade.rim.store import Store
+from crossfade.spec.model import Rollout
+from crossfade.view.words import moment, percent, signed, whole
 
 Record = Mapping[str, Any]
 
 MOST_FIELDS = 200
-MOST_EXAMPLES = 10
+MOST_EXAMPLES = 500
+A_PAGE = 5
+"""Pairs on a page."""
+
+COLUMNS = (
+    "arm", "path", "verdict", "rate", "noise", "excess", "margin", "differing", "pairs", "kinds", "size", "muted",
+    "reason",
+)  # fmt: skip
+
 SHAPES = {"undecided": "●", "safe": "◆", "harmful": "✖", "unmeasured": "?"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody wants to see; the address says it."""
+
+    field: str = ""
+    kind: str = ""
+    segment: str = ""
+    """FIELD=VALUE."""
+    arm: str = ""
+    page: int = 1
+
+    def words(self, **other: Any) -> dict[str, str]:
+        """As they stand in an address, but for what is to be `other`."""
+        asked = {"field": self.field, "kind": self.kind, "segment": self.segment, "arm": self.arm, **other}
+        return {key: str(value) for key, value in asked.items() if value}
+
+    def within(self, rollout: Rollout) -> tuple[int, str] | None:
+        """The segment's place and value. Raises Refused."""
+        names = [str(field) for field in rollout.segments]
+        for place, name in sorted(enumerate(names), key=lambda one: -len(one[1])):
+            if self.segment.startswith(f"{name}="):
+                return place, self.segment[len(name) + 1 :]
+        if self.segment:
+            known = f"FIELD=VALUE with one of {', '.join(names)}" if names else "a spec with `segments:` first"
+            raise Refused(422, f"{self.segment!r} names no segment that the spec declares", f"give {known}")
+        return None
+
+
 def router(store: Store) -> APIRouter:
-    """The page of one rollout's differences."""
+    """The page of one rollout's differences, and its twins."""
     routes = APIRouter(include_in_schema=False)
     data = store.data
-    differing, calibrating = Differing(data), Calibrating(data)
+    differing, calibrating, patience = Differing(data), Calibrating(data), Patience()
+
+    def explored(name: str, asked: Asked) -> dict[str, Any]:
+        stored = store.get(name)
+        within = asked.within(stored.rollout)
+        record = differing.explored(stored.rollout, stored.position, within)
+        return {**record, "arms": [_chosen(arm, asked) for arm in record["arms"] if asked.arm in ("", arm["arm"])]}
+
+    @routes.get("/rollouts/{name}/differences.json")
+    def told(name: str, asked: Annotated[Asked, Depends(_asked)]) -> Response:
+        return as_json(explored(name, asked))
+
+    @routes.get("/rollouts/{name}/differences.csv")
+    def rows(name: str, asked: Annotated[Asked, Depends(_asked)]) -> Response:
+        lines = [{"arm": arm["arm"], **line} for arm in explored(name, asked)["arms"] for line in arm["fields"]]
+        return as_csv(lines, COLUMNS, f"{name}-differences")
 
     @routes.get("/rollouts/{name}/differences", response_class=HTMLResponse)
-    def differences(name: str, field: str = "") -> HTMLResponse:
-        now = time.time()
-        try:
-            stored = store.get(name)
-        except UnknownRollout as error:
-            return HTMLResponse(missing_page(name, nearest(error, store), now), 404)
-        record = differing.explored(stored.rollout, stored.position)
-        pairs = examples.kept(data, name, field=field, most=MOST_EXAMPLES)
-        curves = calibrating.of(stored.rollout, stored.position, now)
-        return HTMLResponse(differences_page(record, pairs, field, now, calibration_of(curves)))
+    def differences(name: str, asked: Annotated[Asked, Depends(_asked)]) -> HTMLResponse:
+        now, stored = time.time(), store.get(name)
+        within = asked.within(stored.rollout)
+        pairs = examples.kept(
+            data, name, field=asked.field, kind=asked.kind, arm=asked.arm, within=within, most=MOST_EXAMPLES
+        )
+        known = patience.ask(("differences", name, asked.words().get("segment")),
+                             partial(differing.explored, stored.rollout, stored.position, within))  # fmt: skip
+        curves = patience.ask(("calibration", name), partial(calibrating.of, stored.rollout, stored.position, now))
+        if known.value is None:
+            return HTMLResponse(waiting_page(name, asked, pairs, now))
+        record = {**known.value, "arms": [_chosen(arm, asked) for arm in known.value["arms"]
+                                          if asked.arm in ("", arm["arm"])]}  # fmt: skip
+        as_of = None if known.fresh else known.at
+        drawn = calibration_of(curves.value) if curves.value is not None else []
+        return HTMLResponse(differences_page(record, pairs, asked, now, drawn, as_of))
 
     return routes
 
 
+def _asked(
+    field: Annotated[str, Query(max_length=500)] = "",
+    kind: Annotated[str, Query(max_length=50)] = "",
+    segment: Annotated[str, Query(max_length=500)] = "",
+    arm: Annotated[str, Query(max_length=100)] = "",
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+) -> Asked:
+    return Asked(field=field.strip(), kind=kind, segment=segment.strip(), arm=arm, page=page)
+
+
+def _chosen(arm: Record, asked: Asked) -> dict[str, Any]:
+    """An arm with the fields that are asked for."""
+    fields = [
+        line
+        for line in arm["fields"]
+        if (not asked.kind or asked.kind in line["kinds"]) and (not asked.field or below(line["path"], asked.field))
+    ]
+    return {**arm, "fields": fields}
+
+
+def below(path: str, field: str) -> bool:
+    """Whether a path is a field, or lies below it."""
+    return path == field or path.startswith((f"{field}.", f"{field}["))
+
+
+def waiting_page(name: str, asked: Asked, pairs: Sequence[Record], now: float) -> str:
+    """While the facts are summed up for the first time."""
+    told = "● The facts are being summed up. This takes some seconds the first time, and the page reads itself anew."
+    head = el("section", el("h1", f"Where replies of {name} differ"), el("p", told, role="status"))
+    again = el("meta", http_equiv="refresh", content="2")
+    return page(name, [again, rollout_bar(name, "differences"), head, _examples(name, pairs, asked)], now)
+
+
 def differences_page(
-    record: Record, pairs: Sequence[Record], field: str, now: float, curves: Sequence[Markup] = ()
+    record: Record,
+    pairs: Sequence[Record],
+    asked: Asked,
+    now: float,
+    curves: Sequence[Markup] = (),
+    as_of: float | None = None,
 ) -> str:
-    """Every challenger's fields, segments and examples; or why there are none."""
+    """Every challenger's fields, segments and examples; or why there are none. `as_of`: the facts up to then."""
     name = record["name"]
-    back = el("p", el("a", f"{name}", href=f"/rollouts/{quote(name, safe='')}"))
-    head = el("section", back, el("h1", f"Where replies of {name} differ"))
+    link = _link(name)
+    told = f"● As of {moment(as_of, now)} UTC; newer facts are being summed up." if as_of is not None else None
+    head = el(
+        "section",
+        el("h1", f"Where replies of {name} differ"),
+        el("p", told, role="status") if told else None,
+        _filters(name, record, pairs, asked),
+    )
+    bar, twins = rollout_bar(name, "differences"), twin_links(link, **asked.words())
     if not record["available"]:
-        return page(
-            name, [head, el("section", el("p", f"? Nothing to show: {record['reason']}.", class_="quiet"))], now
-        )
-    arms = [_arm(name, arm) for arm in record["arms"]]
-    return page(name, [head, *arms, _found(record.get("found")), *curves, _examples(pairs, field)], now)
+        nothing = el("section", el("p", f"? Nothing to show: {record['reason']}.", class_="quiet"))
+        return page(name, [bar, head, nothing, *curves, _examples(name, pairs, asked), twins], now)
+    arms = [_arm(name, arm, asked) for arm in record["arms"]]
+    body = [bar, head, *arms, _found(record.get("found")), *curves, _examples(name, pairs, asked), twins]
+    return page(name, body, now)
+
+
+def _filters(name: str, record: Record, pairs: Sequence[Record], asked: Asked) -> Markup:
+    """A form whose answer is an address: what is looked at can be sent to others."""
+    kinds = {kind for arm in record["arms"] for line in arm["fields"] for kind in line["kinds"]}
+    kinds |= {one["kind"] for pair in pairs for one in pair["fields"]} | ({asked.kind} if asked.kind else set())
+    known = [f"{one['segment']}={one['value']}" for arm in record["arms"] for one in arm["segments"] if one["value"]]
+    options = [el("option", "any", value=""), *(
+        el("option", kind, value=kind, selected="" if kind == asked.kind else None) for kind in sorted(kinds - {"any"})
+    )]  # fmt: skip
+    given = asked.words()
+    return el(
+        "form",
+        el("label", el("span", "field"), el("input", name="field", value=given.get("field"), placeholder="$.score")),
+        el("label", el("span", "kind"), el("select", options, name="kind")),
+        el("label", el("span", "segment"),
+           el("input", name="segment", value=given.get("segment"), list="segments", placeholder="header:x-country=DE")),
+        el("datalist", [el("option", value=one) for one in dict.fromkeys(known)], id="segments"),
+        el("button", "Show", type="submit"),
+        el("a", "Show everything", href=_link(name)) if given else None,
+        method="get",
+        action=_link(name),
+        class_="filters",
+        role="search",
+        aria_label="Which differences",
+    )  # fmt: skip
+
+
+def _link(name: str, **asked: Any) -> str:
+    return f"/rollouts/{quote(name, safe='')}/differences" + (f"?{urlencode(asked)}" if asked else "")
 
 
 def _found(found: Record | None) -> Markup | None:
@@ -79,13 +217,17 @@ def _found(found: Record | None) -> Markup | None:
     return el("section", title, body, el("p", note, class_="quiet"))
 
 
-def _arm(name: str, arm: Record) -> Markup:
+def _arm(name: str, arm: Record, asked: Asked) -> Markup:
     differing = [line for line in arm["fields"] if line["differing"] or line["noise"] or line["muted"]]
-    lines = [arm["disagreement"], arm["catastrophic"], *differing[:MOST_FIELDS]]
-    words = ("field", "verdict", "of pairs", "noise", "beyond it", "how", "apart")
+    whole_lines = [] if asked.field or asked.kind else [arm["disagreement"], arm["catastrophic"]]
+    lines = [*whole_lines, *differing[:MOST_FIELDS]]
+    words = ("field", "verdict", "of pairs", "noise", "beyond it", "how", "apart", "")
     cells = [el("th", word, scope="col", class_="number" if i > 1 else None) for i, word in enumerate(words)]
     table = el(
-        "table", el("thead", el("tr", cells)), el("tbody", [_line(name, line) for line in lines]), class_="fields"
+        "table",
+        el("thead", el("tr", cells)),
+        el("tbody", [_line(name, line, asked) for line in lines]),
+        class_="fields",
     )
     more = len(differing) - MOST_FIELDS
     counted = f"{whole(arm['pairs'])} pairs, {whole(arm['twice'])} of them with a second answer of the champion."
@@ -96,13 +238,15 @@ def _arm(name: str, arm: Record) -> Markup:
         el("p", f"{counted} {same}", f" {whole(more)} more differ." if more > 0 else "", class_="quiet"),
         el("div", table, class_="panel"),
         beside(arm),
-        _segments(arm["segments"]),
+        _segments(name, arm["segments"], asked),
     )  # fmt: skip
 
 
-def _line(name: str, line: Record) -> Markup:
+def _line(name: str, line: Record, asked: Asked) -> Markup:
     path, size = line["path"], line.get("size")
-    link = el("a", path, href=f"/rollouts/{quote(name, safe='')}/differences?field={quote(path, safe='')}")
+    link = el("a", path, href=_link(name, **asked.words(field=path)))
+    word = "unmute" if line["muted"] else "mute"
+    act = el("a", f"{word}…", href=act_link(name, word, field=path)) if path.startswith("$") else ""
     depth = max(path.count(".") + path.count("[") - 1, 0) if path.startswith("$") else 0
     kinds = ", ".join(f"{kind} {whole(count)}" for kind, count in line["kinds"].items() if kind != "any")
     apart = f"{percent(size['median'])} (up to {percent(size['largest'])})" if size else ""
@@ -118,10 +262,11 @@ def _line(name: str, line: Record) -> Markup:
         el("td", signed(line["excess"], "pp", like=(line["excess"], line["margin"])), class_="number"),
         el("td", kinds, class_="number"),
         el("td", apart, class_="number"),
+        el("td", act, class_="number"),
     )  # fmt: skip
 
 
-def _segments(segments: Sequence[Record]) -> Markup | None:
+def _segments(name: str, segments: Sequence[Record], asked: Asked) -> Markup | None:
     if not segments:
         return None
     words = ("segment", "value", "pairs", "differ", "unusable", "mostly in")
@@ -130,7 +275,15 @@ def _segments(segments: Sequence[Record]) -> Markup | None:
         el(
             "tr",
             el("td", one["segment"]),
-            el("th", one["value"] or "absent", scope="row"),
+            el(
+                "th",
+                el(
+                    "a",
+                    one["value"] or "absent",
+                    href=_link(name, **asked.words(segment=f"{one['segment']}={one['value']}")),
+                ),
+                scope="row",
+            ),
             el("td", whole(one["pairs"]), class_="number"),
             el("td", percent(one["rate"]), class_="number"),
             el("td", whole(one["unusable"]), class_="number"),
@@ -142,23 +295,31 @@ def _segments(segments: Sequence[Record]) -> Markup | None:
     return el("div", el("h3", "By segment"), el("div", table, class_="panel"))
 
 
-def _examples(pairs: Sequence[Record], field: str) -> Markup:
-    title = f"Examples of {field}" if field else "Examples"
+def _examples(name: str, pairs: Sequence[Record], asked: Asked) -> Markup:
+    of = " · ".join(value for key, value in asked.words().items())
+    title = f"Examples of {of}" if of else "Examples"
     if not pairs:
         text = "No replies are kept. A spec keeps some with `examples: {share: 1%}`, without what `redact` names."
-        return el("section", el("h2", title), el("p", text, class_="quiet"))
-    shown = []
-    for pair in pairs:
-        ways = ", ".join(f"{one['path']} ({one['kind']})" for one in pair["fields"])
-        sides = [
-            el("td", el("pre", _reply(pair[side]))) if side in pair else el("td") for side in ("champion", "challenger")
-        ]
-        head = el("tr", el("th", "champion", scope="col"), el("th", pair["arm"], scope="col"))
-        table = el("table", el("thead", head), el("tbody", el("tr", sides)), class_="examples")
-        shown.append(
-            el("div", el("h3", ways), el("p", f"decision {pair['id']}", class_="quiet"), table, class_="panel")
-        )
-    return el("section", el("h2", title), shown)
+        return el("section", el("h2", title), el("p", text, class_="quiet"), id="examples")
+    pages = -(-len(pairs) // A_PAGE)
+    at = min(asked.page, pages)
+    shown = [_pair(pair) for pair in pairs[(at - 1) * A_PAGE : at * A_PAGE]]
+    count = el("p", f"{whole(len(pairs))} pairs are kept, the latest first.", class_="quiet")
+    return el("section", el("h2", title), count, shown, pager(_link(name), at, pages, urlencode(asked.words())),
+              id="examples")  # fmt: skip
+
+
+def _pair(pair: Record) -> Markup:
+    """Both replies side by side, as they are kept: without what is redacted."""
+    ways = ", ".join(f"{one['path']} ({one['kind']})" for one in pair["fields"])
+    sides = [
+        el("td", el("pre", _reply(pair[side]), tabindex=0)) if side in pair else el("td")
+        for side in ("champion", "challenger")
+    ]
+    head = el("tr", el("th", "champion", scope="col"), el("th", pair["arm"], scope="col"))
+    table = el("table", el("thead", head), el("tbody", el("tr", sides)), class_="examples")
+    where = " · ".join([f"decision {pair['id']}", *(value for value in pair.get("segments", ()) if value)])
+    return el("div", el("h3", ways), el("p", where, class_="quiet"), table, class_="panel")
 
 
 def _reply(side: Record) -> str:

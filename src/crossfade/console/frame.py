@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
@@ -67,8 +68,25 @@ def page(title: str, body: Any, now: float, refresh: int | None = None) -> str:
     )
     at = el("time", f"{moment(now)} UTC", data_at="")
     state = el("span", at, " ", el("span", data_state="", role="status"), class_="quiet")
-    bar = el("header", el("a", mark, "Crossfade", href="/", class_="brand"), state)
+    places = [el("a", word, href=where) for where, word in (("/", "Rollouts"), ("/health", "Models and health"))]
+    places.append(el("a", "Sign in", href="/sign-in"))
+    there = el("nav", places, class_="places", aria_label="Crossfade")
+    bar = el("header", el("a", mark, "Crossfade", href="/", class_="brand"), there, state)
     return "<!doctype html>\n" + el("html", head, el("body", bar, main, data_version=version), lang="en")
+
+
+SIGHTS = {"": "Overview", "differences": "Differences", "drift": "Drift", "ledger": "Ledger"}
+"""What there is to see of a rollout, by the end of its address."""
+
+
+def rollout_bar(name: str, here: str) -> Markup:
+    """The pages of one rollout, `here` being the one that is shown."""
+    link = f"/rollouts/{quote(name, safe='')}"
+    links = [
+        el("a", word, href=f"{link}/{where}".rstrip("/"), aria_current="page" if where == here else None)
+        for where, word in SIGHTS.items()
+    ]
+    return el("nav", el("strong", name), links, class_="sights", aria_label=f"Pages of {name}")
 
 
 def router() -> APIRouter:

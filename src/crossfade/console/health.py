@@ -85,7 +85,7 @@ def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
     )
     def readyz() -> JSONResponse:
         """200 when the store can be read, the controller's heart beats within the leases and every gateway answers."""
-        checks = {"store": _store(store), "controller": pulse.look(), "gateways": _gateways(data)}
+        checks = checks_of(store, data, pulse)
         ready = all(check["ok"] for check in checks.values())
         return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 
@@ -103,6 +103,11 @@ def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
         return Response(generate_latest(registry) + _gateway_numbers(data), media_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def checks_of(store: Store, data: Path, pulse: Pulse) -> dict[str, dict[str, Any]]:
+    """Whether each part works, and how that is known."""
+    return {"store": _store(store), "controller": pulse.look(), "gateways": _gateways(data)}
 
 
 def _check(ok: bool, reason: str) -> dict[str, Any]:

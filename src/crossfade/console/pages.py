@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from crossfade.console.acts import acts_bar
 from crossfade.console.drawings import forest_row, staircase
 from crossfade.console.drift import drift_part
-from crossfade.console.frame import live, live_parts, page
+from crossfade.console.frame import live, live_parts, page, rollout_bar
 from crossfade.console.markup import Markup, el, join
 from crossfade.console.segments import segments_section
+from crossfade.console.twins import as_csv, as_json, twin_links
 from crossfade.rim.standing import all_standing, nearest, standing
 from crossfade.rim.store import Store, UnknownRollout
+from crossfade.view import status
 from crossfade.view.outcomes import WORDS
 from crossfade.view.words import clock, duration, moment, of_which, percent, untold, whole
 
@@ -31,6 +33,13 @@ ENDED = ("rolled_back", "finished")
 
 STALE = 15.0
 """Seconds after which a living rollout's record is called old."""
+
+LIST_COLUMNS = ("name", "phase", "stage", "step", "planned", "actual", "units", "sentence", "revision", "route", "at")
+
+EVIDENCE_COLUMNS = (
+    "metric", "role", "arm", "baseline", "stage", "step", "segment", "verdict", "estimate", "lower", "upper", "limit",
+    "confidence", "e_value", "e_value_safe", "units", "values", "events", "immature", "reason",
+)  # fmt: skip
 
 MARKS = {"grey": "●", "accent": "▶", "amber": "?", "red": "✖", "green": "◆"}
 
@@ -42,6 +51,22 @@ def router(store: Store) -> APIRouter:
     @routes.get("/", response_class=HTMLResponse)
     def home() -> HTMLResponse:
         return HTMLResponse(shown(store, "/", time.time()))
+
+    @routes.get("/rollouts.json")
+    def all_told() -> Response:
+        return as_json(status(all_standing(store, time.time())))
+
+    @routes.get("/rollouts.csv")
+    def all_rows() -> Response:
+        return as_csv([list_row(record) for record in all_standing(store, time.time())], LIST_COLUMNS, "rollouts")
+
+    @routes.get("/rollouts/{name}.json")
+    def told(name: str) -> Response:
+        return as_json(standing(store, name, time.time()))
+
+    @routes.get("/rollouts/{name}.csv")
+    def rows(name: str) -> Response:
+        return as_csv(standing(store, name, time.time())["evidence"], EVIDENCE_COLUMNS, f"{name}-evidence")
 
     @routes.get("/rollouts/{name}", response_class=HTMLResponse)
     def one(name: str) -> HTMLResponse:
@@ -63,6 +88,12 @@ def shown(store: Store, path: str, now: float) -> str | None:
     return rollout_page(standing(store, name, now), now) if prefix == "/rollouts/" and "/" not in name else None
 
 
+def list_row(record: Record) -> Record:
+    """A rollout as a row of the list's CSV."""
+    exposure = {key: record["exposure"][key] for key in ("planned", "actual")}
+    return {**record, **exposure, "units": sum(record["exposure"]["units"].values())}
+
+
 def list_page(records: Sequence[Record], now: float) -> str:
     """Every rollout with its sentence and where it stands."""
     if not records:
@@ -82,7 +113,8 @@ def list_page(records: Sequence[Record], now: float) -> str:
         )
         for record in records
     ]
-    return page("Rollouts", el("section", el("h1", "Rollouts"), cards, class_="cards"), now, refresh=5)
+    listed = el("section", el("h1", "Rollouts"), cards, class_="cards")
+    return page("Rollouts", [listed, twin_links("/rollouts")], now, refresh=5)
 
 
 def missing_page(name: str, close: Sequence[str], now: float) -> str:
@@ -111,7 +143,9 @@ def rollout_page(record: Record, now: float) -> str:
         _arms(record),
         _ledger(record),
     ]
-    return page(record["name"], live_parts(body), now, refresh=30 if record["phase"] in ENDED else 3)
+    name = record["name"]
+    whole_page = [rollout_bar(name, ""), *live_parts(body), twin_links(_link(name))]
+    return page(name, whole_page, now, refresh=30 if record["phase"] in ENDED else 3)
 
 
 def _link(name: str) -> str:

@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from crossfade.console.frame import parts_of, version_of
 from crossfade.console.problems import Refused
-from crossfade.rim.store import Store, StoreError, UnknownRollout
+from crossfade.rim.store import StoreError, UnknownRollout
 from crossfade.view.words import moment
 
 log = logging.getLogger("crossfade.console")
@@ -177,12 +177,12 @@ async def _after(first: bytes, events: AsyncIterator[bytes]) -> AsyncIterator[by
         await events.aclose()  # type: ignore[attr-defined]
 
 
-def drawing(store: Store, shown: Callable[[Store, str, float], str | None]) -> Draw:
-    """Draws the pages of a store."""
+def drawing(*pages: Draw) -> Draw:
+    """Draws whatever one of several kinds of pages has at a path."""
 
     def draw(path: str, now: float) -> str | None:
         try:
-            return shown(store, path, now)
+            return next((html for one in pages if (html := one(path, now)) is not None), None)
         except UnknownRollout:
             return None
 

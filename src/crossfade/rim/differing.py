@@ -19,13 +19,20 @@ from crossfade.rim.pair_figures import COLUMNS, pair_figures
 from crossfade.rim.searching.kept import found
 from crossfade.spec.model import Rollout, Shadow
 from crossfade.state import Position, as_muted
-from crossfade.view.comparison import margin_of, told
+from crossfade.view.comparison import margin_of
+from crossfade.view.comparison import told as comparison
 
 if TYPE_CHECKING:
     import duckdb
 
 MOST_VALUES = 50
 """Values of one segment field that are told, those that differ most often."""
+
+MOST_KNOWN = 64
+"""Records that are kept until facts change."""
+
+Within = tuple[int, str] | None
+"""Only one segment: the place of its field among those of the spec, and its value."""
 
 EXAMPLES = 3
 """Decisions named for each field."""
@@ -110,14 +117,14 @@ class Differing:
         self._data = data
         self._lake: Lake | None = None
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+        self._known: dict[tuple[str, Within], tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
-    def explored(self, rollout: Rollout, position: Position) -> dict[str, Any]:
+    def explored(self, rollout: Rollout, position: Position, within: Within = None) -> dict[str, Any]:
         """The record, and under `found` what a search found beside the segments that are declared."""
-        return {**self.of(rollout, position), "found": found(self._data, rollout, position)}
+        return {**self.of(rollout, position, within), "found": found(self._data, rollout, position)}
 
-    def of(self, rollout: Rollout, position: Position) -> dict[str, Any]:
-        """The record of one rollout; where there is nothing to sum up it says why."""
+    def of(self, rollout: Rollout, position: Position, within: Within = None) -> dict[str, Any]:
+        """The record of one rollout, or of one of its segments; where there is nothing to sum up it says why."""
         rollout = as_muted(rollout, position)
         with self._lock:
             try:
@@ -125,9 +132,12 @@ class Differing:
             except LakeError as error:
                 return _absent(rollout, f"the facts cannot be read: {error}")
             asked = (rollout.revision, position.muted, *files)
-            known = self._known.get(rollout.name)
+            known = self._known.pop((rollout.name, within), None)
             if known is None or known[0] != asked:
-                known = self._known[rollout.name] = (asked, _summed(rollout, files))
+                known = (asked, _summed(rollout, files, within))
+            self._known[rollout.name, within] = known
+            while len(self._known) > MOST_KNOWN:
+                del self._known[next(iter(self._known))]
             return known[1]
 
     def _files(self) -> list[str]:
@@ -140,18 +150,19 @@ def _absent(rollout: Rollout, reason: str) -> dict[str, Any]:
     return {"name": rollout.name, "available": False, "reason": reason, "arms": []}
 
 
-def _summed(rollout: Rollout, files: list[str]) -> dict[str, Any]:
+def _summed(rollout: Rollout, files: list[str], within: Within) -> dict[str, Any]:
     if not any(isinstance(stage, Shadow) for stage in rollout.stages):
         return _absent(rollout, "the rollout has no shadow stage, so that no replies are compared")
     muted = [one.path for one in rollout.compare if one.mute]
     names = [str(field) for field in rollout.segments]
-    tallies, beside = _tallies(rollout.name, files, muted, names, rollout.alpha) if files else ({}, {})
+    tallies, beside = _tallies(rollout.name, files, muted, names, rollout.alpha, within) if files else ({}, {})
     if not tallies:
-        return _absent(rollout, "no mirrored request has been compared yet")
+        told = "" if within is None else f" of the segment {names[within[0]]}={within[1]}"
+        return _absent(rollout, f"no mirrored request{told} has been compared yet")
     rules = rules_of(rollout.compare)
     arms = []
     for arm, (tally, examples, failed, sizes, segments) in tallies.items():
-        record = told(tally, rules, margin_of(rollout), rollout.alpha, examples, failed)
+        record = comparison(tally, rules, margin_of(rollout), rollout.alpha, examples, failed)
         fields = [{**line, "size": sizes.get(line["path"])} for line in record["fields"]]
         arms.append({"arm": arm, **record, "fields": fields, "segments": segments, **_NOTHING, **beside.get(arm, {})})
     return {"name": rollout.name, "available": True, "reason": "", "arms": arms}
@@ -175,7 +186,7 @@ _NOTHING: dict[str, Any] = {"latency": None, "cost": None, "unmeasured": {}}
 
 
 def _tallies(
-    name: str, files: list[str], muted: Sequence[str], segments: Sequence[str], alpha: float
+    name: str, files: list[str], muted: Sequence[str], segments: Sequence[str], alpha: float, within: Within
 ) -> tuple[dict[str, _Counted], dict[str, dict[str, Any]]]:
     """What the facts of one rollout's last shadow say, by challenger: where replies differ, and what is beside that."""
     import duckdb
@@ -186,7 +197,7 @@ def _tallies(
         "autoload_known_extensions": "false",
     }
     with duckdb.connect(":memory:", config=settings) as connection:
-        pairs_of(connection, name, files, muted)
+        pairs_of(connection, name, files, muted, within)
         found = {row[0]: _counted(row) for row in connection.execute(_TOTALS).fetchall()}
         for arm, field, kind, count, decisions in connection.execute(_FIELDS).fetchall():
             _field(found[arm], field, kind, count, decisions)
@@ -222,14 +233,24 @@ def _tallies(
     return found, beside
 
 
-def pairs_of(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str], muted: Sequence[str]) -> None:
+def pairs_of(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Sequence[str],
+    muted: Sequence[str],
+    within: Within = None,
+) -> None:
     """Make the table `pairs`: mirrored requests of a rollout's last shadow, with what is muted taken back."""
     # An empty table of all columns goes first, because files that an earlier version wrote lack some.
     connection.execute(f"CREATE TABLE shape ({', '.join(f'{column} {kind}' for column, kind in _COLUMNS.items())})")
     read = f"read_parquet([{', '.join(map(_text, files))}], union_by_name = true)"
     there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()}
     wanted = ", ".join(column for column in _COLUMNS if column.strip('"') in there)
-    connection.execute(f"CREATE VIEW facts AS SELECT * FROM shape UNION ALL BY NAME SELECT {wanted} FROM {read}")
+    rows = f"SELECT * FROM shape UNION ALL BY NAME SELECT {wanted} FROM {read} WHERE rollout = {_text(name)}"
+    if within is not None:
+        place, value = within
+        rows = f"SELECT * FROM ({rows}) WHERE coalesce(segments[{place + 1}], '') = {_text(value)}"
+    connection.execute(f"CREATE VIEW facts AS {rows}")
     connection.execute(_PAIRS, [name, name])
     if muted:
         connection.execute(_MUTED.format(muted=_any_of("x", muted), muted_pair=_any_of("y[1]", muted)))

@@ -115,7 +115,11 @@ class Examples:
             fact.decision_id,
             fact.at,
             json.dumps(list(zip(fact.fields, fact.kinds, strict=False)) or [["$", fact.reason]]),
-            zlib.compress(json.dumps(replies, ensure_ascii=False, default=str).encode(errors="surrogatepass")),
+            zlib.compress(
+                json.dumps({**replies, "segments": list(fact.segments)}, ensure_ascii=False, default=str).encode(
+                    errors="surrogatepass"
+                )
+            ),
         )
         connection.execute("INSERT INTO examples VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         most = pair.examples.most if pair.examples is not None else 0
@@ -152,12 +156,22 @@ def _bounded(fields: dict[str, Any]) -> dict[str, Any]:
     return {"fields": fields} if len(text) <= MOST_TEXT else {"cut": text[:MOST_TEXT], "characters": len(text)}
 
 
-def kept(data: Path, rollout: str, *, field: str = "", arm: str = "", most: int = 20) -> list[dict[str, Any]]:
-    """Examples of a rollout, the latest first; of one field or one challenger where asked for."""
+def kept(
+    data: Path,
+    rollout: str,
+    *,
+    field: str = "",
+    arm: str = "",
+    kind: str = "",
+    within: tuple[int, str] | None = None,
+    most: int = 20,
+) -> list[dict[str, Any]]:
+    """Examples of a rollout, the latest first; of one field, challenger, kind of difference or segment where asked
+    for: the place of its field among those of the spec, and its value."""
     found: list[dict[str, Any]] = []
     for file in sorted((data / FOLDER).glob("*.db")):
         found += _read(file, rollout)
-    chosen = [one for one in found if (not arm or one["arm"] == arm) and (not field or _has(one, field))]
+    chosen = [one for one in found if (not arm or one["arm"] == arm) and _has(one, field, kind) and _in(one, within)]
     return sorted(chosen, key=lambda one: (-one["at"], one["id"]))[:most]
 
 
@@ -194,8 +208,21 @@ def age(data: Path, rollout: str, before: float) -> int:
     return count
 
 
-def _has(example: Mapping[str, Any], field: str) -> bool:
-    return any(one["path"] == field or one["path"].startswith((f"{field}.", f"{field}[")) for one in example["fields"])
+def _has(example: Mapping[str, Any], field: str, kind: str) -> bool:
+    """Whether a pair differs in a field or below it, in that way."""
+    return any(
+        (not kind or one["kind"] == kind)
+        and (not field or one["path"] == field or one["path"].startswith((f"{field}.", f"{field}[")))
+        for one in example["fields"]
+    )
+
+
+def _in(example: Mapping[str, Any], within: tuple[int, str] | None) -> bool:
+    if within is None:
+        return True
+    place, value = within
+    segments = example.get("segments", ())
+    return place < len(segments) and segments[place] == value
 
 
 def _read(file: Path, rollout: str) -> Iterator[dict[str, Any]]:
