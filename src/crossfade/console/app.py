@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,8 @@ from crossfade.console.access import Access, Readers
 from crossfade.console.checking import Checks
 from crossfade.console.guard import Guard
 from crossfade.rim.inbox import OutcomeInbox
-from crossfade.rim.store import Store
+from crossfade.rim.standing import all_standing
+from crossfade.rim.store import Store, StoreError
 from crossfade.rim.tokens import Tokens
 
 DESCRIPTION = """\
@@ -81,7 +83,9 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
         watch = asyncio.create_task(_watch(pulse))
+        warm = asyncio.create_task(run_in_threadpool(_warm, store))
         yield
+        warm.cancel()
         watch.cancel()
 
     app = FastAPI(
@@ -153,6 +157,12 @@ class _Server(uvicorn.Server):
 def _loopback(sock: socket.socket) -> bool:
     """Whether only this machine reaches a socket."""
     return ipaddress.ip_address(str(sock.getsockname()[0]).partition("%")[0]).is_loopback
+
+
+def _warm(store: Store) -> None:
+    """Read the ledgers once, so that who looks first need not wait for it."""
+    with contextlib.suppress(StoreError):
+        all_standing(store, time.time())
 
 
 async def _watch(pulse: health.Pulse) -> None:

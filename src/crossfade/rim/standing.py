@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from crossfade.judge.segments import suffering
 from crossfade.ledger import MANUAL, Entry
 from crossfade.rim import store_address, teller
+from crossfade.rim.remembered import remembered
 from crossfade.rim.searching.kept import found
-from crossfade.rim.store import Store, StoreError, UnknownRollout
+from crossfade.rim.store import Store, Stored, StoreError, UnknownRollout
 from crossfade.rim.tested_before import worth_of
 from crossfade.state import RULE, Move
 from crossfade.view import refreshed
@@ -49,13 +50,19 @@ def open_store(data: Path) -> Store:
 
 def standing(store: Store, name: str, now: float) -> dict[str, Any]:
     """The record of one rollout at time `now`. Raises UnknownRollout."""
-    stored = store.get(name)
-    record = refreshed(store.view(name), stored.rollout, stored.position, store.entries(name), now=now)
-    held = lease_held(store.data, now)
+    return _standing(store, store.get(name), lease_held(store.data, now), now)
+
+
+def _standing(
+    store: Store, stored: Stored, held: bool | None, now: float, known: Sequence[Stored] | None = None
+) -> dict[str, Any]:
+    entries = remembered(store).entries(stored)
+    record = refreshed(store.view(stored.name), stored.rollout, stored.position, entries, now=now)
     lease = {} if held is None else {"lease": {"held": held}}
     notices = teller.standing(store.data, stored.rollout, stored.seq)
     searched = {"found": found(store.data, stored.rollout, stored.position)} if stored.rollout.features else {}
-    return {**record, **lease, **searched, "notices": notices, "worth": worth_of(store, stored, record["evidence"])}
+    worth = worth_of(store, stored, record["evidence"], known)
+    return {**record, **lease, **searched, "notices": notices, "worth": worth}
 
 
 def lease_held(data: Path, now: float) -> bool | None:
@@ -75,7 +82,8 @@ def lease_held(data: Path, now: float) -> bool | None:
 
 def all_standing(store: Store, now: float) -> list[dict[str, Any]]:
     """The records of every rollout, by name."""
-    return [standing(store, stored.name, now) for stored in store.rollouts()]
+    known, held = store.rollouts(), lease_held(store.data, now)
+    return [_standing(store, stored, held, now, known) for stored in known]
 
 
 def checked_words(

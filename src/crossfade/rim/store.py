@@ -216,12 +216,14 @@ class Store:
                 sealed=sealed,
             )
 
-    def entries(self, name: str) -> list[Entry]:
-        """The rollout's ledger, oldest first. Raises UnknownRollout."""
+    def entries(self, name: str, after: int = 0) -> list[Entry]:
+        """The rollout's ledger, oldest first, or what comes after an entry of it. Raises UnknownRollout."""
         with self._place.reading() as connection:
             self._rows.row(connection, name)
             rows = connection.execute(
-                sa.select(tables.ledger.c.entry).where(tables.ledger.c.rollout == name).order_by(tables.ledger.c.n)
+                sa.select(tables.ledger.c.entry)
+                .where(tables.ledger.c.rollout == name, tables.ledger.c.n > after)
+                .order_by(tables.ledger.c.n)
             ).scalars()
             try:
                 return [Entry.from_json(json.loads(text)) for text in rows]

@@ -174,6 +174,8 @@ class Teller:
 
 def standing(data: Path, rollout: Rollout, seq: int) -> list[dict[str, Any]]:
     """How those stand whom a rollout tells, for the page."""
+    if not rollout.notify and rollout.registry is None:
+        return []
     outbox = Outbox(data)
     known = {one.target: one for one in outbox.all(rollout.name)}
     found = [(name, _line(known, name, seq)) for name, _ in named(rollout)]
