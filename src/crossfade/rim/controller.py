@@ -30,6 +30,7 @@ from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.leading import Candidate, Renewal
 from crossfade.rim.lease_losses import LeaseLosses
+from crossfade.rim.looking import Looking
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.searching.searcher import Searcher
 from crossfade.rim.showing import record_of
@@ -62,6 +63,7 @@ class Controller:
         self._engine = Engine(self._lake)
         self._drifting = Drifting(self._lake)
         self._ageing = Ageing(self._engine)
+        self._looking = Looking(self._store)
         self._corrected = Corrected(self._store, self._lake)
         self._repeats = RepeatCounts(data)
         self._clock = clock
@@ -215,6 +217,7 @@ class Controller:
             days=self._ageing.days(stored.rollout, stored.position, now),
         )
         self._store.save_view(stored.name, record)
+        self._looking.keep(stored.name, record)
 
     def _outcomes(self, rollout: Rollout, measured: Measured) -> OutcomeCounts:
         try:

@@ -284,22 +284,34 @@ class Store:
 
     def save_view(self, name: str, record: Mapping[str, Any]) -> None:
         """Keep the latest view of a rollout; it may be lost in a power cut, never torn."""
+        self._save("views", name, record)
+
+    def view(self, name: str) -> dict[str, Any] | None:
+        """The latest view, or None before the first."""
+        return self._saved(tables.views, name)
+
+    def save_looks(self, name: str, looks: Mapping[str, Any]) -> None:
+        """Keep what earlier looks at a rollout found, thinned out for people to see."""
+        self._save("looks", name, looks)
+
+    def looks(self, name: str) -> dict[str, Any] | None:
+        """What earlier looks found, or None before the first."""
+        return self._saved(tables.looks, name)
+
+    def _save(self, table: str, name: str, record: Mapping[str, Any]) -> None:
         text = json.dumps(ledger.plain(record), separators=(",", ":"))
         with self._place.writing(light=True) as connection:
             connection.execute(
                 sa.text(
-                    "INSERT INTO views (name, record) VALUES (:name, :record)"
+                    f"INSERT INTO {table} (name, record) VALUES (:name, :record)"
                     " ON CONFLICT (name) DO UPDATE SET record = excluded.record"
                 ),
                 {"name": name, "record": text},
             )
 
-    def view(self, name: str) -> dict[str, Any] | None:
-        """The latest view, or None before the first."""
+    def _saved(self, table: sa.Table, name: str) -> dict[str, Any] | None:
         with self._place.reading() as connection:
-            text = connection.execute(
-                sa.select(tables.views.c.record).where(tables.views.c.name == name)
-            ).scalar_one_or_none()
+            text = connection.execute(sa.select(table.c.record).where(table.c.name == name)).scalar_one_or_none()
         try:
             return None if text is None else dict(json.loads(text))
         except (ValueError, TypeError):

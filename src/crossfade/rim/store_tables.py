@@ -47,6 +47,12 @@ views = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("record", sa.Text, nullable=False),
 )
+looks = sa.Table(
+    "looks",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("record", sa.Text, nullable=False),
+)
 counters = sa.Table(
     "counters",
     TABLES,

@@ -1,0 +1,196 @@
+"""Exposure over time, planned as a staircase against what was seen; below it, on the same axis, the way to the boundary.
+
+Heights of shares grow with their square root, so that 1 % can be seen beside 100 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from crossfade.view.charts.chart import Chart, spec_of
+from crossfade.view.charts.ink import ACCENT, ACCENT_SOFT, CROSS, FAINT, INK, LINE, QUIET, RED, exactly
+from crossfade.view.words import moment, percent
+
+Record = Mapping[str, Any]
+
+SHARES = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
+
+INSET = 52
+
+HEAD = ("from (UTC)", "move", "planned share", "seen until the next")
+
+LETTERS = 36.0
+"""Letters that fit beside each other where the page is narrow."""
+
+
+def exposure(past: Record, *, stopped: bool = False) -> Chart | None:
+    """`past` is a rollout's history: steps planned, looks at what was seen. None before it has begun."""
+    steps, looks = past["steps"], past["looks"]
+    if not steps:
+        return None
+    end = max(float(past["end"]), steps[-1]["at"] + 1e-3)
+    said = "The planned share of units on the challenger as steps, the share seen as a line" + (
+        "; below, how far the evidence of harm of each metric has come on its way to the boundary that rolls back."
+        if any(look["lines"] for look in looks)
+        else "."
+    )
+    x = _time(steps[0]["at"], end)
+    views = [_staircase(steps, looks, end, x, stopped)]
+    if any(line["harm"] is not None for look in looks for line in look["lines"]):
+        views.append(_boundary(looks, x))
+    view: dict[str, Any] = {"vconcat": views, "resolve": {"scale": {"x": "shared"}}} if len(views) > 1 else views[0]
+    return Chart(
+        name="exposure", title="Exposure over time", said=said,
+        spec=spec_of(said, view, inset=INSET), head=HEAD, rows=_told(steps, looks, end),
+    )  # fmt: skip
+
+
+def _ms(at: float) -> int:
+    return round(at * 1000.0)
+
+
+def _time(start: float, end: float) -> dict[str, Any]:
+    span = end - start
+    form = "%H:%M:%S" if span < 1200 else "%H:%M" if span < 129_600 else "%d %b"
+    axis = {"format": form, "title": None, "grid": False, "labelOverlap": True, "tickCount": 6, "labelFlush": True}
+    scale = {"type": "utc", "domain": [_ms(start), _ms(end)], "nice": False}
+    return {"type": "temporal", "scale": scale, "axis": axis}
+
+
+def _staircase(
+    steps: Sequence[Record], looks: Sequence[Record], end: float, x: Record, stopped: bool
+) -> dict[str, Any]:
+    seen = [{"at": _ms(look["at"]), "share": look["actual"]} for look in looks if look["actual"] is not None]
+    planned = [{"at": _ms(step["at"]), "share": step["weight"], "what": step["move"]} for step in steps]
+    planned.append({"at": _ms(end), "share": steps[-1]["weight"], "what": ""})
+    top = max([0.02, *(one["share"] for one in planned), *(one["share"] for one in seen)])
+    ticks = [share for share in SHARES if share <= top * 1.1]
+    axis = {
+        "values": ticks, "title": None, "labelExpr": "round(datum.value * 100) + ' %'",
+        "minExtent": INSET - 8, "maxExtent": INSET - 8, "zindex": 0,
+    }  # fmt: skip
+    y = {"field": "share", "type": "quantitative", "axis": axis,
+         "scale": {"type": "sqrt", "domain": [0, min(1.0, top * 1.08)], "nice": False}}  # fmt: skip
+    at = {**x, "field": "at"}
+    tip = [{"field": "at", "type": "temporal", "title": "at", "format": "%Y-%m-%d %H:%M:%S"},
+           {"field": "share", "type": "quantitative", "title": "share of units", "format": ".3~%"}]  # fmt: skip
+    both = {"x": at, "y": y}
+    layers: list[dict[str, Any]] = [
+        {
+            "data": {"values": planned},
+            "mark": {"type": "area", "interpolate": "step-after", "color": ACCENT_SOFT, "line": False, "opacity": 1},
+            "encoding": both,
+        },
+        {
+            "data": {"values": planned},
+            "mark": {"type": "line", "interpolate": "step-after", "color": ACCENT, "strokeWidth": 2},
+            "encoding": both,
+        },
+        {
+            "data": {"values": seen},
+            "mark": {"type": "line", "color": INK, "strokeWidth": 1.5, "strokeDash": [1, 3], "strokeCap": "round"},
+            "encoding": both,
+        },
+        {
+            "data": {"values": seen},
+            "mark": {"type": "point", "filled": True, "color": INK, "size": 14, "opacity": 1},
+            "encoding": {**both, "tooltip": tip},
+        },
+        *_stages(steps, end, at),
+    ]
+    if stopped:
+        layers.append(_stop(steps, at, y))
+    return {"height": 190, "layer": layers}
+
+
+def _stages(steps: Sequence[Record], end: float, at: Record) -> list[dict[str, Any]]:
+    """Where each stage begins, with its name where there is room for it."""
+    span = end - steps[0]["at"]
+    firsts = [next(group) for _, group in groupby(steps, key=lambda step: str(step["stage"]))]
+    values = []
+    for one, following in zip(firsts, [*firsts[1:], {"at": end}], strict=True):
+        room = LETTERS * (following["at"] - one["at"]) / span
+        name = str(one["stage"])
+        values.append({"at": _ms(one["at"]), "name": name if room > len(name) + 1 else ""})
+    top = {"y": {"value": -14}, "y2": {"value": 190}}
+    return [
+        {"data": {"values": values}, "mark": {"type": "rule", "color": FAINT, "strokeDash": [2, 3]},
+         "encoding": {"x": at, **top}},
+        {"data": {"values": values}, "mark": {"type": "text", "align": "left", "dx": 5, "baseline": "top", "color": QUIET},
+         "encoding": {"x": at, "y": {"value": -15}, "text": {"field": "name"}}},
+    ]  # fmt: skip
+
+
+def _stop(steps: Sequence[Record], at: Record, y: Record) -> dict[str, Any]:
+    """The step on which it was rolled back."""
+    last = steps[-1]
+    before = steps[-2]["weight"] if len(steps) > 1 else 0.0
+    right = last["at"] - steps[0]["at"] > 0
+    return {
+        "data": {"values": [{"at": _ms(last["at"]), "share": before}]},
+        "layer": [
+            {"mark": {"type": "point", "shape": CROSS, "size": 110, "strokeWidth": 3, "color": RED, "opacity": 1},
+             "encoding": {"x": at, "y": y}},
+            {"mark": {"type": "text", "text": "stopped here", "align": "right" if right else "left",
+                      "dx": -11 if right else 11, "dy": -2, "fontWeight": 600, "color": RED, "fontSize": 13},
+             "encoding": {"x": at, "y": y}},
+        ],
+    }  # fmt: skip
+
+
+def _boundary(looks: Sequence[Record], x: Record) -> dict[str, Any]:
+    """How far the e-value of harm has come towards 1/alpha, on the scale where evidence adds up."""
+    found = [
+        {
+            "at": _ms(look["at"]),
+            "metric": line["metric"],
+            "run": f"{line['metric']} {line['arm']} {look['stage']} {look['step']}",
+            "toward": line["harm"],
+            "ink": RED if line["harm"] >= 1.0 else QUIET,
+        }
+        for look in looks
+        for line in look["lines"]
+        if line["harm"] is not None
+    ]
+    last = max((one["at"] for one in found), default=0)
+    ends: dict[str, dict[str, Any]] = {}
+    for one in sorted((one for one in found if one["at"] == last), key=lambda one: -one["toward"])[:1]:
+        ends[one["metric"]] = {**one, "mark": CROSS if one["toward"] >= 1.0 else "circle"}
+    axis = {
+        "values": [0, 0.5, 1], "title": None, "labelExpr": "round(datum.value * 100) + ' %'",
+        "minExtent": INSET - 8, "maxExtent": INSET - 8,
+    }  # fmt: skip
+    y = {"field": "toward", "type": "quantitative", "axis": axis, "scale": {"domain": [0, 1.12], "nice": False}}
+    at = {**x, "field": "at"}
+    tip = [{"field": "metric", "type": "nominal"},
+           {"field": "toward", "type": "quantitative", "format": ".0%", "title": "of the way to rollback"},
+           {"field": "at", "type": "temporal", "title": "at", "format": "%Y-%m-%d %H:%M:%S"}]  # fmt: skip
+    line = {"type": "line", "strokeWidth": 1.5, "interpolate": "monotone"}
+    return {
+        "height": 96,
+        "title": {"text": "Evidence of harm on its way to the boundary, by metric"},
+        "layer": [
+            {"data": {"values": [{"toward": 1}]}, "mark": {"type": "rule", "color": RED, "strokeDash": [5, 3], "strokeWidth": 1.5},
+             "encoding": {"y": y}},
+            {"data": {"values": [{"toward": 1}]},
+             "mark": {"type": "text", "text": "rolls back here", "align": "left", "dx": 4, "dy": -8, "color": RED, "fontSize": 11},
+             "encoding": {"y": y, "x": {"value": 0}}},
+            {"data": {"values": found}, "mark": {**line, "color": QUIET},
+             "encoding": {"x": at, "y": y, "detail": {"field": "run", "type": "nominal"}, "tooltip": tip}},
+            {"data": {"values": list(ends.values())}, "mark": {"type": "point", "size": 60, "strokeWidth": 3, "opacity": 1},
+             "encoding": {"x": at, "y": y, "shape": exactly("mark"), "color": exactly("ink")}},
+            {"data": {"values": list(ends.values())},
+             "mark": {"type": "text", "align": "right", "dx": -9, "dy": -9, "fontSize": 12, "fontWeight": 600},
+             "encoding": {"x": at, "y": y, "text": {"field": "metric"}, "color": exactly("ink")}},
+        ],
+    }  # fmt: skip
+
+
+def _told(steps: Sequence[Record], looks: Sequence[Record], end: float) -> list[tuple[str, ...]]:
+    rows = []
+    for step, following in zip(steps, [*steps[1:], {"at": end + 1.0}], strict=True):
+        seen = [look["actual"] for look in looks if step["at"] <= look["at"] < following["at"]]
+        rows.append((moment(step["at"]), step["move"], percent(step["weight"]), percent(seen[-1] if seen else None)))
+    return rows
