@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crossfade.console.pages import rollout_page
+from crossfade.console.rollout_page import rollout_page
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.rim.standing import standing
 from crossfade.rim.store import Store
@@ -102,7 +102,7 @@ def test_earlier_rollouts_on_the_route_give_a_forecast(store: Store) -> None:
     assert "by 2 earlier rollouts that were tested both ways" in told["text"]
     assert [one["rollout"] for one in record["worth"]["both"]] == ["one", "two"]
     shown = line_in_words(parse(text("now")), Evidence.from_json(record["evidence"][0]))
-    page = rollout_page({**record, "lines": [shown]}, 9.0)
+    page = rollout_page({**record, "lines": [shown]}, {"steps": [], "looks": [], "end": 9.0}, 9.0)
     assert "What a preference may be worth" in page
     assert told["text"][1:] in html.unescape(page)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from crossfade.cli.terminal import tree
 from crossfade.console.drift import drift_part
-from crossfade.console.pages import rollout_page
+from crossfade.console.rollout_page import rollout_page
 from crossfade.judge.drift.family import Family
 from crossfade.spec.model import Drift
 from crossfade.view import refreshed, view
@@ -80,7 +80,7 @@ def test_terminal_and_page_say_what_the_record_says() -> None:
     shown = drawn(told)
     assert f"The feed is broken: {FIELD} is missing in" in shown
     assert f"{FIELD} (all arms): missing 0 % →" in shown
-    page = rollout_page(whole(told), NOW)
+    page = rollout_page(whole(told), {"steps": [], "looks": [], "end": NOW}, NOW)
     assert FIELD not in page
     assert "The feed is broken: &lt;script&gt;" in page
     assert page.index(">Drift<") < page.index(">Arms<")

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from crossfade import __version__
 from crossfade.console import (
     acting,
+    chart_files,
     differences,
     drift_page,
     frame,
@@ -109,6 +110,7 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     app.include_router(ledger_page.router(store, access, checking))
     app.include_router(drift_page.router(store))
     app.include_router(models_page.router(store, data, checks))
+    app.include_router(chart_files.router(store, data))
     app.include_router(pages.router(store))
     if not private:
         app.add_middleware(Readers, access=access)

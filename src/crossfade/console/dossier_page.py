@@ -8,17 +8,17 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from crossfade.console.drawings import forest_row
-from crossfade.console.exposure import timeline
-from crossfade.console.markup import Markup, el, join
+from crossfade.console.charting import WIDE, picture
+from crossfade.console.markup import Markup, el
+from crossfade.view.charts import exposure, forest
 
 Record = Mapping[str, Any]
 
 MARKS = {"shown": "◆ shown", "partly": "● partly shown", "missing": "? missing"}
 
 
-def dossier_page(dossier: Record, *, paper: bool = False) -> str:
-    """The whole page. For `paper` each picture carries its own style, since not every printer shares the page's."""
+def dossier_page(dossier: Record) -> str:
+    """The whole page. Pictures carry their own inks, since not every printer shares the page's style."""
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -28,20 +28,16 @@ def dossier_page(dossier: Record, *, paper: bool = False) -> str:
         el("style", Markup(_style())),
     )
     body = [_cover(dossier), _missing(dossier), *(_part(n, part) for n, part in enumerate(dossier["parts"], start=1))]
-    page = "<!doctype html>\n" + el("html", head, el("body", el("main", body)), lang="en") + "\n"
-    return re.sub(r"(<svg [^>]*>)", rf"\1<style>{_style('svg')}</style>", page) if paper else page
+    return "<!doctype html>\n" + el("html", head, el("body", el("main", body)), lang="en") + "\n"
 
 
 @cache
-def _style(which: str = "page") -> str:
-    """The style sheets with their colours written out; for `svg` the rules that pictures need."""
+def _style() -> str:
+    """The style sheets with their colours written out."""
     static = files("crossfade.console") / "static"
     text = "".join((static / name).read_text(encoding="utf-8") for name in ("console.css", "dossier.css"))
     colours = dict(re.findall(r"--([\w-]+): (#\w+);", (static / "dossier.css").read_text(encoding="utf-8")))
-    told = re.sub(r"var\(--([\w-]+)\)", lambda found: colours[found[1]], text)
-    if which == "page":
-        return told
-    return "".join(re.findall(r"^\.(?:forest|timeline|hatch)[^{]*\{[^}]*\}", told, flags=re.MULTILINE))
+    return re.sub(r"var\(--([\w-]+)\)", lambda found: colours[found[1]], text)
 
 
 def _cover(dossier: Record) -> Markup:
@@ -109,17 +105,6 @@ def _table(block: Record) -> Markup:
 
 def _picture(part: str, place: int, block: Record) -> Markup:
     data = block["data"]
-    if block["picture"] == "exposure":
-        drawn = timeline(data["steps"], data["seen"], data["end"])
-        return el("figure", drawn, el("figcaption", block["text"]))
-    rows = [
-        el("div", el("span", line["metric"], class_="of"), forest_row(line, 1000 * place + n), class_="row")
-        for n, line in enumerate(data["lines"])
-    ]
-    axis = el(
-        "div",
-        el("span", class_="of"),
-        el("div", el("span", "← worse"), el("span", "0"), el("span", "better →"), class_="effect"),
-        class_="row quiet",
-    )
-    return el("figure", join([axis, rows]), class_="forests", id=f"{part}-{place}")
+    drawn = exposure(data) if block["picture"] == "exposure" else forest(data["lines"], data["words"])
+    svg = picture(drawn, WIDE) if drawn else None
+    return el("figure", svg, el("figcaption", block["text"]), id=f"{part}-{place}")

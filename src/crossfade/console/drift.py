@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crossfade.console.charting import figure
 from crossfade.console.markup import Markup, el
+from crossfade.view.charts import drift
 from crossfade.view.drift import SHAPES, about
 from crossfade.view.words import moment, whole
 
@@ -17,7 +19,7 @@ MOST_QUIET = 8
 """Fields that did not change and are shown all the same."""
 
 
-def drift_part(record: Record | None) -> Markup | None:
+def drift_part(record: Record | None, base: str = "") -> Markup | None:
     """Nothing where the spec does not ask for it."""
     if not record:
         return None
@@ -31,7 +33,9 @@ def drift_part(record: Record | None) -> Markup | None:
     left = len(quiet) - min(len(quiet), MOST_QUIET) + record["left_out"]
     note = about(record) + (f" {whole(left)} more fields are as in the reference, or not measured." if left > 0 else "")
     table = el("div", el("table", _head(), el("tbody", rows), class_="drift"), class_="panel") if rows else None
-    return el("section", el("h2", "Drift"), said, table, el("p", note, class_="quiet"))
+    chart = drift(record)
+    drawn = figure(chart, base, folded=True) if chart else None
+    return el("section", el("h2", "Drift"), said, drawn, table, el("p", note, class_="quiet"))
 
 
 def _head() -> Markup:

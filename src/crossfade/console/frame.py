@@ -12,8 +12,12 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
+from crossfade.console.bundle import CARRIED
 from crossfade.console.markup import Markup, el, join
 from crossfade.view.words import moment
+
+DRAWING = (f"/vega.js?v={CARRIED}", "/charts.js")
+"""The scripts of pages with charts, in their order."""
 
 PARTS = re.compile(r"<!--\[([^>]*)-->(.*?)<!--\]\1-->", re.DOTALL)
 """Text of others never looks like it: all of it is escaped."""
@@ -57,6 +61,7 @@ def page(title: str, body: Any, now: float, refresh: int | None = None) -> str:
         el("title", f"{title} · Crossfade"),
         el("link", rel="stylesheet", href="/console.css"),
         el("script", src="/console.js", defer="") if version else None,
+        [el("script", src=src, defer="") for src in DRAWING] if "data-chart=" in main else None,
     )
     mark = el(
         "svg",
@@ -100,6 +105,10 @@ def router() -> APIRouter:
     @routes.get("/console.js")
     def script() -> Response:
         return Response(_static("console.js"), media_type="text/javascript")
+
+    @routes.get("/charts.js")
+    def charts() -> Response:
+        return Response(_static("charts.js"), media_type="text/javascript")
 
     return routes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-HTML = frozenset({"meta", "link", "br", "hr", "img", "input"})
+HTML = frozenset({"meta", "link", "br", "hr", "img", "input", "source"})
 """Elements of HTML that hold nothing; those of SVG end in a slash."""
 
 VOID = HTML | frozenset({"rect", "line", "circle", "path", "polygon", "use"})

@@ -5,66 +5,78 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crossfade.console.drawings import forest_row
+from crossfade.console.charting import figure
+from crossfade.console.evidence import denominators
 from crossfade.console.markup import Markup, el
+from crossfade.view.charts import forest
 from crossfade.view.words import whole
 
 Record = Mapping[str, Any]
 
+Pair = tuple[Record, Record]
+
 ORDER = ("harmful", "undecided", "safe", "unmeasured")
 
+MOST_DRAWN = 24
+"""Segments of one metric that are drawn; the table has them all."""
 
-def segments_section(record: Record) -> Markup | None:
+
+def segments_section(record: Record, base: str) -> Markup | None:
     """All lines by segment; None where the spec declares none."""
     told = record.get("segments")
     lines = zip(record["evidence"], record["lines"], strict=True)
-    pairs = [(line, said, row) for row, (line, said) in enumerate(lines) if line["segment"] is not None]
+    pairs = [(line, said) for line, said in lines if line["segment"] is not None]
     if not told or not (told["available"] or pairs):
         return None
     if not pairs:
-        words = "No value has enough units to be judged yet."
-        return el("section", el("h2", "Segments"), el("p", words, class_="quiet"))
+        words = "? No value has enough units to be judged yet."
+        return el("section", el("h2", "Segments"), el("p", words, class_="empty"))
     harmful = [el("li", one["text"]) for one in told["harmful"]]
-    metrics = dict.fromkeys((line["metric"], line["arm"]) for line, *_ in pairs)
+    metrics = dict.fromkeys((line["metric"], line["arm"]) for line, _ in pairs)
     arms = len({arm for _, arm in metrics})
     return el(
         "section",
         el("h2", "Segments"),
         el("p", told["text"], class_="quiet"),
         el("ul", harmful, class_="harmful") if harmful else None,
-        [_metric(name, arm if arms > 1 else "", pairs, arm) for name, arm in metrics],
+        [_metric(name, arm, arms > 1, pairs, base) for name, arm in metrics],
     )
 
 
-def _metric(name: str, of: str, pairs: list[tuple[Record, Record, int]], arm: str) -> Markup:
+def _metric(name: str, arm: str, several: bool, pairs: list[Pair], base: str) -> Markup:
     """One metric's segments, folded unless one of them is harmed."""
-    own = [pair for pair in pairs if (pair[0]["metric"], pair[0]["arm"]) == (name, arm)]
-    own.sort(key=lambda pair: ORDER.index(pair[0]["verdict"]))
-    counts = [(verdict, sum(line["verdict"] == verdict for line, *_ in own)) for verdict in ORDER]
+    own = in_order(pairs, name, arm)
+    counts = [(verdict, sum(line["verdict"] == verdict for line, _ in own)) for verdict in ORDER]
     told = ", ".join(f"{whole(count)} {verdict}" for verdict, count in counts if count)
-    title = el("summary", el("strong", f"{name} of {of}" if of else name), f" in {whole(len(own))} segments: {told}")
-    head = el("tr", *(el("th", word, scope="col") for word in ("segment", "", "difference", "limit", "verdict")))
-    rows = [_row(row, line, said) for line, said, row in own]
-    table = el("table", el("thead", head), el("tbody", rows), class_="evidence")
-    opened = counts[0][1] > 0
-    return el("details", title, el("div", table, class_="panel"), open=opened or None)
-
-
-def _row(row: int, line: Record, said: Record) -> Markup:
-    units = " · ".join(
-        f"{arm} {said['values'][arm]} of {n}" if said["values"].get(arm) else f"{arm} {n} units"
-        for arm, n in said["units"].items()
+    title = el(
+        "summary", el("strong", f"{name} of {arm}" if several else name), f" in {whole(len(own))} segments: {told}"
     )
+    drawn = own[:MOST_DRAWN]
+    chart = forest([line for line, _ in drawn], [said for _, said in drawn], name=f"segments-{name}-{arm}", title="")
+    head = el("tr", *(el("th", word, scope="col") for word in ("segment", "difference", "limit", "verdict")))
+    rows = [_row(line, said) for line, said in own]
+    table = el("table", el("thead", head), el("tbody", rows), class_="evidence stacked")
+    opened = counts[0][1] > 0
+    return el("details", title, figure(chart, base, folded=True), el("div", table, class_="panel"), open=opened or None)
+
+
+def in_order(pairs: list[Pair], name: str, arm: str) -> list[Pair]:
+    """One metric's lines, harmed ones first."""
+    own = [pair for pair in pairs if (pair[0]["metric"], pair[0]["arm"]) == (name, arm)]
+    return sorted(own, key=lambda pair: ORDER.index(pair[0]["verdict"]))
+
+
+def _row(line: Record, said: Record) -> Markup:
     return el(
         "tr",
-        el("th", line["segment"], el("small", units), scope="row"),
-        el("td", forest_row(line, row), class_="drawn"),
-        el("td", said["estimate"], el("small", said["interval"]), class_="number"),
-        el("td", said["limit"], class_="number"),
+        el("th", line["segment"], el("small", " · ".join(denominators(said))), scope="row"),
+        el("td", said["estimate"], el("small", said["interval"]), class_="number", data_label="difference"),
+        el("td", said["limit"], class_="number", data_label="limit"),
         el(
             "td",
             el("span", f"{said['shape']} {line['verdict']}", class_=f"verdict {line['verdict']}"),
             # So near to one that percent without decimals would say 100.
             el("small", said["reason"] or f"at {100.0 * line['confidence']:.4g} %"),
+            data_label="verdict",
         ),
     )

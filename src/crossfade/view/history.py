@@ -6,6 +6,7 @@ It is drawn, never decided by: the ledger holds what was decided, and on what.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from crossfade.ledger import Entry
@@ -53,9 +54,9 @@ def with_look(kept: Record | None, record: Record) -> dict[str, Any] | None:
         return None
     last = looks[-1] if looks else None
     place = (record["stage"], record["step"], record["phase"])
-    if last is not None and place == (last["stage"], last["step"], last["phase"]):
-        if record["phase"] in ENDED or record["at"] - last["at"] < every:
-            return None
+    same = last is not None and place == _place(last)
+    if last is not None and same and (record["phase"] in ENDED or record["at"] - last["at"] < every):
+        return None
     looks.append(_look(record))
     if len(looks) > MOST:
         looks = _thinned(looks)
@@ -65,7 +66,7 @@ def with_look(kept: Record | None, record: Record) -> dict[str, Any] | None:
 
 def _thinned(looks: Sequence[Record]) -> list[Record]:
     """Every second one, and the last of each step."""
-    ends = {n for n, (one, after) in enumerate(zip(looks, looks[1:], strict=False)) if _place(one) != _place(after)}
+    ends = {n for n, (one, after) in enumerate(pairwise(looks)) if _place(one) != _place(after)}
     return [one for n, one in enumerate(looks) if n % 2 == 0 or n in ends or n == len(looks) - 1]
 
 

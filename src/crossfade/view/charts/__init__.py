@@ -4,7 +4,26 @@ One chart a file. Each comes with its words and its numbers, for those who do no
 here: the browser does, or the console where a picture has to stand on paper.
 """
 
+from crossfade.view.charts.ageing import ageing
+from crossfade.view.charts.calibration import calibration
 from crossfade.view.charts.chart import Chart, fitted, height_of
+from crossfade.view.charts.drift import drift
+from crossfade.view.charts.exposure import exposure
+from crossfade.view.charts.fields import fields
+from crossfade.view.charts.forest import forest
 from crossfade.view.charts.of_rollout import charts_of
+from crossfade.view.charts.preference import preference
 
-__all__ = ["Chart", "charts_of", "fitted", "height_of"]
+__all__ = [
+    "Chart",
+    "ageing",
+    "calibration",
+    "charts_of",
+    "drift",
+    "exposure",
+    "fields",
+    "fitted",
+    "forest",
+    "height_of",
+    "preference",
+]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossfade.view.charts.chart import Chart, spec_of
-from crossfade.view.charts.ink import ACCENT, ACCENT_SOFT, FAINT, INK
+from crossfade.view.charts.ink import ACCENT, ACCENT_SOFT, FAINT, INK, signed_labels
 
 Record = Mapping[str, Any]
 
@@ -30,27 +30,49 @@ def ageing(metric: Record, unit: str) -> Chart | None:
     said = f"The difference of {metric['metric']} by days since a unit first met {metric['arm']}, with its interval."
     rows = [(f"day {day['day']}", day["said"], day["interval"]) for day in days]
     return Chart(
-        name=f"ageing-{metric['metric']}", title=f"{metric['metric']} by days since first exposure", said=said,
-        spec=spec_of(said, _view(days, unit), inset=INSET), head=("day", "difference", "interval"), rows=rows,
-    )  # fmt: skip
+        name=f"ageing-{metric['metric']}-{metric['arm']}",
+        title=f"{metric['metric']} by days",
+        said=said,
+        spec=spec_of(said, _view(days, unit), inset=INSET),
+        head=("day", "difference", "interval"),
+        rows=rows,
+    )
 
 
 def _view(days: list[dict[str, Any]], unit: str) -> dict[str, Any]:
-    axis = {"title": None, "tickCount": 5, "grid": False, "minExtent": INSET - 8, "maxExtent": INSET - 8,
-            "labelExpr": f"(datum.value > 0 ? '+' : datum.value < 0 ? '−' : '') + format(abs(datum.value), '~g') + '{f' {unit}' if unit else ''}'"}  # fmt: skip
+    axis = {
+        "title": None,
+        "tickCount": 5,
+        "grid": False,
+        "minExtent": INSET - 8,
+        "maxExtent": INSET - 8,
+        "labelExpr": signed_labels(unit),
+    }
     y = {"field": "estimate", "type": "quantitative", "axis": axis, "scale": {"zero": True}}
-    x = {"field": "day", "type": "quantitative", "scale": {"nice": False, "zero": False},
-         "axis": {"title": "days since first exposure", "tickMinStep": 1, "format": "d", "grid": False}}  # fmt: skip
+    x = {
+        "field": "day",
+        "type": "quantitative",
+        "scale": {"nice": False, "zero": False},
+        "axis": {"title": "days since first exposure", "tickMinStep": 1, "format": "d", "grid": False},
+    }
     tip = [{"field": field, "type": "nominal"} for field in ("day", "said", "interval")]
     return {
         "height": 150,
         "data": {"values": days},
         "layer": [
-            {"mark": {"type": "area", "color": ACCENT_SOFT, "opacity": 1},
-             "encoding": {"x": x, "y": {**y, "field": "lower"}, "y2": {"field": "upper"}}},
-            {"mark": {"type": "rule", "color": FAINT}, "encoding": {"y": {**y, "datum": 0, "field": None}}},
+            {
+                "mark": {"type": "area", "color": ACCENT_SOFT, "opacity": 1},
+                "encoding": {"x": x, "y": {**y, "field": "lower"}, "y2": {"field": "upper"}},
+            },
+            {
+                "data": {"values": [{"zero": 0}]},
+                "mark": {"type": "rule", "color": FAINT},
+                "encoding": {"y": {**y, "field": "zero"}},
+            },
             {"mark": {"type": "line", "color": ACCENT}, "encoding": {"x": x, "y": y}},
-            {"mark": {"type": "point", "filled": True, "size": 45, "color": INK, "opacity": 1},
-             "encoding": {"x": x, "y": y, "tooltip": tip}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 45, "color": INK, "opacity": 1},
+                "encoding": {"x": x, "y": y, "tooltip": tip},
+            },
         ],
-    }  # fmt: skip
+    }

@@ -35,7 +35,13 @@ class Chart:
 
 def spec_of(said: str, view: Mapping[str, Any], *, inset: int = 0) -> Spec:
     """A whole specification around a view. `inset`: pixels beside the plot, which axes and labels take."""
-    return {"$schema": SCHEMA, "description": said, "config": CONFIG, "usermeta": {"inset": inset}, **_wide(view, WIDTH - inset)}
+    return {
+        "$schema": SCHEMA,
+        "description": said,
+        "config": CONFIG,
+        "usermeta": {"inset": inset},
+        **_wide(view, WIDTH - inset),
+    }
 
 
 def fitted(spec: Spec, width: float) -> Spec:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossfade.view.charts.chart import Chart, spec_of
-from crossfade.view.charts.ink import AMBER, FAINT, INK, LINE, QUIET, exactly
+from crossfade.view.charts.ink import FAINT, INK, LINE, QUIET, exactly
 
 Record = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ def drift(record: Record) -> Chart | None:
     rows = [
         {
             "row": n,
-        "zero": 0.0,
+            "zero": 0.0,
             "name": f"{one['field']}" + (f" · {one['arm']}" if one["arm"] else ""),
             "psi": one["psi"],
             "chance": one["psi_by_chance"],
@@ -38,15 +38,28 @@ def drift(record: Record) -> Chart | None:
         for n, one in enumerate(found)
     ]
     changed = sum(row["changed"] for row in rows)
-    said = f"How far fields have moved from the reference (PSI), beside what chance alone would bring; {changed} have changed."
+    said = (
+        f"How far fields have moved from the reference (PSI), beside what chance would bring; {changed} have changed."
+    )
     told = [
-        (one["field"], one["arm"] or "all", f"{one['psi']:.2g}",
-         "" if one["psi_by_chance"] is None else f"{one['psi_by_chance']:.2g}", one["what"])
+        (
+            one["field"],
+            one["arm"] or "all",
+            f"{one['psi']:.2g}",
+            "" if one["psi_by_chance"] is None else f"{one['psi_by_chance']:.2g}",
+            one["what"],
+        )
         for one in found
-    ]  # fmt: skip
+    ]
     return Chart(
-        name="drift", title="Drift by field", said=said, spec=spec_of(said, _view(rows)), head=HEAD, rows=told, link="drift"
-    )  # fmt: skip
+        name="drift",
+        title="Drift by field",
+        said=said,
+        spec=spec_of(said, _view(rows)),
+        head=HEAD,
+        rows=told,
+        link="drift",
+    )
 
 
 def _view(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -56,23 +69,54 @@ def _view(rows: list[dict[str, Any]]) -> dict[str, Any]:
     axis = {"values": ticks, "title": "population stability index", "grid": False, "labelFlush": True}
     x = {"type": "quantitative", "scale": {"type": "sqrt", "domain": [0, reach], "nice": False}, "axis": axis}
     text = {"type": "text", "baseline": "middle", "dy": -13}
-    tip = [{"field": "name", "type": "nominal", "title": "field"}, {"field": "said", "type": "nominal", "title": "what"},
-           {"field": "psi", "type": "quantitative", "format": ".2~g", "title": "PSI"},
-           {"field": "chance", "type": "quantitative", "format": ".2~g", "title": "by chance"}]  # fmt: skip
+    tip = [
+        {"field": "name", "type": "nominal", "title": "field"},
+        {"field": "said", "type": "nominal", "title": "what"},
+        {"field": "psi", "type": "quantitative", "format": ".2~g", "title": "PSI"},
+        {"field": "chance", "type": "quantitative", "format": ".2~g", "title": "by chance"},
+    ]
     return {
         "data": {"values": rows},
         "height": {"step": STEP},
         "encoding": {"y": {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}},
         "layer": [
-            {"mark": {"type": "rule", "color": LINE, "strokeWidth": 1, "yOffset": 6}, "encoding": {"x": {**x, "field": "zero"}, "x2": {"field": "reach"}}},
-            {"mark": {"type": "rule", "strokeWidth": 4, "yOffset": 6},
-             "encoding": {"x": {**x, "field": "from"}, "x2": {"field": "psi"}, "color": exactly("ink")}},
-            {"transform": [{"filter": "datum.chance != null"}],
-             "mark": {"type": "point", "filled": False, "size": 60, "stroke": FAINT, "strokeWidth": 2, "opacity": 1, "yOffset": 6},
-             "encoding": {"x": {**x, "field": "chance"}}},
-            {"mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, "yOffset": 6},
-             "encoding": {"x": {**x, "field": "psi"}, "shape": exactly("mark"), "color": exactly("ink"), "tooltip": tip}},
-            {"mark": {**text, "align": "left", "color": INK}, "encoding": {"text": {"field": "name"}, "x": {"value": 0}}},
-            {"mark": {**text, "align": "right"}, "encoding": {"text": {"field": "said"}, "x": {"value": "width"}, "color": exactly("ink")}},
+            {
+                "mark": {"type": "rule", "color": LINE, "strokeWidth": 1, "yOffset": 6},
+                "encoding": {"x": {**x, "field": "zero"}, "x2": {"field": "reach"}},
+            },
+            {
+                "mark": {"type": "rule", "strokeWidth": 4, "yOffset": 6},
+                "encoding": {"x": {**x, "field": "from"}, "x2": {"field": "psi"}, "color": exactly("ink")},
+            },
+            {
+                "transform": [{"filter": "datum.chance != null"}],
+                "mark": {
+                    "type": "point",
+                    "filled": False,
+                    "size": 60,
+                    "stroke": FAINT,
+                    "strokeWidth": 2,
+                    "opacity": 1,
+                    "yOffset": 6,
+                },
+                "encoding": {"x": {**x, "field": "chance"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, "yOffset": 6},
+                "encoding": {
+                    "x": {**x, "field": "psi"},
+                    "shape": exactly("mark"),
+                    "color": exactly("ink"),
+                    "tooltip": tip,
+                },
+            },
+            {
+                "mark": {**text, "align": "left", "color": INK},
+                "encoding": {"text": {"field": "name"}, "x": {"value": 0}},
+            },
+            {
+                "mark": {**text, "align": "right"},
+                "encoding": {"text": {"field": "said"}, "x": {"value": "width"}, "color": exactly("ink")},
+            },
         ],
-    }  # fmt: skip
+    }

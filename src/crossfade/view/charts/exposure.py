@@ -1,4 +1,4 @@
-"""Exposure over time, planned as a staircase against what was seen; below it, on the same axis, the way to the boundary.
+"""Exposure over time, a planned staircase against what was seen; below it, on the same axis, the way to the boundary.
 
 Heights of shares grow with their square root, so that 1 % can be seen beside 100 %.
 """
@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from crossfade.view.charts.chart import Chart, spec_of
-from crossfade.view.charts.ink import ACCENT, ACCENT_SOFT, CROSS, FAINT, INK, LINE, QUIET, RED, exactly
+from crossfade.view.charts.ink import ACCENT, ACCENT_SOFT, CROSS, FAINT, INK, QUIET, RED, exactly
 from crossfade.view.words import moment, percent
 
 Record = Mapping[str, Any]
@@ -42,9 +42,13 @@ def exposure(past: Record, *, stopped: bool = False) -> Chart | None:
         views.append(_boundary(looks, x))
     view: dict[str, Any] = {"vconcat": views, "resolve": {"scale": {"x": "shared"}}} if len(views) > 1 else views[0]
     return Chart(
-        name="exposure", title="Exposure over time", said=said,
-        spec=spec_of(said, view, inset=INSET), head=HEAD, rows=_told(steps, looks, end),
-    )  # fmt: skip
+        name="exposure",
+        title="Exposure over time",
+        said=said,
+        spec=spec_of(said, view, inset=INSET),
+        head=HEAD,
+        rows=_told(steps, looks, end),
+    )
 
 
 def _ms(at: float) -> int:
@@ -68,14 +72,24 @@ def _staircase(
     top = max([0.02, *(one["share"] for one in planned), *(one["share"] for one in seen)])
     ticks = [share for share in SHARES if share <= top * 1.1]
     axis = {
-        "values": ticks, "title": None, "labelExpr": "round(datum.value * 100) + ' %'",
-        "minExtent": INSET - 8, "maxExtent": INSET - 8, "zindex": 0,
-    }  # fmt: skip
-    y = {"field": "share", "type": "quantitative", "axis": axis,
-         "scale": {"type": "sqrt", "domain": [0, min(1.0, top * 1.08)], "nice": False}}  # fmt: skip
+        "values": ticks,
+        "title": None,
+        "labelExpr": "round(datum.value * 100) + ' %'",
+        "minExtent": INSET - 8,
+        "maxExtent": INSET - 8,
+        "zindex": 0,
+    }
+    y = {
+        "field": "share",
+        "type": "quantitative",
+        "axis": axis,
+        "scale": {"type": "sqrt", "domain": [0, min(1.0, top * 1.08)], "nice": False},
+    }
     at = {**x, "field": "at"}
-    tip = [{"field": "at", "type": "temporal", "title": "at", "format": "%Y-%m-%d %H:%M:%S"},
-           {"field": "share", "type": "quantitative", "title": "share of units", "format": ".3~%"}]  # fmt: skip
+    tip = [
+        {"field": "at", "type": "temporal", "title": "at", "format": "%Y-%m-%d %H:%M:%S"},
+        {"field": "share", "type": "quantitative", "title": "share of units", "format": ".3~%"},
+    ]
     both = {"x": at, "y": y}
     layers: list[dict[str, Any]] = [
         {
@@ -116,11 +130,17 @@ def _stages(steps: Sequence[Record], end: float, at: Record) -> list[dict[str, A
         values.append({"at": _ms(one["at"]), "name": name if room > len(name) + 1 else ""})
     top = {"y": {"value": -14}, "y2": {"value": 190}}
     return [
-        {"data": {"values": values}, "mark": {"type": "rule", "color": FAINT, "strokeDash": [2, 3]},
-         "encoding": {"x": at, **top}},
-        {"data": {"values": values}, "mark": {"type": "text", "align": "left", "dx": 5, "baseline": "top", "color": QUIET},
-         "encoding": {"x": at, "y": {"value": -15}, "text": {"field": "name"}}},
-    ]  # fmt: skip
+        {
+            "data": {"values": values},
+            "mark": {"type": "rule", "color": FAINT, "strokeDash": [2, 3]},
+            "encoding": {"x": at, **top},
+        },
+        {
+            "data": {"values": values},
+            "mark": {"type": "text", "align": "left", "dx": 5, "baseline": "top", "color": QUIET},
+            "encoding": {"x": at, "y": {"value": -15}, "text": {"field": "name"}},
+        },
+    ]
 
 
 def _stop(steps: Sequence[Record], at: Record, y: Record) -> dict[str, Any]:
@@ -131,13 +151,25 @@ def _stop(steps: Sequence[Record], at: Record, y: Record) -> dict[str, Any]:
     return {
         "data": {"values": [{"at": _ms(last["at"]), "share": before}]},
         "layer": [
-            {"mark": {"type": "point", "shape": CROSS, "size": 110, "strokeWidth": 3, "color": RED, "opacity": 1},
-             "encoding": {"x": at, "y": y}},
-            {"mark": {"type": "text", "text": "stopped here", "align": "right" if right else "left",
-                      "dx": -11 if right else 11, "dy": -2, "fontWeight": 600, "color": RED, "fontSize": 13},
-             "encoding": {"x": at, "y": y}},
+            {
+                "mark": {"type": "point", "shape": CROSS, "size": 110, "strokeWidth": 3, "color": RED, "opacity": 1},
+                "encoding": {"x": at, "y": y},
+            },
+            {
+                "mark": {
+                    "type": "text",
+                    "text": "stopped here",
+                    "align": "right" if right else "left",
+                    "dx": -11 if right else 11,
+                    "dy": -2,
+                    "fontWeight": 600,
+                    "color": RED,
+                    "fontSize": 13,
+                },
+                "encoding": {"x": at, "y": y},
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def _boundary(looks: Sequence[Record], x: Record) -> dict[str, Any]:
@@ -159,37 +191,63 @@ def _boundary(looks: Sequence[Record], x: Record) -> dict[str, Any]:
     for one in sorted((one for one in found if one["at"] == last), key=lambda one: -one["toward"])[:1]:
         ends[one["metric"]] = {**one, "mark": CROSS if one["toward"] >= 1.0 else "circle"}
     axis = {
-        "values": [0, 0.5, 1], "title": None, "labelExpr": "round(datum.value * 100) + ' %'",
-        "minExtent": INSET - 8, "maxExtent": INSET - 8,
-    }  # fmt: skip
+        "values": [0, 0.5, 1],
+        "title": None,
+        "labelExpr": "round(datum.value * 100) + ' %'",
+        "minExtent": INSET - 8,
+        "maxExtent": INSET - 8,
+    }
     y = {"field": "toward", "type": "quantitative", "axis": axis, "scale": {"domain": [0, 1.12], "nice": False}}
     at = {**x, "field": "at"}
-    tip = [{"field": "metric", "type": "nominal"},
-           {"field": "toward", "type": "quantitative", "format": ".0%", "title": "of the way to rollback"},
-           {"field": "at", "type": "temporal", "title": "at", "format": "%Y-%m-%d %H:%M:%S"}]  # fmt: skip
+    tip = [
+        {"field": "metric", "type": "nominal"},
+        {"field": "toward", "type": "quantitative", "format": ".0%", "title": "of the way to rollback"},
+        {"field": "at", "type": "temporal", "title": "at", "format": "%Y-%m-%d %H:%M:%S"},
+    ]
     line = {"type": "line", "strokeWidth": 1.5, "interpolate": "monotone"}
     return {
         "height": 96,
         "title": {"text": "Evidence of harm on its way to the boundary, by metric"},
         "layer": [
-            {"data": {"values": [{"toward": 1}]}, "mark": {"type": "rule", "color": RED, "strokeDash": [5, 3], "strokeWidth": 1.5},
-             "encoding": {"y": y}},
-            {"data": {"values": [{"toward": 1}]},
-             "mark": {"type": "text", "text": "rolls back here", "align": "left", "dx": 4, "dy": -8, "color": RED, "fontSize": 11},
-             "encoding": {"y": y, "x": {"value": 0}}},
-            {"data": {"values": found}, "mark": {**line, "color": QUIET},
-             "encoding": {"x": at, "y": y, "detail": {"field": "run", "type": "nominal"}, "tooltip": tip}},
-            {"data": {"values": list(ends.values())}, "mark": {"type": "point", "size": 60, "strokeWidth": 3, "opacity": 1},
-             "encoding": {"x": at, "y": y, "shape": exactly("mark"), "color": exactly("ink")}},
-            {"data": {"values": list(ends.values())},
-             "mark": {"type": "text", "align": "right", "dx": -9, "dy": -9, "fontSize": 12, "fontWeight": 600},
-             "encoding": {"x": at, "y": y, "text": {"field": "metric"}, "color": exactly("ink")}},
+            {
+                "data": {"values": [{"toward": 1}]},
+                "mark": {"type": "rule", "color": RED, "strokeDash": [5, 3], "strokeWidth": 1.5},
+                "encoding": {"y": y},
+            },
+            {
+                "data": {"values": [{"toward": 1}]},
+                "mark": {
+                    "type": "text",
+                    "text": "rolls back here",
+                    "align": "left",
+                    "dx": 4,
+                    "dy": -8,
+                    "color": RED,
+                    "fontSize": 11,
+                },
+                "encoding": {"y": y, "x": {"value": 0}},
+            },
+            {
+                "data": {"values": found},
+                "mark": {**line, "color": QUIET},
+                "encoding": {"x": at, "y": y, "detail": {"field": "run", "type": "nominal"}, "tooltip": tip},
+            },
+            {
+                "data": {"values": list(ends.values())},
+                "mark": {"type": "point", "size": 60, "strokeWidth": 3, "opacity": 1},
+                "encoding": {"x": at, "y": y, "shape": exactly("mark"), "color": exactly("ink")},
+            },
+            {
+                "data": {"values": list(ends.values())},
+                "mark": {"type": "text", "align": "right", "dx": -9, "dy": -9, "fontSize": 12, "fontWeight": 600},
+                "encoding": {"x": at, "y": y, "text": {"field": "metric"}, "color": exactly("ink")},
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def _told(steps: Sequence[Record], looks: Sequence[Record], end: float) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for step, following in zip(steps, [*steps[1:], {"at": end + 1.0}], strict=True):
         seen = [look["actual"] for look in looks if step["at"] <= look["at"] < following["at"]]
         rows.append((moment(step["at"]), step["move"], percent(step["weight"]), percent(seen[-1] if seen else None)))

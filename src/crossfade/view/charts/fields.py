@@ -24,7 +24,9 @@ HEAD = ("field", "differs", "noise", "limit beyond noise", "verdict")
 def fields(arm: Record, *, most: int = MOST) -> Chart | None:
     """`arm` is one challenger's part of the record of differences; None where nothing differs."""
     shown = [line for line in arm["fields"] if line["differing"] or line["noise"] or line["muted"]][:most]
-    lines = [line for line in (arm["disagreement"], *sorted(shown, key=lambda one: one["path"])) if line["rate"] is not None]
+    lines = [
+        line for line in (arm["disagreement"], *sorted(shown, key=lambda one: one["path"])) if line["rate"] is not None
+    ]
     if not lines:
         return None
     rows = [_row(n, line) for n, line in enumerate(lines)]
@@ -33,14 +35,24 @@ def fields(arm: Record, *, most: int = MOST) -> Chart | None:
         "its own second answer, the hollow one; between them lies what is beyond noise."
     )
     told = [
-        (str(line["path"]), percent(line["rate"]), percent(line["noise"]), percent(line["margin"]),
-         "muted" if line["muted"] else str(line["verdict"]))
+        (
+            str(line["path"]),
+            percent(line["rate"]),
+            percent(line["noise"]),
+            percent(line["margin"]),
+            "muted" if line["muted"] else str(line["verdict"]),
+        )
         for line in lines
-    ]  # fmt: skip
+    ]
     return Chart(
-        name="fields", title="Where replies differ", said=said, spec=spec_of(said, _view(rows)), head=HEAD, rows=told,
+        name="fields",
+        title="Where replies differ",
+        said=said,
+        spec=spec_of(said, _view(rows)),
+        head=HEAD,
+        rows=told,
         link="differences",
-    )  # fmt: skip
+    )
 
 
 def _row(n: int, line: Record) -> dict[str, Any]:
@@ -63,41 +75,77 @@ def _row(n: int, line: Record) -> dict[str, Any]:
         "mark": SHAPES[verdict],
         "verdict": muted or line["verdict"],
         "how": ", ".join(kind for kind, _ in kinds[:3]),
-        "said": f"{muted or percent(line['rate'])}" + (f"  {', '.join(kind for kind, _ in kinds[:2])}" if kinds else ""),
+        "said": f"{muted or percent(line['rate'])}"
+        + (f"  {', '.join(kind for kind, _ in kinds[:2])}" if kinds else ""),
     }
 
 
 def _view(rows: Sequence[Record]) -> dict[str, Any]:
-    axis = {"values": [0, 0.01, 0.1, 0.25, 0.5, 1], "title": "of pairs", "grid": False, "labelFlush": True,
-            "labelExpr": "round(datum.value * 100) + ' %'"}  # fmt: skip
+    axis = {
+        "values": [0, 0.01, 0.1, 0.25, 0.5, 1],
+        "title": "of pairs",
+        "grid": False,
+        "labelFlush": True,
+        "labelExpr": "round(datum.value * 100) + ' %'",
+    }
     x = {"type": "quantitative", "scale": {"type": "sqrt", "domain": [0, 1], "nice": False}, "axis": axis}
-    tip = [{"field": field, "type": "nominal", "title": title} for field, title in
-           (("name", "field"), ("verdict", "verdict"), ("how", "kinds"))]  # fmt: skip
-    tip += [{"field": field, "type": "quantitative", "format": ".3~%"} for field in ("rate", "noise")]  # type: ignore[misc]
+    tip: list[dict[str, Any]] = [
+        {"field": field, "type": "nominal", "title": title}
+        for field, title in (("name", "field"), ("verdict", "verdict"), ("how", "kinds"))
+    ]
+    tip += [{"field": field, "type": "quantitative", "format": ".3~%"} for field in ("rate", "noise")]
     text = {"type": "text", "baseline": "middle", "dy": -14}
     crossed = f"datum.mark == '{CROSS}'"
-    point = {"type": "point", "opacity": 1}
+    shown: dict[str, Any] = {
+        "x": {**x, "field": "rate"},
+        "shape": exactly("mark"),
+        "color": exactly("ink"),
+        "tooltip": tip,
+    }
+    point: dict[str, Any] = {"type": "point", "opacity": 1}
+    marks: tuple[tuple[str, dict[str, Any]], ...] = (
+        (f"!({crossed})", {**point, "filled": True, "size": 90, "yOffset": 6}),
+        (crossed, {**point, "size": 70, "strokeWidth": 3, "yOffset": 6}),
+    )
     return {
         "data": {"values": list(rows)},
         "height": {"step": STEP},
         "encoding": {"y": {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}},
         "layer": [
-            {"mark": {"type": "rule", "color": LINE, "strokeWidth": 1, "yOffset": 6},
-             "encoding": {"x": {**x, "field": "zero"}, "x2": {"field": "one"}}},
-            {"mark": {"type": "rule", "strokeWidth": 4, "yOffset": 6},
-             "encoding": {"x": {**x, "field": "from"}, "x2": {"field": "rate"}, "color": exactly("ink")}},
-            {"transform": [{"filter": "datum.limit != null"}],
-             "mark": {"type": "tick", "size": 16, "thickness": 1.5, "color": INK, "yOffset": 6}, "encoding": {"x": {**x, "field": "limit"}}},
-            {"transform": [{"filter": "datum.noise != null"}],
-             "mark": {**point, "shape": "circle", "filled": False, "size": 60, "stroke": FAINT, "strokeWidth": 2, "yOffset": 6},
-             "encoding": {"x": {**x, "field": "noise"}}},
-            *(
-                {"transform": [{"filter": test}], "mark": {**point, **how, "yOffset": 6},
-                 "encoding": {"x": {**x, "field": "rate"}, "shape": exactly("mark"), "color": exactly("ink"), "tooltip": tip}}
-                for test, how in ((f"!({crossed})", {"filled": True, "size": 90}), (crossed, {"size": 70, "strokeWidth": 3}))
-            ),
-            {"mark": {**text, "align": "left", "color": INK}, "encoding": {"text": {"field": "name"}, "x": {"value": 0}}},
-            {"mark": {**text, "align": "right", "color": QUIET},
-             "encoding": {"text": {"field": "said"}, "x": {"value": "width"}, "color": exactly("ink")}},
+            {
+                "mark": {"type": "rule", "color": LINE, "strokeWidth": 1, "yOffset": 6},
+                "encoding": {"x": {**x, "field": "zero"}, "x2": {"field": "one"}},
+            },
+            {
+                "mark": {"type": "rule", "strokeWidth": 4, "yOffset": 6},
+                "encoding": {"x": {**x, "field": "from"}, "x2": {"field": "rate"}, "color": exactly("ink")},
+            },
+            {
+                "transform": [{"filter": "datum.limit != null"}],
+                "mark": {"type": "tick", "size": 16, "thickness": 1.5, "color": INK, "yOffset": 6},
+                "encoding": {"x": {**x, "field": "limit"}},
+            },
+            {
+                "transform": [{"filter": "datum.noise != null"}],
+                "mark": {
+                    **point,
+                    "shape": "circle",
+                    "filled": False,
+                    "size": 60,
+                    "stroke": FAINT,
+                    "strokeWidth": 2,
+                    "yOffset": 6,
+                },
+                "encoding": {"x": {**x, "field": "noise"}},
+            },
+            *({"transform": [{"filter": test}], "mark": mark, "encoding": shown} for test, mark in marks),
+            {
+                "mark": {**text, "align": "left", "color": INK},
+                "encoding": {"text": {"field": "name"}, "x": {"value": 0}},
+            },
+            {
+                "mark": {**text, "align": "right", "color": QUIET},
+                "encoding": {"text": {"field": "said"}, "x": {"value": "width"}, "color": exactly("ink")},
+            },
         ],
-    }  # fmt: skip
+    }

@@ -11,7 +11,7 @@ from math import copysign, expm1, isfinite, log1p
 from typing import Any
 
 from crossfade.view.charts.chart import Chart, spec_of
-from crossfade.view.charts.ink import AMBER, CROSS, FAINT, INK, LINE, QUIET, RED_SOFT, SHAPES, SLASH, VERDICTS, exactly
+from crossfade.view.charts.ink import AMBER, CROSS, FAINT, INK, LINE, RED_SOFT, SHAPES, SLASH, VERDICTS, exactly
 
 Record = Mapping[str, Any]
 
@@ -30,7 +30,9 @@ def forest(lines: Sequence[Record], said: Sequence[Record], *, name: str = "fore
     """`lines` of evidence with their words; which ones belong together is the caller's to know."""
     arms = {line["arm"] for line in lines}
     rows = [_row(n, line, told, len(arms) > 1) for n, (line, told) in enumerate(zip(lines, said, strict=True))]
-    reach = max([1.4, *(abs(row[key]) for row in rows for key in ("low", "high", "at", "edge") if row[key] is not None)])
+    reach = max(
+        [1.4, *(abs(row[key]) for row in rows for key in ("low", "high", "at", "edge") if row[key] is not None)]
+    )
     reach = min(reach * 1.15, 200.0)
     for row in rows:
         row["harm"] = -reach
@@ -39,8 +41,13 @@ def forest(lines: Sequence[Record], said: Sequence[Record], *, name: str = "fore
     words = "; ".join(f"{row['name']}: {row['verdict']}" for row in rows)
     text = f"Each metric's difference from the champion with its always-valid interval; right is better. {words}."
     return Chart(
-        name=name, title=title, said=text, spec=spec_of(text, _view(rows, reach)), head=HEAD, rows=[_told(row) for row in rows]
-    )  # fmt: skip
+        name=name,
+        title=title,
+        said=text,
+        spec=spec_of(text, _view(rows, reach)),
+        head=HEAD,
+        rows=[_told(row) for row in rows],
+    )
 
 
 def _row(n: int, line: Record, told: Record, several: bool) -> dict[str, Any]:
@@ -104,9 +111,15 @@ def _view(rows: Sequence[Record], reach: float) -> dict[str, Any]:
         "height": {"step": STEP},
         "encoding": {"y": y},
         "layer": [
-            {"transform": [{"filter": "datum.row > 0"}], "mark": {"type": "rule", "color": LINE, "strokeWidth": 1, "yOffset": -STEP / 2}},
+            {
+                "transform": [{"filter": "datum.row > 0"}],
+                "mark": {"type": "rule", "color": LINE, "strokeWidth": 1, "yOffset": -STEP / 2},
+            },
             _mark("datum.edge != null", {"type": "bar", "height": 24, "color": RED_SOFT}, x, "harm", "edge"),
-            {"mark": {"type": "tick", "size": 34, "thickness": 1, "color": FAINT}, "encoding": {"x": {**x, "datum": 0}}},
+            {
+                "mark": {"type": "tick", "size": 34, "thickness": 1, "color": FAINT},
+                "encoding": {"x": {**x, "datum": 0}},
+            },
             _mark("datum.edge != null", {"type": "tick", "size": 24, "thickness": 2, "color": INK}, x, "edge"),
             _hatch(rows, x, reach),
             _mark("datum.measured", {"type": "rule", "strokeWidth": 3}, x, "left", "right", ink=True),
@@ -119,7 +132,7 @@ def _view(rows: Sequence[Record], reach: float) -> dict[str, Any]:
             _text("said", {"align": "right", "dy": -24, "fontWeight": 600}, "width", ink=True),
             _text("of", {"align": "left", "dy": 24}, 0),
         ],
-    }  # fmt: skip
+    }
 
 
 def _mark(test: str, mark: Record, x: Record, start: str, end: str = "", *, ink: bool = False) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossfade.view.charts.chart import Chart, spec_of
-from crossfade.view.charts.ink import AMBER, FAINT, INK, LINE, QUIET, RED
+from crossfade.view.charts.ink import INK, LINE, QUIET, RED
 from crossfade.view.words import excess, percent, whole
 
 Record = Mapping[str, Any]
@@ -28,7 +28,9 @@ def harm(record: Record) -> Chart | None:
         (one["metric"], excess(one["excess"]), f"{one['budget']:g}", percent(one["spent"]), whole(one["units"]))
         for one in budgeted
     ]
-    return Chart(name="harm", title="Budget of harm", said=said, spec=spec_of(said, _view(rows, reach)), head=HEAD, rows=told)
+    return Chart(
+        name="harm", title="Budget of harm", said=said, spec=spec_of(said, _view(rows, reach)), head=HEAD, rows=told
+    )
 
 
 def _row(n: int, one: Record) -> dict[str, Any]:
@@ -52,16 +54,42 @@ def _view(rows: list[dict[str, Any]], reach: float) -> dict[str, Any]:
         "height": {"step": STEP},
         "encoding": {"y": {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}},
         "layer": [
-            {"mark": {"type": "bar", "height": 14, "color": LINE}, "encoding": {"x": {**x, "field": "zero"}, "x2": {"field": "one"}}},
-            {"mark": {"type": "bar", "height": 14}, "encoding": {
-                "x": {**x, "field": "zero"}, "x2": {"field": "spent"},
-                "color": {"field": "ink", "type": "nominal", "scale": None, "legend": None},
-                "tooltip": [{"field": "metric", "type": "nominal"}, {"field": "said", "type": "nominal", "title": "spent"}]}},
+            {
+                "mark": {"type": "bar", "height": 14, "color": LINE},
+                "encoding": {"x": {**x, "field": "zero"}, "x2": {"field": "one"}},
+            },
+            {
+                "mark": {"type": "bar", "height": 14},
+                "encoding": {
+                    "x": {**x, "field": "zero"},
+                    "x2": {"field": "spent"},
+                    "color": {"field": "ink", "type": "nominal", "scale": None, "legend": None},
+                    "tooltip": [
+                        {"field": "metric", "type": "nominal"},
+                        {"field": "said", "type": "nominal", "title": "spent"},
+                    ],
+                },
+            },
             {"mark": {"type": "tick", "size": 26, "thickness": 2, "color": RED}, "encoding": {"x": {**x, "datum": 1}}},
-            {"mark": {"type": "text", "text": "stops here", "baseline": "middle", "align": "right", "dy": 19, "color": RED, "fontSize": 11},
-             "encoding": {"x": {**x, "datum": 1}}},
-            {"mark": {**text, "align": "left", "fontSize": 13, "fontWeight": 600, "color": INK},
-             "encoding": {"text": {"field": "metric"}, "x": {"value": 0}}},
-            {"mark": {**text, "align": "right", "color": QUIET}, "encoding": {"text": {"field": "said"}, "x": {"value": "width"}}},
+            {
+                "mark": {
+                    "type": "text",
+                    "text": "stops here",
+                    "baseline": "middle",
+                    "align": "right",
+                    "dy": 19,
+                    "color": RED,
+                    "fontSize": 11,
+                },
+                "encoding": {"x": {**x, "datum": 1}},
+            },
+            {
+                "mark": {**text, "align": "left", "fontSize": 13, "fontWeight": 600, "color": INK},
+                "encoding": {"text": {"field": "metric"}, "x": {"value": 0}},
+            },
+            {
+                "mark": {**text, "align": "right", "color": QUIET},
+                "encoding": {"text": {"field": "said"}, "x": {"value": "width"}},
+            },
         ],
-    }  # fmt: skip
+    }

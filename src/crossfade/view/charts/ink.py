@@ -1,6 +1,6 @@
 """The inks of charts and what each is for: the style sheet turns the same ones into those of a dark page.
 
-Grey is undecided, red is proven harm, amber could not be measured, one accent is the challenger's. Shape repeats colour.
+Grey is undecided, red is proven harm, amber could not be measured, the accent is the challenger's. Shapes repeat it.
 """
 
 from __future__ import annotations
@@ -51,6 +51,12 @@ CONFIG: Mapping[str, Any] = {
     "axisY": {"domain": False, "ticks": False},
     "concat": {"spacing": 26},
 }
+
+
+def signed_labels(unit: str) -> str:
+    """The expression that labels an axis of differences."""
+    end = f" {unit}" if unit else ""
+    return f"(datum.value > 0 ? '+' : datum.value < 0 ? '−' : '') + format(abs(datum.value), '~g') + '{end}'"
 
 
 def exactly(field: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The preference meter of an interleaved stage: the interval around the line of no preference, and every vote in one bar.
+"""The preference meter of an interleaved stage: the interval beside the line of no preference, and all votes.
 
 Ties stand in the bar, because a preference without them would look larger than what people said.
 """
@@ -37,7 +37,7 @@ def preference(line: Record, votes: Record) -> Chart:
         "verdict": line["verdict"],
         "interval": f"{percent(shares['lower'])} to {percent(shares['upper'])}",
     }
-    bar = [
+    bar: list[dict[str, Any]] = [
         {"who": f"prefer {champion}", "n": losses, "from": 0, "to": losses, "ink": QUIET},
         {"who": "tie", "n": ties, "from": losses, "to": losses + ties, "ink": LINE},
         {"who": f"prefer {challenger}", "n": wins, "from": losses + ties, "to": losses + ties + wins, "ink": ACCENT},
@@ -50,7 +50,7 @@ def preference(line: Record, votes: Record) -> Chart:
     view = {"vconcat": [_meter(meter, champion, challenger), _votes(bar, champion, challenger)]}
     return Chart(
         name="preference", title="Preference", said=told, spec=spec_of(told, view, inset=INSET), head=HEAD, rows=rows
-    )  # fmt: skip
+    )
 
 
 def _meter(meter: Record, champion: str, challenger: str) -> dict[str, Any]:
@@ -64,32 +64,62 @@ def _meter(meter: Record, champion: str, challenger: str) -> dict[str, Any]:
         "height": 56,
         "data": {"values": [meter]},
         "layer": [
-            {"mark": {"type": "rule", "color": LINE, "strokeWidth": 14}, "encoding": {"x": {**x, "field": "zero"}, "x2": {"field": "one"}, "y": y}},
-            {"mark": {"type": "rule", "color": INK, "strokeWidth": 1.5},
-             "encoding": {"x": {**x, "datum": 0.5}, "y": {"value": 16}, "y2": {"value": 54}}},
+            {
+                "mark": {"type": "rule", "color": LINE, "strokeWidth": 14},
+                "encoding": {"x": {**x, "field": "zero"}, "x2": {"field": "one"}, "y": y},
+            },
+            {
+                "mark": {"type": "rule", "color": INK, "strokeWidth": 1.5},
+                "encoding": {"x": {**x, "datum": 0.5}, "y": {"value": 16}, "y2": {"value": 54}},
+            },
             {"mark": {**half, "text": f"← prefer {champion}", "align": "left"}, "encoding": {"x": {"value": 0}}},
-            {"mark": {**half, "text": f"prefer {challenger} →", "align": "right", "color": ACCENT, "fontWeight": 600},
-             "encoding": {"x": {"value": "width"}}},
+            {
+                "mark": {
+                    **half,
+                    "text": f"prefer {challenger} →",
+                    "align": "right",
+                    "color": ACCENT,
+                    "fontWeight": 600,
+                },
+                "encoding": {"x": {"value": "width"}},
+            },
             {"mark": {**half, "text": "50 %", "align": "center", "color": INK}, "encoding": {"x": {**x, "datum": 0.5}}},
-            {"transform": [{"filter": "datum.estimate != null"}], "mark": {"type": "rule", "strokeWidth": 4},
-             "encoding": {"x": {**x, "field": "left"}, "x2": {"field": "right"}, "y": y, "color": exactly("ink")}},
+            {
+                "transform": [{"filter": "datum.estimate != null"}],
+                "mark": {"type": "rule", "strokeWidth": 4},
+                "encoding": {"x": {**x, "field": "left"}, "x2": {"field": "right"}, "y": y, "color": exactly("ink")},
+            },
             *(
-                {"transform": [{"filter": f"datum.{end} != null"}], "mark": cap,
-                 "encoding": {"x": {**x, "field": end}, "y": y, "color": exactly("ink")}}
+                {
+                    "transform": [{"filter": f"datum.{end} != null"}],
+                    "mark": cap,
+                    "encoding": {"x": {**x, "field": end}, "y": y, "color": exactly("ink")},
+                }
                 for end in ("lower", "upper")
             ),
-            {"transform": [{"filter": "datum.estimate != null"}],
-             "mark": {"type": "point", "filled": True, "size": 170, "opacity": 1, "strokeWidth": 2},
-             "encoding": {"x": {**x, "field": "estimate"}, "y": y, "shape": exactly("mark"), "color": exactly("ink"),
-                          "stroke": exactly("ink"), "tooltip": tip}},
+            {
+                "transform": [{"filter": "datum.estimate != null"}],
+                "mark": {"type": "point", "filled": True, "size": 170, "opacity": 1, "strokeWidth": 2},
+                "encoding": {
+                    "x": {**x, "field": "estimate"},
+                    "y": y,
+                    "shape": exactly("mark"),
+                    "color": exactly("ink"),
+                    "stroke": exactly("ink"),
+                    "tooltip": tip,
+                },
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def _votes(bar: list[dict[str, Any]], champion: str, challenger: str) -> dict[str, Any]:
     everything = max(1, bar[-1]["to"])
     x = {"field": "from", "type": "quantitative", "scale": {"domain": [0, everything], "nice": False}, "axis": None}
-    tip = [{"field": "who", "type": "nominal", "title": "units that"}, {"field": "n", "type": "quantitative", "format": ","}]
+    tip = [
+        {"field": "who", "type": "nominal", "title": "units that"},
+        {"field": "n", "type": "quantitative", "format": ","},
+    ]
     texts = (
         (f"{whole(bar[0]['n'])} {champion}", "left", 0),
         (f"{whole(bar[2]['n'])} {challenger}", "right", "width"),
@@ -99,14 +129,23 @@ def _votes(bar: list[dict[str, Any]], champion: str, challenger: str) -> dict[st
     return {
         "height": 44,
         "layer": [
-            {"data": {"values": bar}, "mark": {"type": "rect", "height": 22, "y": 11, "stroke": FAINT, "strokeWidth": 0.5},
-             "encoding": {"x": x, "x2": {"field": "to"}, "color": exactly("ink"), "tooltip": tip}},
+            {
+                "data": {"values": bar},
+                "mark": {"type": "rect", "height": 22, "y": 11, "stroke": FAINT, "strokeWidth": 0.5},
+                "encoding": {"x": x, "x2": {"field": "to"}, "color": exactly("ink"), "tooltip": tip},
+            },
             *(
-                {"data": {"values": [{}]}, "mark": {"type": "text", "text": text, "align": side, "y": 36},
-                 "encoding": {"x": {"value": place}}}
+                {
+                    "data": {"values": [{}]},
+                    "mark": {"type": "text", "text": text, "align": side, "y": 36},
+                    "encoding": {"x": {"value": place}},
+                }
                 for text, side, place in texts
             ),
-            {"data": {"values": middle}, "mark": {"type": "text", "align": "center", "y": 36},
-             "encoding": {"x": at, "text": {"field": "text"}}},
+            {
+                "data": {"values": middle},
+                "mark": {"type": "text", "align": "center", "y": 36},
+                "encoding": {"x": at, "text": {"field": "text"}},
+            },
         ],
-    }  # fmt: skip
+    }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.ledger import Entry, kind_of
+from crossfade.spec.model import stage_name
 from crossfade.state import RULE, Move, Position, weight
 from crossfade.view.dossier.blocks import Block, Part, heading, items, picture, table, text
 from crossfade.view.dossier.known import Known
@@ -21,7 +23,8 @@ def exposure(known: Known) -> Part:
     steps = []
     for entry in known.moves:
         position = Position.from_json(entry.to_position or {})
-        steps.append({"at": entry.at, "weight": weight(known.rollout, position), "move": entry.move})
+        stage = stage_name(known.rollout.stages[position.stage])
+        steps.append({"at": entry.at, "weight": weight(known.rollout, position), "move": entry.move, "stage": stage})
     end = max([known.moves[-1].at, *(float(part["until"]) for part in known.timeline)])
     rows = []
     for place, (entry, following) in enumerate(zip(known.moves, [*known.moves[1:], None], strict=True)):
@@ -44,9 +47,9 @@ def exposure(known: Known) -> Part:
         blocks=[
             picture(
                 "exposure",
-                f"The planned share of units of the challenger as steps, and the share seen as dots.{seen}",
+                f"The planned share of units of the challenger as steps, and the share seen as a line.{seen}",
                 steps=steps,
-                seen=_seen(known),
+                looks=_seen(known),
                 end=end,
             ),
             table(head, rows, numbers=(2, 3)),
@@ -55,7 +58,7 @@ def exposure(known: Known) -> Part:
     )
 
 
-def _seen(known: Known) -> list[dict[str, float]]:
+def _seen(known: Known) -> list[dict[str, Any]]:
     """The share of units on challengers, slice by slice."""
     found = []
     for part in known.timeline:
@@ -63,7 +66,8 @@ def _seen(known: Known) -> list[dict[str, float]]:
         everybody = sum(units.values())
         if everybody:
             mine = sum(units.get(arm.name, 0) for arm in known.rollout.challengers)
-            found.append({"at": (part["at"] + part["until"]) / 2.0, "share": mine / everybody, "units": everybody})
+            at = (part["at"] + part["until"]) / 2.0
+            found.append({"at": at, "actual": mine / everybody, "units": everybody, "lines": []})
     return found
 
 
@@ -97,7 +101,7 @@ def _decision(known: Known, entry: Entry) -> Iterator[Block]:
     said = [line_in_words(known.rollout, line) for line in lines]
     if entry.actor == RULE:
         drawn = [{k: v for k, v in line.to_json().items() if k != "assumptions"} for line in lines]
-        yield picture("forest", "; ".join(f"{one.metric}: {one.verdict}" for one in lines), lines=drawn)
+        yield picture("forest", "; ".join(f"{one.metric}: {one.verdict}" for one in lines), lines=drawn, words=said)
     yield table(
         ("metric", "role", "units", "values", "difference", "interval", "limit", "verdict"),
         [

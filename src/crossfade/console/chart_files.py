@@ -1,0 +1,65 @@
+"""What pages load beside themselves: the script that draws charts, their specifications, and pictures of them."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from crossfade.console.bundle import Bundle
+from crossfade.console.charting import WIDE, picture
+from crossfade.console.problems import Refused
+from crossfade.rim.differing import Differing
+from crossfade.rim.looking import past_of
+from crossfade.rim.standing import standing
+from crossfade.rim.store import Store
+from crossfade.view.charts import Chart, charts_of, fields
+
+FOREVER = "private, max-age=31536000, immutable"
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""For pictures alone, in which no script runs: their dark inks stand in them."""
+
+
+def router(store: Store, data: Path) -> APIRouter:
+    """The scripts and charts of a store's rollouts."""
+    routes = APIRouter(include_in_schema=False)
+    differing, bundle = Differing(data), Bundle(data)
+
+    def chart_of(name: str, chart: str) -> Chart:
+        found = _chart(store, differing, name, chart)
+        if found is None:
+            raise Refused(404, f"{name} has no chart {chart!r} to show now", "its page shows which there are")
+        return found
+
+    @routes.get("/vega.js")
+    def drawing(request: Request) -> Response:
+        headers = {"cache-control": FOREVER, "vary": "accept-encoding"}
+        packed = bundle.packed()
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(packed, media_type="text/javascript", headers={**headers, "content-encoding": "gzip"})
+        return Response(gzip.decompress(packed), media_type="text/javascript", headers=headers)
+
+    @routes.get("/rollouts/{name}/charts/{chart}.json")
+    def spec(name: str, chart: str) -> JSONResponse:
+        return JSONResponse(dict(chart_of(name, chart).spec))
+
+    @routes.get("/rollouts/{name}/charts/{chart}.svg")
+    def drawn(name: str, chart: str, width: Annotated[int, Query(ge=200, le=4000)] = WIDE) -> Response:
+        svg = picture(chart_of(name, chart), width, dark=True)
+        return Response(svg, media_type="image/svg+xml", headers={"content-security-policy": POLICY})
+
+    return routes
+
+
+def _chart(store: Store, differing: Differing, name: str, chart: str) -> Chart | None:
+    if chart == "fields":
+        stored = store.get(name)
+        record = differing.of(stored.rollout, stored.position)
+        return next((drawn for arm in record["arms"] if (drawn := fields(arm))), None)
+    record = standing(store, name, time.time())
+    return charts_of(record, past_of(store, name, record)).get(chart)

@@ -1,0 +1,1 @@
+"""Charts, as the browser and paper draw them."""
