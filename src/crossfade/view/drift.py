@@ -119,7 +119,7 @@ def _what(change: Change) -> str:
             return f"a field that was not there, in {share}"
     if then is None or now is None:
         return ""
-    if change.side == "outcome":
+    if change.side == "outcome" and then.names:
         return f"{percent(_rate(then))} → {percent(_rate(now))}"
     if then.mean is not None and now.mean is not None and then.numbers > then.names.total():
         moved = f" ({(now.mean - then.mean) / then.sd:+.2g} sd)" if then.sd else ""

@@ -44,49 +44,25 @@ LEARNING = (20.0, 200.0)
 """Requests that no change counts for in bets on what now has been like so far."""
 
 
-class Bets:
-    """The e-process of one field."""
+class Starts:
+    """What bets have won, averaged over them and over the blocks at which they may begin."""
 
-    def __init__(self, laid: Ints, groups: int, *, life: int, every: int) -> None:
-        """`laid` counts the requests that the layout was made of; a start lives for `life` blocks, and one begins at
-        each `every` blocks."""
-        k = len(laid)
-        self._base: Floats = (laid + 0.5) / (laid.sum() + k / 2.0)
+    def __init__(self, bets: int, *, life: int, every: int) -> None:
+        """A start lives for `life` blocks, and one begins at each `every` blocks."""
         self._life, self._every = life, every
-        self._then: Floats = np.zeros(k)
-        self._now: Floats = np.zeros(k)
-        self._tilts = _tilts(self._base, groups)
-        self._risen = np.concatenate([rise * np.eye(k) for rise in RISES])
-        self._kept = np.repeat([1.0 - rise for rise in RISES], k)[:, None]
-        self._sum: Floats = np.zeros(len(self._tilts) + len(RISES) * k + len(LEARNING))
+        self._sum: Floats = np.zeros(bets)
         self._starts: deque[tuple[int, Floats]] = deque()
 
-    def take(self, block: int, then: Ints, now: Ints) -> None:
-        """Block number `block` of now, and the one of the reference beside it. Numbers only grow."""
+    def open(self, block: int) -> None:
+        """Begin anew where it is time to, and end what has used up the reference. Numbers of blocks only grow."""
         if not self._starts or block // self._every > self._starts[-1][0] // self._every:
             self._starts.append((block, self._sum.copy()))
         while self._starts[0][0] <= block - self._life:
             self._starts.popleft()
-        r, m = float(then.sum()), float(now.sum())
-        if r > 0.0 and m > 0.0:
-            a = self._shares()
-            b = self._bets(a)
-            z = (r * a + m * b) / (r + m)
-            self._sum += np.log(a) @ then + np.log(b) @ now - np.log(z) @ (then + now)
-        self._then = FADING * self._then + then
-        self._now = FADING * self._now + now
 
-    def _shares(self) -> Floats:
-        shares: Floats = (PRIOR * self._base + self._then) / (PRIOR + self._then.sum())
-        return shares
-
-    def _bets(self, a: Floats) -> Floats:
-        """What now may be like, a row a bet, all positive and summing to one."""
-        tilted = a * self._tilts
-        tilted /= tilted.sum(axis=1, keepdims=True)
-        seen = self._now.sum()
-        learned = [((each * a + self._now) / (each + seen))[None, :] for each in LEARNING]
-        return np.concatenate([tilted, self._kept * a + self._risen, *learned])
+    def won(self, more: Floats) -> None:
+        """What each bet has won in this block, in logs."""
+        self._sum += more
 
     @property
     def log_e(self) -> float:
@@ -109,6 +85,45 @@ class Bets:
         mean = most + np.log(np.exp(grown - most[:, None]).mean(axis=1))
         weighed: Floats = mean - np.log(number * (number + 1.0))
         return weighed
+
+
+class Bets(Starts):
+    """The e-process of one field."""
+
+    def __init__(self, laid: Ints, groups: int, *, life: int, every: int) -> None:
+        """`laid` counts the requests that the layout was made of."""
+        k = len(laid)
+        self._base: Floats = (laid + 0.5) / (laid.sum() + k / 2.0)
+        self._then: Floats = np.zeros(k)
+        self._now: Floats = np.zeros(k)
+        self._tilts = _tilts(self._base, groups)
+        self._risen = np.concatenate([rise * np.eye(k) for rise in RISES])
+        self._kept = np.repeat([1.0 - rise for rise in RISES], k)[:, None]
+        super().__init__(len(self._tilts) + len(RISES) * k + len(LEARNING), life=life, every=every)
+
+    def take(self, block: int, then: Ints, now: Ints) -> None:
+        """Block number `block` of now, and the one of the reference beside it. Numbers only grow."""
+        self.open(block)
+        r, m = float(then.sum()), float(now.sum())
+        if r > 0.0 and m > 0.0:
+            a = self._shares()
+            b = self._bets(a)
+            z = (r * a + m * b) / (r + m)
+            self.won(np.log(a) @ then + np.log(b) @ now - np.log(z) @ (then + now))
+        self._then = FADING * self._then + then
+        self._now = FADING * self._now + now
+
+    def _shares(self) -> Floats:
+        shares: Floats = (PRIOR * self._base + self._then) / (PRIOR + self._then.sum())
+        return shares
+
+    def _bets(self, a: Floats) -> Floats:
+        """What now may be like, a row a bet, all positive and summing to one."""
+        tilted = a * self._tilts
+        tilted /= tilted.sum(axis=1, keepdims=True)
+        seen = self._now.sum()
+        learned = [((each * a + self._now) / (each + seen))[None, :] for each in LEARNING]
+        return np.concatenate([tilted, self._kept * a + self._risen, *learned])
 
 
 def _tilts(base: Floats, groups: int) -> Floats:

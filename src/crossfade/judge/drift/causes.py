@@ -196,7 +196,7 @@ def _went_along(change: Change, one: Change) -> bool:
 
 
 def _move(change: Change) -> tuple[float, float, float] | None:
-    """How far the mean moved (of outcomes: the share with an event), the deviation it had, and the move's error."""
+    """How far the mean moved (of rates: the share with an event), the deviation it had, and the move's error."""
     levels = [_level(change, counts) for counts in (change.then, change.now)]
     then, now = levels
     if then is None or now is None:
@@ -208,7 +208,7 @@ def _level(change: Change, counts: Counts | None) -> tuple[float, float, int] | 
     """Mean, standard deviation and number of values."""
     if counts is None or not counts.asked:
         return None
-    if change.side == "outcome":
+    if change.side == "outcome" and counts.names:
         share = counts.names["event"] / counts.asked
         return share, math.sqrt(share * (1.0 - share)), counts.asked
     mean, sd = counts.mean, counts.sd
@@ -233,10 +233,12 @@ def _how(change: Change) -> str:
 
 
 def _moved(change: Change) -> str:
-    """The field; of outcomes with where their share went."""
+    """The field; of outcomes with where their share, or mean, went."""
     then, now = change.then, change.now
     if change.side != "outcome" or then is None or now is None or not then.asked or not now.asked:
         return change.field
+    if then.mean is not None and now.mean is not None:
+        return f"{change.field} {'fell' if now.mean < then.mean else 'rose'} from {then.mean:.4g} to {now.mean:.4g}"
     before, after = then.names["event"] / then.asked, now.names["event"] / now.asked
     return f"{change.field} {'fell' if after < before else 'rose'} from {before:.1%} to {after:.1%}"
 

@@ -207,11 +207,11 @@ def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
 
 
 def sliced(rollout: Rollout, mode: str, metric: Metric) -> Question | None:
-    """After promotion, what a metric asks by slice of time so that a change that begins late is found.
+    """What a metric asks by slice of time, after promotion and for drift, so that a change that begins late is found.
 
     None where what it asks anyway says when things happened, or nothing would.
     """
-    if mode != "promote":
+    if mode != "promote" and (rollout.drift is None or mode not in ("canary", "ab")):
         return None
     champion, many = rollout.champion.name, len(rollout.challengers)
     if metric.source is Source.RESPONSE and metric.kind is Kind.RATE:
