@@ -40,7 +40,7 @@ _drawing = threading.Lock()
 def figure(chart: Chart, base: str, *, folded: bool = False) -> Markup:
     """One chart of the rollout at `base`. `folded`: a table beside it has its numbers already."""
     spec = json.dumps(chart.spec, ensure_ascii=False, separators=(",", ":"))
-    plot = _plot(chart.name, chart.said, base, room=round(height_of(chart.spec) / 40.0))
+    plot = _plot(chart.name, chart.said, base, room=int(height_of(chart.spec) // 40.0))
     return el(
         "figure",
         el("figcaption", chart.title) if chart.title else None,

@@ -59,6 +59,7 @@ def page(title: str, body: Any, now: float, refresh: int | None = None) -> str:
         el("meta", name="color-scheme", content="light dark"),
         el("noscript", again) if again else None,
         el("title", f"{title} · Crossfade"),
+        el("link", rel="icon", href="/favicon.svg", type="image/svg+xml"),
         el("link", rel="stylesheet", href="/console.css"),
         el("script", src="/console.js", defer="") if version else None,
         [el("script", src=src, defer="") for src in DRAWING] if "data-chart=" in main else None,
@@ -105,6 +106,11 @@ def router() -> APIRouter:
     @routes.get("/console.js")
     def script() -> Response:
         return Response(_static("console.js"), media_type="text/javascript")
+
+    @routes.get("/favicon.svg")
+    def icon() -> Response:
+        headers = {"cache-control": "private, max-age=86400"}
+        return Response(_static("favicon.svg"), media_type="image/svg+xml", headers=headers)
 
     @routes.get("/charts.js")
     def charts() -> Response:

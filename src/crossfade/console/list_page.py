@@ -58,12 +58,8 @@ def link(name: str) -> str:
     return f"/rollouts/{quote(name, safe='')}"
 
 
-def named(record: Record, *more: Markup) -> Markup:
-    """A rollout's name with the mark of its phase."""
-    return el("div", el("strong", record["name"]), _phase(record), more, class_="name")
-
-
-def _phase(record: Record) -> Markup:
+def phase_of(record: Record) -> Markup:
+    """The phase with its mark."""
     tone = record["tone"]
     return el("span", f"{MARKS[tone]} {record['phase'].replace('_', ' ')}", class_=f"phase {tone}")
 
@@ -90,7 +86,7 @@ def _row(record: Record, now: float) -> Markup:
     told = el("p", " · ".join(fact for fact in facts if fact), class_="quiet") if record["phase"] != "pending" else None
     return el(
         "article",
-        el("div", el("a", record["name"], href=link(record["name"])), _phase(record), class_="name"),
+        el("div", el("a", record["name"], href=link(record["name"])), phase_of(record), class_="name"),
         el("div", el("p", record["sentence"]), told, class_="said"),
         path(record["stages"], small=True),
         class_="row",

@@ -11,7 +11,7 @@ from crossfade.console.charting import figure
 from crossfade.console.drift import drift_part
 from crossfade.console.evidence import evidence_part
 from crossfade.console.frame import live_parts, page, rollout_bar
-from crossfade.console.list_page import ENDED, link, named
+from crossfade.console.list_page import ENDED, link, phase_of
 from crossfade.console.markup import Markup, el, join
 from crossfade.console.path import path
 from crossfade.console.segments import segments_section
@@ -65,7 +65,7 @@ def _sentence(record: Record, now: float) -> Markup:
     stale = record["phase"] not in (*ENDED, "pending") and age > STALE
     return el(
         "section",
-        named(record, el("code", record["route"])),
+        el("div", phase_of(record), el("code", record["route"]), class_="name"),
         el("h1", record["sentence"], class_=record["tone"]),
         el("p", " · ".join(told), class_="quiet") if told else None,
         el("p", f"? Measured {duration(age)} ago: the controller has been silent since.", class_="warning")

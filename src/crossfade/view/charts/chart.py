@@ -58,7 +58,7 @@ def _wide(view: Spec, width: float) -> dict[str, Any]:
 def height_of(spec: Spec) -> float:
     """About how high it will be, so that a page keeps the room."""
     views = spec.get("vconcat", [spec])
-    return sum(_height(view) for view in views) + 26.0 * (len(views) - 1) + 44.0
+    return sum(_height(view) for view in views) + 26.0 * (len(views) - 1) + 24.0
 
 
 def _height(view: Spec) -> float:

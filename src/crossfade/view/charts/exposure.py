@@ -58,8 +58,10 @@ def _ms(at: float) -> int:
 def _time(start: float, end: float) -> dict[str, Any]:
     span = end - start
     form = "%H:%M:%S" if span < 1200 else "%H:%M" if span < 129_600 else "%d %b"
-    axis = {"format": form, "title": None, "grid": False, "labelOverlap": True, "tickCount": 6, "labelFlush": True}
-    scale = {"type": "utc", "domain": [_ms(start), _ms(end)], "nice": False}
+    labels = {"labelOverlap": "greedy", "labelFlush": True, "labelSeparation": 12}
+    axis = {"format": form, "title": None, "grid": False, "tickCount": 5, **labels}
+    # No domain is written down: Vega's interpreter cannot read that of times. The staircase has both ends.
+    scale = {"type": "utc", "nice": False}
     return {"type": "temporal", "scale": scale, "axis": axis}
 
 
@@ -160,8 +162,8 @@ def _stop(steps: Sequence[Record], at: Record, y: Record) -> dict[str, Any]:
                     "type": "text",
                     "text": "stopped here",
                     "align": "right" if right else "left",
-                    "dx": -11 if right else 11,
-                    "dy": -2,
+                    "dx": -6 if right else 6,
+                    "dy": 18,
                     "fontWeight": 600,
                     "color": RED,
                     "fontSize": 13,

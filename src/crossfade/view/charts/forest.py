@@ -23,10 +23,18 @@ TICKS = (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100)
 HATCHES = 56
 """Strokes across the row of a metric that could not be measured."""
 
+TITLE = "Difference from the champion"
+
 HEAD = ("metric", "difference", "interval", "limit", "verdict", "units")
 
 
-def forest(lines: Sequence[Record], said: Sequence[Record], *, name: str = "forest", title: str = "Evidence") -> Chart:
+def forest(
+    lines: Sequence[Record],
+    said: Sequence[Record],
+    *,
+    name: str = "forest",
+    title: str = "Difference from the champion",
+) -> Chart:
     """`lines` of evidence with their words; which ones belong together is the caller's to know."""
     arms = {line["arm"] for line in lines}
     rows = [_row(n, line, told, len(arms) > 1) for n, (line, told) in enumerate(zip(lines, said, strict=True))]
