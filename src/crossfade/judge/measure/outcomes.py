@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ibis
 
 from crossfade.judge.measure.arms import SETTLED
-from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, counted, element
+from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, element
 
 PREDICTED = ("champion", "challenger")
 """Whose predictions, recorded of mirrored requests, may adjust a mean."""
@@ -105,17 +105,17 @@ def settled(
 
     mine = ~early & of(name)
     told = {
-        "reports": (counted(inside & mine), 0),
-        "events": (counted(inside & mine & (found["value"] != 0)), 0),
-        "total": (_where(inside & mine, found["value"]), 0.0),
-        "per": (_where(inside & ~early & of(per), found["value"]), 0.0),
-        "before": (_where(inside & early & of(covariate), found["value"]), 0.0),
-        "late": (counted(during & ~timely & mine), 0),
-        "predictions": (counted(inside & early & of(covariate)), 0),
+        "reports": (found.count(where=inside & mine), 0),
+        "events": (found.count(where=inside & mine & (found["value"] != 0)), 0),
+        "total": (_sum(inside & mine, found["value"]), 0.0),
+        "per": (_sum(inside & ~early & of(per), found["value"]), 0.0),
+        "before": (_sum(inside & early & of(covariate), found["value"]), 0.0),
+        "late": (found.count(where=during & ~timely & mine), 0),
+        "predictions": (found.count(where=inside & early & of(covariate)), 0),
     }
     wanted = {"reports", "events", "total", "late"} | ({"per"} if per else set()) | ({"before"} if covariate else set())
     wanted |= {"predictions"} if predicted else set()
-    per_unit = found.group_by("unit").agg(**{key: told[key][0].sum() for key in told if key in wanted})
+    per_unit = found.group_by("unit").agg(**{key: told[key][0] for key in told if key in wanted})
     everyone = entered.left_join(per_unit, "unit").cross_join(look.select("since", "now"))
     due = everyone["entered"] + (window + arrival)
     filled = {
@@ -129,5 +129,5 @@ def settled(
     return judged.select(*SETTLED.columns)
 
 
-def _where(flag: Expr, value: Expr) -> Expr:
-    return ibis.cases((flag, value), else_=0.0)
+def _sum(flag: Expr, value: Expr) -> Expr:
+    return ibis.cases((flag, value), else_=0.0).sum()

@@ -8,6 +8,7 @@ sum of small numbers rounds the same everywhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import ibis
@@ -240,14 +241,22 @@ def first(table: Expr, *, by: list[str], order: list[str]) -> Expr:
     return ranked.filter(ranked.place == 0).drop("place")
 
 
-def during(fact: Expr, look: Expr = LOOK, *, by: tuple[str, ...] = ("rollout", "stage")) -> Expr:
+Look = Mapping[str, Any]
+"""What `LOOK` says, told outright. Engines then need no join for it, which of many facts costs them a sixth."""
+
+
+def during(fact: Expr, look: Expr | Look = LOOK, *, by: tuple[str, ...] = ("rollout", "stage")) -> Expr:
     """The facts of the look's rollout and stage (and mode, if asked), up to its time, with `elapsed`."""
+    if isinstance(look, Mapping):
+        since, now = (ibis.literal(repr(float(look[name]))).cast("float64") for name in ("since", "now"))
+        kept = fact.filter(*(fact[name] == look[name] for name in by), fact["at"] >= since - SLACK, fact["at"] <= now)
+        return kept.mutate(elapsed=kept["at"] - since)
     joined = fact.join(look.select(*by, "since", "now"), by)
     kept = joined.filter(joined["at"] >= joined["since"] - SLACK, joined["at"] <= joined["now"])
     return kept.mutate(elapsed=kept["at"] - kept["since"]).drop("since", "now")
 
 
-def exposures(exposed: Expr = FACTS["exposed"], look: Expr = LOOK) -> Expr:
+def exposures(exposed: Expr = FACTS["exposed"], look: Expr | Look = LOOK) -> Expr:
     """Requests of the stage whose unit was randomised. Requests without a unit never are."""
     scoped = during(exposed, look, by=("rollout", "stage", "mode"))
     return scoped.filter(scoped["unit"] != "").select(*EXPOSURES.columns)
@@ -260,7 +269,7 @@ def visits(exposed: Expr = EXPOSURES) -> Expr:
         elapsed=exposed["elapsed"].min(),
         requests=exposed.count(),
         latency=exposed["latency_ms"].sum(),
-        failures=counted(exposed["failed"]).sum(),
+        failures=exposed.count(where=exposed["failed"]),
     )
 
 

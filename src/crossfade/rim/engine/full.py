@@ -27,10 +27,9 @@ from crossfade.judge.measure.tables import (
     visits,
 )
 from crossfade.rim.engine.amending import amend
-from crossfade.rim.engine.session import Session, compiled, reading
+from crossfade.rim.engine.session import Session, compiled, reading, sql
 
 _SHARED: Mapping[str, Callable[[], Expr]] = {
-    "exposures": exposures,
     "visits": visits,
     "arrivals": arrivals,
     "greetings": greetings,
@@ -42,9 +41,6 @@ _SHARED: Mapping[str, Callable[[], Expr]] = {
     "labels": spread.labels,
 }
 """Tables that several questions ask."""
-
-_PASSING = ("exposures",)
-"""Those of them that are not kept: reading the columns asked for again costs less than keeping all of them."""
 
 _needs: dict[tuple[object, ...], frozenset[str]] = {}
 
@@ -76,6 +72,9 @@ class Full:
         """Say what is looked at."""
         self._session.look(rollout, stage, mode, since, now)
         amend(self._session)
+        told = {"rollout": rollout, "stage": stage, "mode": mode, "since": since, "now": now}
+        # Not kept: reading the columns that are asked for again costs less than keeping all of them.
+        self._session.run(f"CREATE OR REPLACE VIEW exposures AS {sql(exposures(look=told))}")
         self._made.clear()
         self._judged = None
 
@@ -153,11 +152,7 @@ class Full:
     def _prepare(self, key: tuple[object, ...], build: Callable[[], Expr]) -> None:
         """Make the shared tables that a query asks and that are not there yet."""
         for name in sorted(_needed(key, build) & _SHARED.keys() - self._made):
-            of = _SHARED[name]
-            if name in _PASSING:
-                self._session.run(f"CREATE OR REPLACE VIEW {name} AS {compiled((name,), of)}")
-            else:
-                self._keep(name, (name,), of)
+            self._keep(name, (name,), _SHARED[name])
             self._made.add(name)
 
 

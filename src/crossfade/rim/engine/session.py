@@ -34,8 +34,13 @@ _compiled: dict[tuple[object, ...], str] = {}
 def compiled(key: tuple[object, ...], build: Callable[[], Expr]) -> str:
     """A question as SQL."""
     if key not in _compiled:
-        _compiled[key] = str(ibis.to_sql(build(), dialect="duckdb"))
+        _compiled[key] = sql(build())
     return _compiled[key]
+
+
+def sql(asked: Expr) -> str:
+    """An expression as this engine's SQL."""
+    return str(ibis.to_sql(asked, dialect="duckdb"))
 
 
 class Session:
