@@ -185,15 +185,20 @@ def fill(place: Asked, made: World) -> None:
     for kind, table in FACTS.items():
         rows = columns(kind, kinds[kind]) if kind in kinds else SCHEMAS[kind].empty_table()
         place.load("reported" if kind == "outcome" else kind, rows.select(table.columns))
-    look = {"rollout": "r1", "stage": made.stage, "mode": made.mode, "since": START, "now": NOW}
+    look = looked(made.stage, made.mode)
     types = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
     schema = pa.schema([(name, types[str(type_)]) for name, type_ in LOOK.schema().items()])
     place.load("look", pa.Table.from_pylist([look], schema=schema))
 
 
+def looked(stage: int, mode: str) -> dict[str, Any]:
+    """The look at these worlds."""
+    return {"rollout": "r1", "stage": stage, "mode": mode, "since": START, "now": NOW}
+
+
 def answers(place: Asked, stage: int, mode: str) -> dict[str, list[dict[str, Any]]]:
     """Everything that a look asks."""
-    found = {}
+    found = {"told": place.rows(partial(exposures, look=looked(stage, mode)))}
     for name, build in KEPT.items():
         place.keep(name.strip(), build)
     for metric in SPEC.metrics:
@@ -331,6 +336,15 @@ def test_postgresql_gives_the_same_numbers() -> None:
                 place = Postgres(connection)
                 fill(place, made)
                 same(answers(place, stage, mode), answers(duck, stage, mode))
+
+
+def test_a_look_told_outright_has_the_exposures_of_a_look_that_is_joined() -> None:
+    for stage, mode in STAGES.items():
+        duck = Duck()
+        fill(duck, world(stage))
+        told, joined = (duck.rows(build) for build in (partial(exposures, look=looked(stage, mode)), exposures))
+        assert sorted(map(str, told)) == sorted(map(str, joined))
+        assert told
 
 
 def test_every_question_can_be_written_for_clickhouse() -> None:
