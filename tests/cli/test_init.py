@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.test_check import crossfade
+from cli.typing_person import Person
 from crossfade.spec.model import Protocol
 from crossfade.spec.parse import parse
 from crossfade.spec.template import template
@@ -72,3 +73,31 @@ def test_a_place_that_cannot_be_written_is_explained(place: str, says: str, tmp_
     run = crossfade("init", place, cwd=tmp_path)
     assert run.returncode == 2
     assert says in run.stderr
+
+
+def test_on_a_terminal_it_asks_three_questions_until_the_answers_could_stand_in_a_spec(tmp_path: Path) -> None:
+    with Person("init", cwd=tmp_path) as person:
+        person.sees("What do the models speak (")
+        person.types("grpc")
+        person.sees("found 'grpc'; expected")
+        person.types("json")
+        person.sees("the champion? [http://127.0.0.1:8101]")
+        person.types("")
+        person.sees("the challenger?")
+        person.types("localhost:3")
+        person.sees("did you mean http://localhost:3?")
+        person.types("http://h:1")
+        person.sees("crossfade doctor rollout.yaml")
+        assert person.ends() == 0
+    rollout = parse((tmp_path / "rollout.yaml").read_text())
+    told = (rollout.protocol, rollout.champion.url, rollout.challenger.url)
+    assert told == (Protocol.JSON, "http://127.0.0.1:8101", "http://h:1")
+
+
+def test_an_option_or_a_file_that_is_there_spares_the_questions(tmp_path: Path) -> None:
+    with Person("init", "--protocol", "mlflow", cwd=tmp_path) as person:
+        assert person.ends() == 0
+        assert "?" not in person.shown
+    with Person("init", cwd=tmp_path) as person:
+        assert person.ends() == 2
+        assert "is there already" in person.shown

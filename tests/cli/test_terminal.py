@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_the_tree_reads_as_it_did(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [40, 80, 120])
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     assert max(len(line) for line in drawn(RECORDS[name](), width=width).splitlines()) <= width
 
@@ -78,3 +79,20 @@ def test_an_old_record_does_not_pass_for_a_new_one() -> None:
     assert "silent" not in drawn(running(), now=NOW + 5.0)
     assert "as of 3 min 20 s ago; the controller has been silent since" in drawn(running(), now=NOW + 200.0)
     assert "silent" not in drawn(rolled_back(), now=NOW + 200.0)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_nothing_is_cut_where_there_is_little_room(name: str) -> None:
+    """At 40 columns a row goes on below: every verdict, interval and reason is still there."""
+    record = RECORDS[name]()
+    narrow = drawn(record, width=40)
+    assert "…" not in narrow
+    said = " ".join(re.sub(r"[│├└─]", " ", narrow).split())
+    for line in record["lines"]:
+        if line["segment"] is None:
+            below, beside = f"{line['metric']} {line['verdict']}", f"{line['limit']} {line['verdict']}".strip()
+            assert f"{line['shape']} {line['metric']}" in said
+            assert below in said or beside in said
+            assert line["interval"] in said
+    for entry in record["decisions"]:
+        assert " ".join(entry["reason"].split()) in said

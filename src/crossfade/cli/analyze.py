@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from crossfade.cli.common import PROBLEM, WRONG_USE, AsJson, console, fail, print_json
+from crossfade.cli.progress import working
 
 
 def register(app: typer.Typer) -> None:
@@ -63,18 +64,19 @@ def analyze(
     from crossfade.rim.analyze import analyze as analysed
 
     try:
-        found = analysed(
-            exposures,
-            outcomes,
-            metrics=metric or [],
-            summary=summary,
-            baseline=baseline,
-            expected=None if expected is None else read_expected(expected),
-            alpha=alpha,
-            window=window,
-            looks=looks,
-            segments=None if segments is None else [name.strip() for name in segments.split(",") if name.strip()],
-        )
+        with working("Reading and judging"):
+            found = analysed(
+                exposures,
+                outcomes,
+                metrics=metric or [],
+                summary=summary,
+                baseline=baseline,
+                expected=None if expected is None else read_expected(expected),
+                alpha=alpha,
+                window=window,
+                looks=looks,
+                segments=None if segments is None else [name.strip() for name in segments.split(",") if name.strip()],
+            )
     except AnalysisError as error:
         code = PROBLEM if error.found_in_data else WRONG_USE
         fail(error.error, error.what_to_do, code=code, as_json=json)

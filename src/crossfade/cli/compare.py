@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crossfade.cli.common import PROBLEM, AsJson, console, fail, print_json
+from crossfade.cli.progress import working
 from crossfade.spec.model import Comparator, Comparison, Protocol
 
 if TYPE_CHECKING:
@@ -95,20 +97,25 @@ def compare(
 
 
 def _feed(comparing: Comparing, joined: Joined) -> None:
-    for name, replies in joined:
-        left, right, *more = replies
-        if left is None or right is None:
-            continue
-        again = more[0] if more else None
-        if left.error:
-            comparing.failed("champion", "error")
-        elif right.error:
-            comparing.lost(name, right.error, left.body)
-        else:
-            if again is not None and again.error:
-                comparing.failed("noise", "error")
-                again = None
-            comparing.add(name, left.body, right.body, None if again is None else again.body)
+    with working("Comparing", unit="pairs") as at_work:
+        for name, replies in at_work.each(joined):
+            _take(comparing, name, replies)
+
+
+def _take(comparing: Comparing, name: str, replies: Sequence[Any]) -> None:
+    left, right, *more = replies
+    if left is None or right is None:
+        return
+    again = more[0] if more else None
+    if left.error:
+        comparing.failed("champion", "error")
+    elif right.error:
+        comparing.lost(name, right.error, left.body)
+    else:
+        if again is not None and again.error:
+            comparing.failed("noise", "error")
+            again = None
+        comparing.add(name, left.body, right.body, None if again is None else again.body)
 
 
 def _beyond(record: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, console, fail, print_json
+from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
     from crossfade.rim.checkup.finding import Finding
@@ -50,7 +51,9 @@ def doctor(
     findings += machine.folder(data, now)
     if spec is not None:
         rollout = named_rollout(spec, as_json=json)
-        findings += arms.fit(rollout, _first(request, rollout.route, json), now)
+        first = _first(request, rollout.route, json)
+        with working("Asking the models"):
+            findings += arms.fit(rollout, first, now)
     elif request is not None:
         fail("--request is sent to the models of a spec", "name the spec, too", as_json=json)
     problems = sum(one.state == "problem" for one in findings)

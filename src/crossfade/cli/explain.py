@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, print_json
+from crossfade.cli.narrow import say
 
 if TYPE_CHECKING:
     from crossfade.ledger import Entry
@@ -39,7 +40,7 @@ def explain(
         if json:
             print_json(record)
         else:
-            _print([*_now(record), *_arithmetic(rollout, record["evidence"])])
+            say([*_now(record), *_arithmetic(rollout, record["evidence"])])
         return
     entry = next((entry for entry in entries if entry.n == n), None)
     if entry is None:
@@ -47,7 +48,7 @@ def explain(
     if json:
         print_json(entry.to_json())
     else:
-        _print([*_then(entry), *_arithmetic(rollout, entry.evidence)])
+        say([*_then(entry), *_arithmetic(rollout, entry.evidence)])
 
 
 def _now(record: Mapping[str, Any]) -> list[str]:
@@ -91,8 +92,3 @@ def _arithmetic(rollout: Rollout, records: Sequence[Mapping[str, Any]]) -> Itera
     if len(told) < len(records):
         left = len(records) - len(told)
         yield f"  and {left} {'line' if left == 1 else 'lines'} of evidence on segments without proven harm (--json)"
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(line)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, fail, opened_record, print_json
+from crossfade.cli.progress import working
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +31,8 @@ def export(
     with opened_record(data, name, None, as_json=json) as record:
         assert isinstance(record, LiveRecord)
         try:
-            done = write(record, to, at=time.time())
+            with working(f"Writing {to}"):
+                done = write(record, to, at=time.time())
         except ExportProblem as problem:
             fail(str(problem), "", code=PROBLEM, as_json=json)
     if json:

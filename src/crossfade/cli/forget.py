@@ -10,6 +10,7 @@ import typer
 
 from crossfade.cli.act import Actor, Reason, _user, by_user
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, fail, opened, print_json
+from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
     from crossfade.rim.forgetting import Forgotten
@@ -49,7 +50,8 @@ def forget(
             request = ask(data, unit, rollout or [], actor=who, reason=reason, at=time.time(), by=by_user())
         except ValueError as error:
             fail(str(error), "write it again with another --reason", as_json=json)
-        done = _carried_out(store, data, request, as_json=json)
+        with working("Writing facts anew without the name"):
+            done = _carried_out(store, data, request, as_json=json)
     if done.failed:
         fail(f"nothing was forgotten: {done.failed}", "ask again once that is mended", code=PROBLEM, as_json=json)
     if json:

@@ -11,13 +11,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, fail, opened, print_json
+from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
     from crossfade.cli.importing import Rejects, Totals
     from crossfade.rim.outcome_rows import Mapped
-
-TOLD_EVERY = 1.0
-"""Seconds between words on how far it has come."""
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +52,7 @@ def import_(
     from crossfade.rim import outcome_rows
     from crossfade.rim.outcome_rows import RowsError
 
-    began = told = time.monotonic()
+    began = time.monotonic()
     try:
         kind = outcome_rows.format_of(source, _format(format_, json))
         asked = outcome_rows.Mapped(
@@ -68,15 +66,12 @@ def import_(
     begun_at = totals.last
 
     def done(so_far: Totals) -> None:
-        nonlocal told
         notebook.write(so_far)
-        if sys.stderr.isatty() and time.monotonic() - told >= TOLD_EVERY:
-            told = time.monotonic()
-            sys.stderr.write(f"\r{so_far.rows:,} rows, {(so_far.rows) / (told - began):,.0f} a second")
+        at_work.forward(so_far.rows - at_work.done)
 
     noted = Rejects(rejects or source.with_name(source.name + ".rejects.ndjson"), append=begun_at > 0)
     try:
-        with _Carrier(to, data, json) as carrier:
+        with _Carrier(to, data, json) as carrier, working("Importing", unit="rows") as at_work:
             found = outcome_rows.rows(source, kind, after=begun_at)
             carry_all(found, mapped, carrier, totals, noted, batch=batch, done=done)
     except (RowsError, Undelivered, OSError) as error:

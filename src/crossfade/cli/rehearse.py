@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossfade.cli.assume import recorded_values, world
 from crossfade.cli.common import console, print_json
+from crossfade.cli.progress import working
 from crossfade.cli.specs import one_rollout
 
 if TYPE_CHECKING:
@@ -63,8 +64,11 @@ def rehearse(
 def _tried(rollout: Rollout, assumed: World, named: dict[str, float], runs: int, seed: int) -> Iterator[Outcome]:
     from crossfade.sim.trials import challengers, tried
 
-    for name, changes in challengers(rollout, assumed, named).items():
-        yield tried(rollout, assumed, name, changes, runs=runs, seed=seed)
+    all_of_them = challengers(rollout, assumed, named)
+    for name, changes in all_of_them.items():
+        with working(f"Rehearsing {runs} rollouts, challenger: {name}"):
+            found = tried(rollout, assumed, name, changes, runs=runs, seed=seed)
+        yield found
 
 
 def record(rollout: Rollout, assumed: World, found: list[Outcome], runs: int, seed: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, fail, opened_record, print_json
+from crossfade.cli.progress import working
 from crossfade.cli.verify import Folder
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def replay(
     if spec is not None:
         _otherwise(name, data, folder, spec, as_json=json)
         return
-    with opened_record(data, name, folder, as_json=json) as record:
+    with opened_record(data, name, folder, as_json=json) as record, working("Computing every decision again"):
         found = again(record)
     if json:
         print_json(found.to_json())
@@ -60,7 +61,8 @@ def _otherwise(name: str, data: Path, folder: Path | None, spec: Path, *, as_jso
         fail(f"{spec} is not a spec that could run:\n{problems}", f"see `crossfade check {spec}`", as_json=as_json)
     with opened_record(data, name, folder, as_json=as_json) as record:
         try:
-            found = otherwise(record, other)
+            with working("Deciding by the other spec"):
+                found = otherwise(record, other)
         except CannotCompare as error:
             fail(f"{spec} cannot be compared: {error}", as_json=as_json)
     if as_json:

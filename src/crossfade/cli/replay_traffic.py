@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossfade.cli.common import PROBLEM, AsJson, console, fail, print_json
+from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
     from crossfade.rim.traffic import Answers
@@ -84,8 +85,9 @@ def _compared(
     recorded = Recorded(file, rollout.route)
     sender = Sender(rollout, challenger, rate=rate, at_once=at_once, noise=lambda name: bucket("noise", name) < noise)
     times: tuple[list[float], list[float]] = ([], [])
-    for answers in sender.answers(iter(recorded)):
-        _take(comparing, answers, times)
+    with working("Asking both models", unit="requests") as at_work:
+        for answers in at_work.each(sender.answers(iter(recorded))):
+            _take(comparing, answers, times)
     return {
         **comparing.record(),
         "requests": recorded.lines,

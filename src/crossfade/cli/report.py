@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from crossfade.cli.common import DATA, FINE, PROBLEM, AsJson, DataDir, Name, fail, opened_record, print_json
+from crossfade.cli.progress import working
 from crossfade.cli.verify import Folder
 
 FORMATS = ".html, .pdf, .md or .json"
@@ -36,11 +37,12 @@ def report(
     write = _format(to, as_json=json)
     if write is None:
         fail(f"{to} does not say how to write it", f"name a file that ends in {FORMATS}", as_json=json)
-    with opened_record(data, name, folder, as_json=json) as record:
+    with opened_record(data, name, folder, as_json=json) as record, working("Checking and recomputing the record"):
         known = gather(record, now=time.time())
     told = dossier(known)
     try:
-        to.write_bytes(write(told))
+        with working(f"Writing {to}"):
+            to.write_bytes(write(told))
     except OSError as error:
         fail(f"cannot write {to}: {error.strerror or error}", as_json=json)
     holds = known.verified["intact"] and not known.replayed.get("differing", ["nothing was recomputed"])

@@ -9,6 +9,7 @@ import typer
 
 from crossfade.cli.assume import Baselines, Changes, Rate, Recorded, Spreads
 from crossfade.cli.common import DATA, AsJson, DataDir, fail, print_json
+from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
     from crossfade.sim.interleave_sensitivity import Found
@@ -120,7 +121,8 @@ def simulate(
             "see to it that all three name their topics alike",
             as_json=json,
         )
-    found = sensitivity.compare(queries, CLICK_MODELS[clicks], method=method, alpha=alpha, seed=seed, most=sessions)
+    with working("Simulating sessions"):
+        found = sensitivity.compare(queries, CLICK_MODELS[clicks], method=method, alpha=alpha, seed=seed, most=sessions)
     if json:
         print_json(record(found))
     else:

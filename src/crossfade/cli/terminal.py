@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from crossfade.cli.narrow import ByWidth
 from crossfade.view.drift import SHAPES
 from crossfade.view.outcomes import outcomes_in_words
 from crossfade.view.words import clock, duration, of_which, percent, untold, whole
@@ -163,7 +164,10 @@ def _evidence(lines: Sequence[Record]) -> list[RenderableType]:
         row.append(f"  {estimates[index]}  {intervals[index]}  {limits[index]}  ")
         row.append(line["verdict"], style=ink)
         row.no_wrap = True
-        parts.append(row)
+        short = Text.assemble((line["shape"], ink), f" {line['metric']}  ", (line["verdict"], ink))
+        numbers = Text(f"{line['estimate']}  {line['interval']}  {line['limit']}".rstrip())
+        below = Group(short, Padding(numbers, (0, 0, 0, 2), expand=False))
+        parts.append(ByWidth(wide=row, narrow=below, least=row.cell_len))
         parts.append(Padding(Text(" · ".join(_denominators(line)), style=QUIET), (0, 0, 0, 2), expand=False))
     return parts
 
@@ -253,10 +257,13 @@ def _decisions(decisions: Sequence[Record]) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for style in (QUIET, QUIET, "", ""):
         grid.add_column(style=style, no_wrap=style == QUIET)
+    below: list[RenderableType] = []
     for entry in decisions[-DECISIONS_SHOWN:]:
         by = "" if entry["actor"] == "rule" or entry["actor"] in entry["reason"] else f" ({entry['actor']})"
-        grid.add_row(f"{entry['n']}", clock(entry["at"]), entry["move"] or entry["rule"], f"{entry['reason']}{by}")
-    return grid
+        told = (f"{entry['n']}", clock(entry["at"]), entry["move"] or entry["rule"])
+        grid.add_row(*told, f"{entry['reason']}{by}")
+        below += [Text("  ".join(told), style=QUIET), Padding(f"{entry['reason']}{by}", (0, 0, 0, 2), expand=False)]
+    return ByWidth(wide=grid, narrow=Group(*below), least=60)
 
 
 def _arms(arms: Mapping[str, Record]) -> RenderableType:
@@ -265,12 +272,19 @@ def _arms(arms: Mapping[str, Record]) -> RenderableType:
     grid.add_column(style=QUIET)
     for _ in range(4):
         grid.add_column(justify="right")
-    grid.add_row("", "", *(Text(word, style=QUIET) for word in ("requests", "failed", "fell back", "share")))
+    below: list[RenderableType] = []
+    words = ("requests", "failed", "fell back", "share")
+    grid.add_row("", "", *(Text(word, style=QUIET) for word in words))
     for name, arm in arms.items():
         style = INK["accent"] if arm["role"] == "challenger" else ""
         counts = (whole(arm["requests"]), whole(arm["failures"]), whole(arm["fallbacks"]), percent(arm["share"]))
         grid.add_row(Text(name, style=style), arm["role"], *counts)
-    return grid
+        numbers = " · ".join(f"{count} {word}" for count, word in zip(counts, words, strict=True))
+        below += [
+            Text.assemble((name, style), "  ", (arm["role"], QUIET)),
+            Padding(numbers, (0, 0, 0, 2), expand=False),
+        ]
+    return ByWidth(wide=grid, narrow=Group(*below), least=max(map(len, arms), default=0) + 48)
 
 
 def _losses(record: Record) -> list[RenderableType]:
@@ -278,11 +292,15 @@ def _losses(record: Record) -> list[RenderableType]:
     counts = record["counts"]
     words = {
         "dropped": f"shadow copies dropped{of_which(counts.get('dropped_share'), counts.get('dropped_why'))}",
-        "missing_units": "requests without a unit",
-        "orphans": "outcomes that joined nothing",
-        "faults": "faults of ours",
+        "missing_units": "request(s) without a unit",
+        "orphans": "outcome(s) that joined nothing",
+        "faults": "fault(s) of ours",
     }
-    told = [f"{whole(counts[key])} {text}" for key, text in words.items() if counts.get(key)]
+    told = [
+        f"{whole(counts[key])} {text.replace('(s)', 's' * (counts[key] != 1))}"
+        for key, text in words.items()
+        if counts.get(key)
+    ]
     if excluded := counts.get("excluded"):
         told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
     parts: list[RenderableType] = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, opened_record, print_json
+from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
     from crossfade.rim.checked import Checked
@@ -42,7 +43,8 @@ def verify(
 
     with opened_record(data, name, folder, as_json=json) as record:
         trusted = None if key is None else signing.public(key)
-        found = check(record, key=trusted, expect=expect)
+        with working("Checking ledger, seals and files of facts"):
+            found = check(record, key=trusted, expect=expect)
     if json:
         print_json(found.to_json())
     else:
