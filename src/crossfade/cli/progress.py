@@ -29,10 +29,11 @@ class Working:
 
     def forward(self, count: int = 1, what: str | None = None) -> None:
         """So much more is done; `what` says what comes next."""
-        self.done += count
-        self.what = what or self.what
-        if self._shown is not None:
-            self._shown.update(self._shown.task_ids[0], completed=self.done, description=self._said())
+        with self._lock:
+            self.done += count
+            self.what = what or self.what
+            if self._shown is not None:
+                self._shown.update(self._shown.task_ids[0], completed=self.done, description=self._said())
 
     def each(self, items: Iterable[Each]) -> Iterator[Each]:
         """The items, counted as they are done with."""
