@@ -66,7 +66,7 @@ def test_every_mistake_is_shown_with_its_line_and_without_colour(broken: Path) -
         "    10 |   - canary: {steps: [1 percent, 5%], hold_fro: 10m}\n"
         "       |                      ^\n"
         f"{broken}:10: stages[0].canary.hold_fro: unknown key 'hold_fro'; did you mean hold_for?; "
-        "allowed: steps, hold_for, budget, prior, until, approve\n"
+        "allowed: steps, hold_for, budget, prior, counterfactual, until, approve\n"
         "    10 |   - canary: {steps: [1 percent, 5%], hold_fro: 10m}\n"
         "       |                                      ^\n"
         f"2 problems in {broken}\n"
