@@ -65,6 +65,7 @@ class IllegalMove(ValueError):
         super().__init__(why or f"cannot {move} a rollout that is {phase.replace('_', ' ')}; allowed now: {allowed}")
         self.phase = phase
         self.move = move
+        self.ended = phase in ENDED
 
 
 Suffering = tuple[str, str, str]

@@ -113,13 +113,18 @@ def explained(data: Path, store: Callable[[], Store | None], *, as_json: bool) -
     try:
         yield
     except standing.NoData as error:
-        fail(str(error), "name the folder with --data, or begin with `crossfade serve SPEC`", as_json=as_json)
+        fail(
+            str(error),
+            "name the folder with --data, or begin with `crossfade serve SPEC`; `crossfade demo` shows one",
+            as_json=as_json,
+        )
     except UnknownRollout as error:
         there = store()
         close = standing.nearest(error, there) if there else []
         fail(str(error), f"did you mean {close[0]}?" if close else "see `crossfade status`", as_json=as_json)
     except IllegalMove as error:
-        fail(str(error), "see `crossfade status` for where it stands", as_json=as_json)
+        over = "what has ended stays so; serve its spec under another name to begin anew"
+        fail(str(error), over if error.ended else "see `crossfade status` for where it stands", as_json=as_json)
     except StaleDecision as error:
         fail(str(error), code=PROBLEM, as_json=as_json)
     except StoreError as error:

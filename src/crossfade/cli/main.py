@@ -6,6 +6,8 @@ Only that module is loaded, so that `crossfade check` does not wait for a databa
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +49,10 @@ COMMANDS: dict[str, str] = {
 """Every command and the module that registers it, in the order help lists them."""
 
 
+SHORT = 58
+"""Characters of a description in the list of commands."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; always ends the process with a documented exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -83,6 +89,7 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         name="crossfade",
         help="Take a model from shadow to everyone, gradually, and prove why. "
+        "New here: `crossfade demo`, then `crossfade init`. "
         "Exit codes: 0 fine, 1 found a problem, 2 wrong use.",
         no_args_is_help=True,
         add_completion=True,
@@ -94,7 +101,17 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     wanted = [COMMANDS[named]] if named in COMMANDS else COMMANDS.values()
     for module in dict.fromkeys(wanted):
         importlib.import_module(f"crossfade.cli.{module}").register(app)
+    for command in app.registered_commands:
+        command.short_help = _shortly(command.help or inspect.getdoc(command.callback) or "")
     return app
+
+
+def _shortly(told: str) -> str:
+    """The first clause of a description, for the list of commands: as much as a line of 80 columns holds."""
+    sentence = re.split(r"[.;:](?:\s|$)", " ".join(told.split()))[0]
+    while len(sentence) > SHORT and "," in sentence:
+        sentence = sentence.rpartition(",")[0]
+    return sentence if len(sentence) <= SHORT else sentence[:SHORT].rpartition(" ")[0] + " …"
 
 
 def _version(asked: bool) -> None:

@@ -44,7 +44,8 @@ def report(
         with working(f"Writing {to}"):
             to.write_bytes(write(told))
     except OSError as error:
-        fail(f"cannot write {to}: {error.strerror or error}", as_json=json)
+        todo = "name another place" if to.parent.is_dir() else f"make the folder first: mkdir -p {to.parent}"
+        fail(f"cannot write {to}: {error.strerror or error}", todo, as_json=json)
     holds = known.verified["intact"] and not known.replayed.get("differing", ["nothing was recomputed"])
     if json:
         print_json({"file": str(to), "holds": bool(holds), "missing": told["missing"]})

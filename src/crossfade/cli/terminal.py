@@ -59,7 +59,7 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
         whole_ = [line for line in record["lines"] if line["segment"] is None]
         root.add(_titled("evidence", f"{challenger} − champion, always-valid intervals", _evidence(whole_)))
     else:
-        root.add(_titled("evidence", "", [Text("none yet", style=QUIET)]))
+        root.add(_titled("evidence", "", [Text(_nothing_yet(record), style=QUIET)]))
     segments = _segments(record)
     if segments:
         root.add(_titled("segments", "", segments))
@@ -110,6 +110,15 @@ def _standing(record: Record) -> str:
     if held:
         words.append("by a rule" if held["by"] == "rule" else f"by {held['by']}")
     return " · ".join(words)
+
+
+def _nothing_yet(record: Record) -> str:
+    """What a newcomer should do about it, where it is that nobody has asked."""
+    if record["phase"] == "pending":
+        return f"none yet: `crossfade start {record['name']}` begins"
+    if record["phase"] == "running" and not any(arm["requests"] for arm in record["arms"].values()):
+        return f"none yet: no request to {record['route']} has come; clients must ask the gateway, not the model"
+    return "none yet"
 
 
 def _stale(record: Record, now: float | None) -> Text | None:

@@ -63,7 +63,8 @@ def _say(name: str, found: Checked) -> None:
     if not found.sealed:
         typer.echo(f"{name}: {found.entries} entries, intact. {NO_SEALS[:1].upper()}{NO_SEALS[1:]}.")
     else:
-        told = f"{name}: {found.entries} entries and {found.files} files of facts in {found.seals} seals, intact."
+        files, seals = f"file{'s' * (found.files != 1)}", f"seal{'s' * (found.seals != 1)}"
+        told = f"{name}: {found.entries} entries and {found.files} {files} of facts in {found.seals} {seals}, intact."
         if found.rewritten:
             told += f" Files were put together {found.rewritten} times, and no fact was lost by it."
         if found.forgotten:

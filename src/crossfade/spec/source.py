@@ -291,6 +291,7 @@ _HINTS = (
     ("expected ',' or ']'", "the list is not closed: add `]`"),
     ("expected ',' or '}'", "the mapping is not closed: add `}`"),
     ("unexpected end of stream", "the quotes are not closed"),
+    ("found '<stream end>'", "a list or a mapping is not closed: add `]` or `}`"),
     ("could not find expected ':'", "every line of a mapping reads `key: value`"),
     ("expected <block end>", "this line's indentation does not fit the lines above it"),
     ("single document", "a file holds one rollout: remove the `---` and give each its own file"),
