@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from crossfade.rim.admission import admit, admit_each
 from crossfade.rim.one_route import RouteTaken
 from crossfade.rim.routes_feed import StoreWatch
 from crossfade.rim.store import Store
-from crossfade.rim.supervisor import admit, admit_each
 from crossfade.state import Move
 
 SPEC = """

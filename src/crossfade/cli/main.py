@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "doctor",
     "test": "spec_tests",
     "demo": "demo",
-    "serve": "serve",
+    **dict.fromkeys(("serve", "gateway", "controller", "console"), "serve"),
     "reload": "reload",
     "status": "status",
     "explain": "explain",

@@ -28,7 +28,7 @@ def reload(
     """
     from crossfade.cli.act import _user
     from crossfade.cli.serve import texts_of
-    from crossfade.rim.supervisor import admit_each
+    from crossfade.rim.admission import admit_each
 
     texts = texts_of(specs, as_json=json, so="nothing was changed")
     with opened(data, as_json=json) as store:

@@ -1,9 +1,11 @@
-"""`crossfade serve`: put the gateways, the controller and the control port of one host to work."""
+"""`crossfade serve`: put gateways, a controller and the control port of one host to work, or each of them alone."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -18,6 +20,8 @@ _PORT: dict[str, Any] = {"rich_help_panel": "Data port: limits, TLS, logs"}
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command("serve")(serve)
+    for name, part in PARTS.items():
+        app.command(name)(part)
 
 
 def serve(
@@ -32,7 +36,7 @@ def serve(
     workers: Annotated[int, typer.Option(help="Gateway processes; 0 where programs call models.", min=0)] = 1,
     tick: Annotated[float, typer.Option(help="Seconds between looks at the evidence.", min=0.05)] = 1.0,
     controllers: Annotated[
-        int, typer.Option(help="Controllers; one leads, the others take over within 5 s.", min=1, max=9)
+        int, typer.Option(help="Controllers; one leads, the others take over within 5 s.", min=0, max=9)
     ] = 1,
     lake: Annotated[
         str | None, typer.Option(metavar="URL", help="Where facts are kept, as s3://BUCKET/PREFIX; else in --data.")
@@ -58,15 +62,17 @@ def serve(
     read_timeout: Annotated[
         float, typer.Option(help="Seconds for a head, or for a pause in a body.", min=0.1, **_PORT)
     ] = 60.0,
+    console: Annotated[bool, typer.Option(hidden=True)] = True,
     json: AsJson = False,
 ) -> None:
     """Serve rollouts until interrupted; whatever dies is restarted. SIGHUP reads the specs again."""
     from crossfade.cli.act import _user
-    from crossfade.rim import supervisor
+    from crossfade.rim import serving
     from crossfade.rim.limits import Limits
     from crossfade.rim.one_route import RouteTaken
     from crossfade.rim.options import Options, OptionsError, path, size
     from crossfade.rim.store import StoreError
+    from crossfade.rim.supervisor import ServeError
 
     try:
         options = Options(
@@ -94,7 +100,7 @@ def serve(
     if lake is not None:
         _settle(data, lake, as_json=json)
     try:
-        supervisor.serve(
+        serving.serve(
             texts,
             data,
             host=host,
@@ -102,6 +108,7 @@ def serve(
             control_host=control_host,
             control_port=control_port,
             workers=workers,
+            console=console,
             tick=tick,
             controllers=controllers,
             start=start,
@@ -110,12 +117,83 @@ def serve(
             on_ready=lambda running: _announce(running, data, as_json=json),
             reread=lambda: _reread(specs or []),
         )
-    except supervisor.ServeError as error:
+    except ServeError as error:
         fail(str(error), code=WRONG_USE, as_json=json)
     except RouteTaken as error:
         fail(str(error), code=PROBLEM, as_json=json)
     except StoreError as error:
         fail(str(error), "serve into another folder with --data", code=PROBLEM, as_json=json)
+
+
+def _part(about: str, without: Container[str], **fixed: Any) -> Callable[..., None]:
+    """`serve` as a command that runs some of its processes, with the options that concern those."""
+
+    def command(**given: Any) -> None:
+        _shared(given["json"])
+        serve(**{name: each.default for name, each in known.items()} | given | fixed)
+
+    hints = get_type_hints(serve, include_extras=True)
+    known = dict(inspect.signature(serve).parameters)
+    told = [
+        each.replace(annotation=hints[name])
+        for name, each in known.items()
+        if name not in without and name not in fixed
+    ]
+    command.__signature__ = inspect.Signature(told)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: hints[each.name] for each in told}
+    command.__doc__ = about
+    return command
+
+
+def _shared(as_json: bool) -> None:
+    from crossfade.rim.store import StoreError
+    from crossfade.rim.store_address import VARIABLE, server
+
+    try:
+        if server() is not None:
+            return
+    except StoreError as error:
+        fail(str(error), code=WRONG_USE, as_json=as_json)
+    fail(
+        f"{VARIABLE} names no store that hosts share, so nobody would hear of the others",
+        f"set {VARIABLE}=postgresql://USER@HOST/DATABASE, or run everything on one host by `crossfade serve`",
+        code=WRONG_USE,
+        as_json=as_json,
+    )
+
+
+_DATA_PORT = [
+    name
+    for name in inspect.signature(serve).parameters
+    if name not in ("specs", "data", "control_host", "control_port", "tick", "controllers", "lake", "start", "json")
+]
+_CONTROL_PORT = ["control_host", "control_port", "console"]
+_DECIDING = ["tick", "controllers", "start", "specs"]
+
+PARTS = {
+    "gateway": _part(
+        "Serve the data port alone, on a host that shares CROSSFADE_STORE with others.",
+        [*_CONTROL_PORT, *_DECIDING],
+        console=False,
+        controllers=0,
+        specs=None,
+    ),
+    "controller": _part(
+        "Decide alone, on a host that shares CROSSFADE_STORE with others; SPECs are recorded and started.",
+        [*_DATA_PORT, *_CONTROL_PORT, "controllers"],
+        console=False,
+        workers=0,
+        controllers=1,
+    ),
+    "console": _part(
+        "Serve the control port alone, on a host that shares CROSSFADE_STORE with others.",
+        [*_DATA_PORT, *_DECIDING],
+        workers=0,
+        controllers=0,
+        specs=None,
+    ),
+}
+"""The commands that run a part of what `serve` does."""
 
 
 def _settle(data: Path, lake: str, *, as_json: bool) -> None:
@@ -174,7 +252,8 @@ def _announce(running: Supervisor, data: Path, *, as_json: bool) -> None:
         return
     if data_url is not None:
         typer.echo(f"models    {data_url}    point models' clients here")
-    typer.echo(f"control   {control_url}    pages, outcomes, rollouts")
+    if control_url is not None:
+        typer.echo(f"control   {control_url}    pages, outcomes, rollouts")
     for name, phase in phases.items():
         typer.echo(f"rollout   {name}    {phase.replace('_', ' ')}{_AGAIN if phase in ENDED else ''}")
     typer.echo(f"folder    {data}    watch it with `crossfade status -w --data {data}`")

@@ -1,4 +1,4 @@
-"""`crossfade serve` on one host: gateways on a shared socket, one controller, one control port; the dead are restarted.
+"""The processes of one host: gateways on a shared socket, controllers, a control port; the dead are restarted.
 
 The listening sockets belong to the supervisor, so a connection that arrives while a worker is being replaced waits
 in the kernel's queue instead of being refused.
@@ -6,31 +6,26 @@ in the kernel's queue instead of being refused.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
 import resource
 import secrets
-import signal
 import socket
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from crossfade.rim.one_route import RouteTaken, taken
-from crossfade.rim.options import PLAIN, Options, OptionsError
+from crossfade.rim import figures, store_address
+from crossfade.rim.options import PLAIN, Options
 from crossfade.rim.processes import Child, stop_all
-from crossfade.rim.pseudonym_keys import Keys
-from crossfade.rim.store import Store, StoreError
-from crossfade.spec.parse import SpecProblems, parse
-from crossfade.state import ENDED, Move, Phase
+from crossfade.rim.store import Store
 
 READY_WITHIN = 60.0
 """Seconds the processes may take to come up; on a busy machine they import for half a minute."""
@@ -46,15 +41,18 @@ class ServeError(RuntimeError):
 
 @dataclass(slots=True)
 class Supervisor:
-    """The processes of one `crossfade serve`."""
+    """The processes of one host."""
 
     data: Path
     data_socket: socket.socket | None
-    """None where no gateway is wanted, because the models are called inside programs."""
-    control_socket: socket.socket
+    """None where no gateway is wanted, because models are called inside programs, or other hosts have them."""
+    control_socket: socket.socket | None
+    """None where another host has the control port."""
     children: list[Child] = field(default_factory=list)
     tls: bool = False
     """Whether clients of the data port speak HTTPS."""
+    begun: float = 0.0
+    """When the processes were started, in seconds since the epoch."""
     stopping: bool = False
     rereading: bool = False
 
@@ -64,9 +62,9 @@ class Supervisor:
         return None if self.data_socket is None else int(self.data_socket.getsockname()[1])
 
     @property
-    def control_port(self) -> int:
+    def control_port(self) -> int | None:
         """The port for outcomes, rollouts and pages."""
-        return int(self.control_socket.getsockname()[1])
+        return None if self.control_socket is None else int(self.control_socket.getsockname()[1])
 
     @property
     def data_url(self) -> str | None:
@@ -74,26 +72,28 @@ class Supervisor:
         return None if self.data_socket is None else _url(self.data_socket, tls=self.tls)
 
     @property
-    def control_url(self) -> str:
-        """Where this host reaches the control port."""
-        return _url(self.control_socket)
+    def control_url(self) -> str | None:
+        """Where this host reaches its control port."""
+        return None if self.control_socket is None else _url(self.control_socket)
 
     def start(self, *, workers: int, tick: float, options: Options = PLAIN, controllers: int = 1) -> None:
         """Start every process; returns at once."""
+        self.begun = time.time()
         logs = self.data / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         base = [sys.executable, "-m", "crossfade.rim.worker"]
         common = ["--data", str(self.data)]
-        control_fd = self.control_socket.fileno()
         for index in range(workers if self.data_socket is not None else 0):
             assert self.data_socket is not None
             data_fd = self.data_socket.fileno()
-            name = f"gateway-{index}"
+            name = f"{_host()}gateway-{index}"
             command = [*base, "gateway", *common, "--fd", str(data_fd), "--worker", name, "--workers", str(workers)]
             command += ["--options", options.encoded()]
             self.children.append(Child(name, command, (data_fd,), logs / f"{name}.log"))
-        command = [sys.executable, "-m", "crossfade.console", *common, "--fd", str(control_fd)]
-        self.children.append(Child("console", command, (control_fd,), logs / "console.log"))
+        if self.control_socket is not None:
+            control_fd = self.control_socket.fileno()
+            command = [sys.executable, "-m", "crossfade.console", *common, "--fd", str(control_fd)]
+            self.children.append(Child("console", command, (control_fd,), logs / "console.log"))
         command = [*base, "controller", *common, "--tick", str(tick)]
         for index in range(controllers):
             # The others wait until the one that leads has died or hangs.
@@ -104,11 +104,15 @@ class Supervisor:
         self._write_state()
 
     def wait_ready(self, store: Store, within: float = READY_WITHIN) -> None:
-        """Return once the control port answers and the controller's heart beats; raises ServeError otherwise."""
+        """Return once the control port answers, the controller's heart beats and gateways serve, as far as they are
+        this host's; raises ServeError otherwise. Gateways whose controller is elsewhere do not wait for it."""
         deadline = time.monotonic() + within
+        ours = any(child.name.startswith("controller") for child in self.children)
         beats = store.heartbeat()
         while time.monotonic() < deadline and not self.stopping:
-            if store.heartbeat() != beats and self._answers():
+            if (store.heartbeat() != beats or not ours) and (
+                self._answers() if self.control_socket else self._serving()
+            ):
                 return
             self.tend()
             time.sleep(0.05)
@@ -123,6 +127,11 @@ class Supervisor:
                 return bool(reply.status == 200)
         except OSError:
             return False
+
+    def _serving(self) -> bool:
+        """Whether every gateway writes its figures, which it does from its first second."""
+        files = [figures.path(self.data, child.name) for child in self.children if "gateway-" in child.name]
+        return all(file.exists() and file.stat().st_mtime >= self.begun for file in files)
 
     def tend(self) -> None:
         """Restart whatever has died."""
@@ -156,7 +165,8 @@ class Supervisor:
             self.data_socket.close()
         stop_all(self.children)
         (self.data / "run" / "serve.json").unlink(missing_ok=True)
-        self.control_socket.close()
+        if self.control_socket is not None:
+            self.control_socket.close()
 
     def _write_state(self) -> None:
         state = {
@@ -170,6 +180,11 @@ class Supervisor:
         draft = target.with_suffix(".tmp")
         draft.write_text(json.dumps(state))
         draft.replace(target)
+
+
+def _host() -> str:
+    """What begins the names of this host's gateways, where other hosts have some of the same rollout."""
+    return f"{socket.gethostname()}-" if store_address.server() is not None else ""
 
 
 def _url(sock: socket.socket, *, tls: bool = False) -> str:
@@ -242,53 +257,6 @@ def lock(data: Path) -> IO[str]:
     return handle
 
 
-def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: float) -> list[str]:
-    """Put each spec into the store (a changed one is a new revision) and start the pending ones."""
-    names: list[str] = []
-    keys = Keys(store.data)
-    for text in texts:
-        rollout = parse(text)
-        keys.of(rollout)
-        why_not = taken(rollout, store.rollouts())
-        if why_not:
-            raise RouteTaken(why_not)
-        store.add(text, rollout, at)
-        names.append(rollout.name)
-        if start and store.get(rollout.name).position.phase is Phase.PENDING:
-            store.act(
-                rollout.name,
-                Move.START,
-                actor=actor,
-                rule="manual",
-                sentence=f"Started by {actor}.",
-                evidence=[],
-                at=at,
-                by={"through": "serve", "user": actor},
-            )
-    return names
-
-
-def _readmit(store: Store, reread: Callable[[], Sequence[str]], *, start: bool, actor: str) -> None:
-    """Record what has changed. Whatever is wrong with it, what is served goes on as it was."""
-    _, refused = admit_each(store, reread(), start=start, actor=actor, at=time.time())
-    for why in refused:
-        sys.stderr.write(f"crossfade: {why}; what is served goes on as it was\n")
-
-
-def admit_each(
-    store: Store, texts: Sequence[str], *, start: bool, actor: str, at: float
-) -> tuple[list[str], list[str]]:
-    """The same, one by one: the names that were admitted, and why others were not."""
-    names: list[str] = []
-    refused: list[str] = []
-    for text in texts:
-        try:
-            names += admit(store, [text], start=start, actor=actor, at=at)
-        except (StoreError, SpecProblems) as error:
-            refused.append(str(error))
-    return names, refused
-
-
 def write_token(data: Path) -> str:
     """The bearer token for moves through the control port: made once, readable by its owner alone."""
     target = data / "run" / "token"
@@ -299,66 +267,3 @@ def write_token(data: Path) -> str:
     with os.fdopen(handle, "w") as out:
         out.write(token + "\n")
     return token
-
-
-def serve(
-    texts: Sequence[str],
-    data: Path,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    control_host: str = "127.0.0.1",
-    control_port: int = 8090,
-    workers: int = 1,
-    tick: float = 1.0,
-    controllers: int = 1,
-    start: bool = True,
-    actor: str = "operator",
-    options: Options = PLAIN,
-    on_ready: Callable[[Supervisor], None] | None = None,
-    reread: Callable[[], Sequence[str]] = tuple,
-) -> None:
-    """Serve the specs until SIGTERM or SIGINT. `tick` is the period in seconds of the controller that leads.
-
-    With no `workers` there is no data port: the models are called inside programs. On SIGHUP the texts that `reread`
-    gives are recorded, none where it has found a problem and said so.
-
-    Raises ServeError when it cannot start, SpecProblems when a spec does not hold. The ports come before
-    the start: a rollout's clocks must not run where nobody can be served.
-    """
-    try:
-        options.check()
-    except OptionsError as error:
-        raise ServeError(str(error)) from error
-    prepare(data)
-    held = lock(data)
-    with contextlib.ExitStack() as unserved:
-        unserved.callback(held.close)
-        store = Store(data)
-        unserved.callback(store.close)
-        if not texts and not store.rollouts():
-            raise ServeError("there is no rollout to serve; name a spec file, or run `crossfade init` to write one")
-        Keys(data).check(stored.rollout for stored in store.rollouts() if stored.position.phase not in ENDED)
-        data_socket = unserved.enter_context(listen(host, port, "data port")) if workers else None
-        control_socket = unserved.enter_context(listen(control_host, control_port, "control port"))
-        admit(store, texts, start=start, actor=actor, at=time.time())
-        write_token(data)
-        unserved.pop_all()
-    more_files()
-    options, told = options.within(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    if told and workers:
-        sys.stderr.write(f"crossfade: {told}\n")
-    supervisor = Supervisor(data, data_socket, control_socket, tls=bool(options.tls_cert))
-    signal.signal(signal.SIGHUP, supervisor.ask_reread)
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, supervisor.ask_stop)
-    try:
-        supervisor.start(workers=workers, tick=tick, options=options, controllers=controllers)
-        supervisor.wait_ready(store)
-        if on_ready is not None and not supervisor.stopping:
-            on_ready(supervisor)
-        supervisor.run(lambda: _readmit(store, reread, start=start, actor=actor))
-    finally:
-        supervisor.stop()
-        store.close()
-        held.close()

@@ -1,0 +1,84 @@
+"""A host put to work: the folder is claimed, ports are bound, specs recorded, and only then processes begun."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from crossfade.rim.admission import admit, readmit
+from crossfade.rim.options import PLAIN, Options, OptionsError
+from crossfade.rim.pseudonym_keys import Keys
+from crossfade.rim.store import Store
+from crossfade.rim.supervisor import ServeError, Supervisor, listen, lock, more_files, prepare, write_token
+from crossfade.state import ENDED
+
+
+def serve(
+    texts: Sequence[str],
+    data: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    control_host: str = "127.0.0.1",
+    control_port: int = 8090,
+    workers: int = 1,
+    console: bool = True,
+    tick: float = 1.0,
+    controllers: int = 1,
+    start: bool = True,
+    actor: str = "operator",
+    options: Options = PLAIN,
+    on_ready: Callable[[Supervisor], None] | None = None,
+    reread: Callable[[], Sequence[str]] = tuple,
+) -> None:
+    """Serve the specs until SIGTERM or SIGINT. `tick` is the period in seconds of the controller that leads.
+
+    With no `workers` there is no data port, because the models are called inside programs or other hosts have the
+    gateways; without a `console` there is no control port, and with no `controllers` others decide. On SIGHUP the
+    texts that `reread` gives are recorded, none where it has found a problem and said so.
+
+    Raises ServeError when it cannot start, SpecProblems when a spec does not hold. The ports come before
+    the start: a rollout's clocks must not run where nobody can be served.
+    """
+    try:
+        options.check()
+    except OptionsError as error:
+        raise ServeError(str(error)) from error
+    prepare(data)
+    held = lock(data)
+    with contextlib.ExitStack() as unserved:
+        unserved.callback(held.close)
+        store = Store(data)
+        unserved.callback(store.close)
+        if controllers and not texts and not store.rollouts():
+            raise ServeError("there is no rollout to serve; name a spec file, or run `crossfade init` to write one")
+        Keys(data).check(stored.rollout for stored in store.rollouts() if stored.position.phase not in ENDED)
+        data_socket = unserved.enter_context(listen(host, port, "data port")) if workers else None
+        control_socket = unserved.enter_context(listen(control_host, control_port, "control port")) if console else None
+        admit(store, texts, start=start, actor=actor, at=time.time())
+        if console:
+            write_token(data)
+        unserved.pop_all()
+    more_files()
+    options, told = options.within(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    if told and workers:
+        sys.stderr.write(f"crossfade: {told}\n")
+    supervisor = Supervisor(data, data_socket, control_socket, tls=bool(options.tls_cert))
+    signal.signal(signal.SIGHUP, supervisor.ask_reread)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, supervisor.ask_stop)
+    try:
+        supervisor.start(workers=workers, tick=tick, options=options, controllers=controllers)
+        supervisor.wait_ready(store)
+        if on_ready is not None and not supervisor.stopping:
+            on_ready(supervisor)
+        supervisor.run(lambda: readmit(store, reread, start=start, actor=actor))
+    finally:
+        supervisor.stop()
+        store.close()
+        held.close()
