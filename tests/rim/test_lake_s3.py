@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,43 +13,22 @@ from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.lake_place import settle
 
 from .facts_made import exposed, outcome
+from .s3_kit import NO_S3, WITHOUT, environment, made, s3
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("moto") is None, reason="moto is missing: no S3 server to test with"
-)
-KEYS = {"AWS_ACCESS_KEY_ID": "anybody", "AWS_SECRET_ACCESS_KEY": "anything", "AWS_REGION": "us-east-1"}
+pytestmark = pytest.mark.skipif(NO_S3, reason=WITHOUT)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60.0
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=5.0).read()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the S3 server did not come up"
-                time.sleep(0.1)
+    with s3() as url:
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture
 def bucket(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": server, "AWS_ALLOW_HTTP": "true"}.items():
+    for name, value in environment(server).items():
         monkeypatch.setenv(name, value)
-    name = f"facts-{tmp_path.name[-20:].strip('_').replace('_', '-').lower()}"
-    urllib.request.urlopen(urllib.request.Request(f"{server}/{name}", method="PUT"), timeout=10.0).read()
-    return f"s3://{name}/prod/crossfade"
+    return f"{made(server, tmp_path.name)}/prod/crossfade"
 
 
 def test_facts_are_kept_compacted_deleted_and_read_as_in_a_folder(bucket: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,19 +48,32 @@ class Row:
     facts: list[Fact]
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One batch as its bytes."""
+
+    id: int
+    facts: int
+    packed: int
+    blob: bytes
+
+
 def journals(data: Path) -> list[Path]:
     """The journal files under a data directory, in a stable order."""
     return sorted((data / FOLDER).glob("*.db"))
 
 
-def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
-    """An open journal file, created when absent. `durable` commits are flushed to the disk before they return."""
+def connect(path: Path, *, durable: bool = True, named: str = "") -> sqlite3.Connection:
+    """An open journal file, created when absent. `durable` commits are flushed to the disk before they return.
+
+    `named` is the identity of the journal that this is a copy of.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.executescript(_SCHEMA)
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (uuid.uuid4().hex,))
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (named or uuid.uuid4().hex,))
     return connection
 
 
@@ -90,3 +103,41 @@ def rows(connection: sqlite3.Connection, after: int, most: int) -> Iterator[Row]
         held += count
         if held >= most:
             return
+
+
+def raw(connection: sqlite3.Connection, after: int, most: int) -> list[Raw]:
+    """The batches with an id above `after`, in order, until they hold `most` bytes."""
+    found: list[Raw] = []
+    held = 0
+    for row in connection.execute("SELECT id, facts, packed, blob FROM batches WHERE id > ? ORDER BY id", (after,)):
+        found.append(Raw(*row))
+        held += len(row[3])
+        if held >= most:
+            break
+    return found
+
+
+def add(connection: sqlite3.Connection, rows: Sequence[Raw]) -> None:
+    """Put batches of another journal into its copy, with their ids. What it has, or has had, is not put there again."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        had = _highest(connection)
+        new = [(row.id, row.facts, row.packed, row.blob) for row in rows if row.id > had]
+        connection.executemany("INSERT INTO batches (id, facts, packed, blob) VALUES (?, ?, ?, ?)", new)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def gone(connection: sqlite3.Connection) -> int:
+    """Every batch up to this id has been taken out again."""
+    first = connection.execute("SELECT min(id) FROM batches").fetchone()[0]
+    return _highest(connection) if first is None else int(first) - 1
+
+
+def _highest(connection: sqlite3.Connection) -> int:
+    """The greatest id that any batch ever had."""
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'").fetchone()
+    return int(found[0]) if found else 0

@@ -31,6 +31,7 @@ from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.leading import Candidate, Renewal
 from crossfade.rim.lease_losses import LeaseLosses
 from crossfade.rim.looking import Looking
+from crossfade.rim.receiving import Received
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.searching.searcher import Searcher
 from crossfade.rim.showing import record_of
@@ -60,6 +61,7 @@ class Controller:
         self._store = Store(data)
         self._store.lead(term)
         self._lake = Lake(data)
+        self._received = Received(data)
         self._engine = Engine(self._lake)
         self._drifting = Drifting(self._lake)
         self._ageing = Ageing(self._engine)
@@ -83,7 +85,9 @@ class Controller:
             # Tables that were left half rewritten are not to be read, nor sealed, as they are.
             self._upkeep.forgetting.finish()
             self._begun = True
+        self._received.turn()
         self._lake.compact_journals()
+        self._received.done(self._lake.moved)
         self._losses.turn(self._clock())
         judged = True
         for stored in self._store.rollouts():
@@ -122,6 +126,7 @@ class Controller:
         self._corrected.close()
         self._lake.close()
         self._repeats.close()
+        self._received.close()
         self._lake.close()
         self._store.close()
 

@@ -132,25 +132,30 @@ class Place:
 
     def data(self, kind: str) -> list[str]:
         """Every data file below a table, whether a version of it names that or not."""
+        return [name for name in self.names(kind) if name.endswith(".parquet") and not name.startswith("_delta_log")]
+
+    def names(self, kind: str) -> list[str]:
+        """Every file below one of the lake's folders. Raises LakeError."""
         if self.url is None:
             folder = self.folder / kind
-            found = [str(path.relative_to(folder)) for path in folder.glob("**/*.parquet")]
-        else:
-            from pyarrow.fs import FileSelector
+            return sorted(str(path.relative_to(folder)) for path in folder.glob("**/*") if path.is_file())
+        from pyarrow.fs import FileSelector
 
-            try:
-                chosen = FileSelector("", recursive=True, allow_not_found=True)
-                found = [info.path.lstrip("/") for info in self._store(kind).get_file_info(chosen) if info.is_file]
-            except OSError as error:
-                raise LakeError(f"cannot list {self.uri(kind)}: {_short(error)}") from error
-        return sorted(name for name in found if name.endswith(".parquet") and not name.startswith("_delta_log"))
+        try:
+            chosen = FileSelector("", recursive=True, allow_not_found=True)
+            return sorted(info.path.lstrip("/") for info in self._store(kind).get_file_info(chosen) if info.is_file)
+        except OSError as error:
+            raise LakeError(f"cannot list {self.uri(kind)}: {_short(error)}") from error
 
     def write(self, kind: str, name: str, content: bytes, *, fresh: bool = False) -> None:
         """Write a file whole or not at all; a `fresh` one must not be there yet. Raises LakeError."""
         try:
             if self.url is not None:
-                with self._store(kind).open_output_stream(name) as out:
-                    out.write(content)
+                # A writer below that takes bytes alone is not to be handed pyarrow's own buffers.
+                # pyarrow would hand its own buffers to a writer that takes bytes alone.
+                out = self._store(kind).handler._handler.open_output_stream(name, None)
+                out.write(content)
+                out.close()
                 return
             target = self.folder / kind / name
             draft = target.with_name(f".{uuid.uuid4().hex}.tmp")

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crossfade.rim.admission import admit, readmit
+from crossfade.rim.lake_place import location
 from crossfade.rim.options import PLAIN, Options, OptionsError
 from crossfade.rim.pseudonym_keys import Keys
 from crossfade.rim.store import Store
+from crossfade.rim.store_address import server
 from crossfade.rim.supervisor import ServeError, Supervisor, listen, lock, more_files, prepare, write_token
 from crossfade.state import ENDED
 
@@ -50,6 +52,10 @@ def serve(
     except OptionsError as error:
         raise ServeError(str(error)) from error
     prepare(data)
+    if not (workers and console and controllers) and server() is not None and location(data) is None:
+        raise ServeError(
+            "the facts of several hosts meet in an object store: say which with --lake s3://BUCKET/PREFIX, on each host"
+        )
     held = lock(data)
     with contextlib.ExitStack() as unserved:
         unserved.callback(held.close)

@@ -31,6 +31,8 @@ READY_WITHIN = 60.0
 """Seconds the processes may take to come up; on a busy machine they import for half a minute."""
 
 
+SHIPPER = "shipper"
+
 MOST_FILES = 65_536
 """Open files a process asks for."""
 
@@ -99,6 +101,9 @@ class Supervisor:
             # The others wait until the one that leads has died or hangs.
             name = f"controller-{index}" if index else "controller"
             self.children.append(Child(name, command, (), logs / f"{name}.log"))
+        if not controllers:
+            # Whoever decides is elsewhere and has the facts from the lake.
+            self.children.append(Child(SHIPPER, [*base, "shipper", *common], (), logs / "shipper.log"))
         for child in self.children:
             child.start()
         self._write_state()
@@ -163,7 +168,10 @@ class Supervisor:
         if self.data_socket is not None:
             # With the last gateway's copy it is gone, and new clients are refused at once instead of left waiting.
             self.data_socket.close()
-        stop_all(self.children)
+        shippers = [child for child in self.children if child.name == SHIPPER]
+        stop_all([child for child in self.children if child.name != SHIPPER])
+        # What the others have written at their end is still sent.
+        stop_all(shippers)
         (self.data / "run" / "serve.json").unlink(missing_ok=True)
         if self.control_socket is not None:
             self.control_socket.close()

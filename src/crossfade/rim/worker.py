@@ -1,4 +1,4 @@
-"""Entry point of the supervised processes: `python -m crossfade.rim.worker gateway|controller …`."""
+"""Entry point of the supervised processes: `python -m crossfade.rim.worker gateway|controller|shipper …`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 def main() -> None:
     """Run one process until it is told to stop."""
     parser = argparse.ArgumentParser(prog="crossfade-worker")
-    parser.add_argument("what", choices=["gateway", "controller"])
+    parser.add_argument("what", choices=["gateway", "controller", "shipper"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--fd", type=int, default=-1, help="inherited listening socket")
     parser.add_argument("--worker", default="gateway-0")
@@ -28,6 +28,10 @@ def main() -> None:
             from crossfade.rim.controller import run as run_controller
 
             run_controller(asked.data, tick=asked.tick)
+        case "shipper":
+            from crossfade.rim.shipping import run as run_shipper
+
+            run_shipper(asked.data)
 
 
 if __name__ == "__main__":
