@@ -82,7 +82,7 @@ def test_facts_of_other_hosts_reach_the_tables_and_leave_nothing_behind(hosts: l
     assert lying(hosts[3]) == []
     deciding.turn()
     deciding.close()
-    assert told(hosts[3]) == sorted(f"d{10 * n + one}" for n in range(3) for one in range(2))
+    assert told(hosts[3]) == sorted(f"d{10 * n + one}" for n in range(3) for one in range(4))
 
 
 @pytest.mark.parametrize("seed", range(2))
