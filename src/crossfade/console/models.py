@@ -6,6 +6,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from crossfade.spec.check_compare import FIELD
+
+_SEEN = r"\p{L}\p{N}\p{P}\p{S}"
+
+SEEN = f"[{_SEEN}]"
+"""A character that people see: what is made of others is as good as empty."""
+
 Phase = Literal["pending", "running", "held", "rolled_back", "promoted", "finished"]
 
 
@@ -281,10 +288,10 @@ class MoveIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "the feed is broken"}]})
 
-    reason: str = Field(pattern=r"\S", max_length=2000, description="Why; others will read it in the ledger.")
+    reason: str = Field(pattern=SEEN, max_length=2000, description="Why; others will read it in the ledger.")
     actor: str = Field(
         "operator",
-        pattern=r"\S",
+        pattern=f"^{SEEN}(?:[{_SEEN} ]*{SEEN})?$",
         max_length=200,
         description="Who moves it; `rule` is the rules' own name.",
         json_schema_extra={"not": {"const": "rule"}},
@@ -308,6 +315,7 @@ class MuteIn(MoveIn):
     )
 
     field: str = Field(
+        pattern=f"^(?:{FIELD.pattern})$",
         min_length=1,
         max_length=500,
         description="The field as `differences` names it, such as $.took_ms or $.rows[*].id; those below it as well.",

@@ -124,8 +124,11 @@ def install(app: FastAPI, store: Store) -> None:
 
 
 def _complaint(found: Mapping[str, Any]) -> str:
-    # The one pattern asked for is that something is there.
-    return "must not be empty" if found["type"] == "string_pattern_mismatch" else str(found["msg"]).lower()
+    if found["type"] != "string_pattern_mismatch":
+        return str(found["msg"]).lower()
+    if found["loc"][-1] == "field":
+        return f"{found['input'][:80]!r} is no field: expected a path such as $.took_ms or $.items[*].score"
+    return "must not be empty, or hold what cannot be seen"
 
 
 def _place(location: tuple[int | str, ...]) -> str:
