@@ -48,7 +48,7 @@ def chromium(home: str, **how: Any) -> Iterator[Watched]:
 
         def said(message: Any) -> None:
             # A refusal that the test asks for is no fault of the page.
-            if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            if message.type == "error" and "Failed to load resource" not in message.text:
                 seen.complaints.append(message.text)
 
         def asked(request: Any) -> None:
