@@ -21,6 +21,9 @@ from crossfade.view.charts import Chart, charts_of, fields
 
 FOREVER = "private, max-age=31536000, immutable"
 
+FIELDS = "fields"
+"""The chart that pages ask for without knowing whether there is anything to show."""
+
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """For pictures alone, in which no script runs: their dark inks stand in them."""
 
@@ -45,8 +48,11 @@ def router(store: Store, data: Path) -> APIRouter:
         return Response(gzip.decompress(packed), media_type="text/javascript", headers=headers)
 
     @routes.get("/rollouts/{name}/charts/{chart}.json")
-    def spec(name: str, chart: str) -> JSONResponse:
-        return JSONResponse(dict(chart_of(name, chart).spec))
+    def spec(name: str, chart: str) -> Response:
+        found = _chart(store, differing, name, chart)
+        if found is None and chart == FIELDS:
+            return Response(status_code=204)
+        return JSONResponse(dict((found or chart_of(name, chart)).spec))
 
     @routes.get("/rollouts/{name}/charts/{chart}.svg")
     def drawn(name: str, chart: str, width: Annotated[int, Query(ge=200, le=4000)] = WIDE) -> Response:
@@ -57,7 +63,7 @@ def router(store: Store, data: Path) -> APIRouter:
 
 
 def _chart(store: Store, differing: Differing, name: str, chart: str) -> Chart | None:
-    if chart == "fields":
+    if chart == FIELDS:
         stored = store.get(name)
         record = differing.of(stored.rollout, stored.position)
         return next((drawn for arm in record["arms"] if (drawn := fields(arm))), None)

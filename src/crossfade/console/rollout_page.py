@@ -90,7 +90,9 @@ def _exposure(record: Record, charts: Charts, base: str) -> Markup:
         figure(charts["exposure"], base)
         if "exposure" in charts
         else el(
-            "p", f"? {record['harm']['arm']} has seen no traffic. Starting it is the first point here.", class_="empty"
+            "p",
+            f"? {record['harm']['arm']} has seen no traffic. This begins when somebody starts it.",
+            class_="empty",
         ),
         _losses(record),
     )
@@ -141,6 +143,9 @@ def _outcomes(outcomes: Record | None) -> Markup | None:
     """How many there were of each sort, what that means, and whose windows are still open."""
     if not outcomes:
         return None
+    if all(outcomes[key] is None for key in WORDS):
+        words = "? None has been counted yet. Report them to POST /api/v1/outcomes under the id of each reply."
+        return el("section", el("h2", "Outcomes"), el("p", words, class_="empty"))
     rows = [
         el(
             "tr",

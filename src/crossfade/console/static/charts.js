@@ -22,6 +22,7 @@
     const template = figure.querySelector("template");
     if (template) return template.content.textContent;
     const answer = await fetch(figure.dataset.src);
+    // Nothing to show is an answer, too: 204.
     return answer.ok ? answer.text() : "";
   };
 

@@ -19,6 +19,8 @@ SHARES = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 
 INSET = 52
 
+HEIGHT = 190
+
 HEAD = ("from (UTC)", "move", "planned share", "seen until the next")
 
 LETTERS = 36.0
@@ -71,6 +73,7 @@ def _staircase(
     seen = [{"at": _ms(look["at"]), "share": look["actual"]} for look in looks if look["actual"] is not None]
     planned = [{"at": _ms(step["at"]), "share": step["weight"], "what": step["move"]} for step in steps]
     planned.append({"at": _ms(end), "share": steps[-1]["weight"], "what": ""})
+    hidden = not any(one["share"] for one in planned)
     top = max([0.02, *(one["share"] for one in planned), *(one["share"] for one in seen)])
     ticks = [share for share in SHARES if share <= top * 1.1]
     axis = {
@@ -104,24 +107,28 @@ def _staircase(
             "mark": {"type": "line", "interpolate": "step-after", "color": ACCENT, "strokeWidth": 2},
             "encoding": both,
         },
-        {
-            "data": {"values": seen},
-            "mark": {"type": "line", "color": INK, "strokeWidth": 1.5, "strokeDash": [1, 3], "strokeCap": "round"},
-            "encoding": both,
-        },
-        {
-            "data": {"values": seen},
-            "mark": {"type": "point", "filled": True, "color": INK, "size": 14, "opacity": 1},
-            "encoding": {**both, "tooltip": tip},
-        },
-        *_stages(steps, end, at),
+        *_stages(steps, end, at, 44 if hidden else HEIGHT),
     ]
+    if seen:
+        layers += [
+            {
+                "data": {"values": seen},
+                "mark": {"type": "line", "color": INK, "strokeWidth": 1.5, "strokeDash": [1, 3], "strokeCap": "round"},
+                "encoding": both,
+            },
+            {
+                "data": {"values": seen},
+                "mark": {"type": "point", "filled": True, "color": INK, "size": 14, "opacity": 1},
+                "encoding": {**both, "tooltip": tip},
+            },
+        ]
     if stopped:
         layers.append(_stop(steps, at, y))
-    return {"height": 190, "layer": layers}
+    # Nobody meets a hidden challenger: a line says that.
+    return {"height": 44 if hidden else HEIGHT, "layer": layers}
 
 
-def _stages(steps: Sequence[Record], end: float, at: Record) -> list[dict[str, Any]]:
+def _stages(steps: Sequence[Record], end: float, at: Record, high: int) -> list[dict[str, Any]]:
     """Where each stage begins, with its name where there is room for it."""
     span = end - steps[0]["at"]
     firsts = [next(group) for _, group in groupby(steps, key=lambda step: str(step["stage"]))]
@@ -130,7 +137,7 @@ def _stages(steps: Sequence[Record], end: float, at: Record) -> list[dict[str, A
         room = LETTERS * (following["at"] - one["at"]) / span
         name = str(one["stage"])
         values.append({"at": _ms(one["at"]), "name": name if room > len(name) + 1 else ""})
-    top = {"y": {"value": -14}, "y2": {"value": 190}}
+    top = {"y": {"value": -14}, "y2": {"value": high}}
     return [
         {
             "data": {"values": values},
