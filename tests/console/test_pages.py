@@ -117,3 +117,15 @@ def test_markup_escapes_what_is_not_markup(hostile: str) -> None:
     assert "<b>" not in made
     assert made.count("<i>") == 1
     assert join([hostile, None, ()]) == join(hostile)
+
+
+async def test_a_chart_has_its_specification_and_picture_and_one_that_is_not_there_says_so(
+    client: httpx.AsyncClient,
+) -> None:
+    spec = await client.get("/rollouts/ranker-v2/charts/forest.json")
+    assert spec.json()["$schema"].endswith("vega-lite/v6.json")
+    assert (await client.get("/rollouts/ranker-v2/charts/fields.json")).status_code == 204
+    missing = await client.get("/rollouts/ranker-v2/charts/nothing.svg")
+    assert missing.status_code == 404
+    assert "nothing" in missing.json()["error"]
+    assert (await client.get("/rollouts/ranker-v2/charts/forest.svg?width=9999999")).status_code == 422

@@ -13,12 +13,12 @@ from crossfade.view.words import percent, signed, whole
 Record = Mapping[str, Any]
 
 
-def calibration_of(record: Record) -> list[Markup]:
+def calibration_of(record: Record, base: str = "") -> list[Markup]:
     """A section for each challenger; nothing where nobody asked for it, and the reason where there is nothing yet."""
-    return [_arm(arm) for arm in record["arms"]]
+    return [_arm(arm, base) for arm in record["arms"]]
 
 
-def _arm(arm: Record) -> Markup:
+def _arm(arm: Record, base: str) -> Markup:
     ours, theirs = arm["champion"], arm["challenger"]
     interval = (
         "an interval needs 100 labels"
@@ -36,7 +36,7 @@ def _arm(arm: Record) -> Markup:
     table = el("table", el("thead", head), el("tbody", rows), class_="fields")
     title = el("h2", f"Calibration of {arm['arm']} against the champion")
     return el(
-        "section", title, el("p", told), figure(calibration(arm), "", folded=True), el("div", table, class_="panel")
+        "section", title, el("p", told), figure(calibration(arm), base, folded=True), el("div", table, class_="panel")
     )
 
 

@@ -15,9 +15,11 @@ from fastapi.responses import HTMLResponse
 
 from crossfade.console.acts import act_link
 from crossfade.console.calibration import calibration_of
+from crossfade.console.charting import figure
 from crossfade.console.differences_beside import beside
 from crossfade.console.frame import page, rollout_bar
 from crossfade.console.ledger_page import pager
+from crossfade.console.list_page import link
 from crossfade.console.markup import Markup, el
 from crossfade.console.patience import Patience
 from crossfade.console.problems import Refused
@@ -27,6 +29,7 @@ from crossfade.rim.calibrating import Calibrating
 from crossfade.rim.differing import Differing
 from crossfade.rim.store import Store
 from crossfade.spec.model import Rollout
+from crossfade.view.charts import fields
 from crossfade.view.words import moment, percent, signed, whole
 
 Record = Mapping[str, Any]
@@ -108,7 +111,7 @@ def router(store: Store) -> APIRouter:
         record = {**known.value, "arms": [_chosen(arm, asked) for arm in known.value["arms"]
                                           if asked.arm in ("", arm["arm"])]}  # fmt: skip
         as_of = None if known.fresh else known.at
-        drawn = calibration_of(curves.value) if curves.value is not None else []
+        drawn = calibration_of(curves.value, link(name)) if curves.value is not None else []
         return HTMLResponse(differences_page(record, pairs, asked, now, drawn, as_of))
 
     return routes
@@ -230,12 +233,14 @@ def _arm(name: str, arm: Record, asked: Asked) -> Markup:
         class_="fields",
     )
     more = len(differing) - MOST_FIELDS
+    drawn = fields(arm, name=f"fields-{arm['arm']}")
     counted = f"{whole(arm['pairs'])} pairs, {whole(arm['twice'])} of them with a second answer of the champion."
     same = f"{whole(arm['fields_never_differing'])} fields never differ."
     return el(
         "section",
         el("h2", f"{arm['arm']} against the champion"),
         el("p", f"{counted} {same}", f" {whole(more)} more differ." if more > 0 else "", class_="quiet"),
+        figure(drawn, link(name), folded=True) if drawn and not asked.kind else None,
         el("div", table, class_="panel"),
         beside(arm),
         _segments(name, arm["segments"], asked),

@@ -8,7 +8,7 @@ from typing import Any
 from crossfade.console.charting import figure
 from crossfade.console.evidence import denominators
 from crossfade.console.markup import Markup, el
-from crossfade.view.charts import forest
+from crossfade.view.charts import Chart, forest
 from crossfade.view.words import whole
 
 Record = Mapping[str, Any]
@@ -51,13 +51,26 @@ def _metric(name: str, arm: str, several: bool, pairs: list[Pair], base: str) ->
     title = el(
         "summary", el("strong", f"{name} of {arm}" if several else name), f" in {whole(len(own))} segments: {told}"
     )
-    drawn = own[:MOST_DRAWN]
-    chart = forest([line for line, _ in drawn], [said for _, said in drawn], name=f"segments-{name}-{arm}", title="")
+    chart = _chart(own, name, arm)
     head = el("tr", *(el("th", word, scope="col") for word in ("segment", "difference", "limit", "verdict")))
     rows = [_row(line, said) for line, said in own]
     table = el("table", el("thead", head), el("tbody", rows), class_="evidence stacked")
     opened = counts[0][1] > 0
     return el("details", title, figure(chart, base, folded=True), el("div", table, class_="panel"), open=opened or None)
+
+
+def segment_charts(record: Record) -> dict[str, Chart]:
+    """By name, one chart for each metric that is judged by segment."""
+    lines = zip(record["evidence"], record["lines"], strict=True)
+    pairs = [(line, said) for line, said in lines if line["segment"] is not None]
+    metrics = dict.fromkeys((line["metric"], line["arm"]) for line, _ in pairs)
+    charts = [_chart(in_order(pairs, name, arm), name, arm) for name, arm in metrics]
+    return {chart.name: chart for chart in charts}
+
+
+def _chart(own: list[Pair], name: str, arm: str) -> Chart:
+    drawn = own[:MOST_DRAWN]
+    return forest([line for line, _ in drawn], [said for _, said in drawn], name=f"segments-{name}-{arm}", title="")
 
 
 def in_order(pairs: list[Pair], name: str, arm: str) -> list[Pair]:

@@ -187,7 +187,7 @@ def _boundary(looks: Sequence[Record], x: Record) -> dict[str, Any]:
         {
             "at": _ms(look["at"]),
             "metric": line["metric"],
-            "run": f"{line['metric']} {line['arm']} {look['stage']} {look['step']}",
+            "run": f"{line['metric']} {line['arm']} {look['stage']}",
             "toward": line["harm"],
             "ink": RED if line["harm"] >= 1.0 else QUIET,
         }

@@ -21,7 +21,7 @@ INDENT = 14
 HEAD = ("field", "differs", "noise", "limit beyond noise", "verdict")
 
 
-def fields(arm: Record, *, most: int = MOST) -> Chart | None:
+def fields(arm: Record, *, name: str = "fields", most: int = MOST) -> Chart | None:
     """`arm` is one challenger's part of the record of differences; None where nothing differs."""
     shown = [line for line in arm["fields"] if line["differing"] or line["noise"] or line["muted"]][:most]
     lines = [
@@ -45,7 +45,7 @@ def fields(arm: Record, *, most: int = MOST) -> Chart | None:
         for line in lines
     ]
     return Chart(
-        name="fields",
+        name=name,
         title="Where replies differ",
         said=said,
         spec=spec_of(said, _view(rows)),
