@@ -10,11 +10,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from . import cases_different, cases_further, cases_same, page
+from . import cases_different, cases_further, cases_hard, cases_same, page
 from .page import Measured
 from .rows import Case
 
-CASES: tuple[Case, ...] = (*cases_same.CASES, *cases_different.CASES, *cases_further.CASES)
+CASES: tuple[Case, ...] = (*cases_hard.CASES, *cases_same.CASES, *cases_different.CASES, *cases_further.CASES)
 
 
 def measured(name: str, runs: int) -> Measured:
@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m guarantees", description=__doc__)
     parser.add_argument("folder", type=Path, help="where guarantees.md and guarantees.json are written")
     parser.add_argument("--runs", type=int, default=200, help="runs a row (default 200)")
-    parser.add_argument("--only", metavar="NAME", nargs="+", help="cases, such as 'budget/*'; the others keep their rows")
+    parser.add_argument("--only", metavar="NAME", nargs="+", help="cases, such as 'budget/*'; others keep their rows")
     parser.add_argument("--resume", action="store_true", help="leave cases alone that have as many runs already")
     parser.add_argument("--jobs", type=int, default=1, help="cases at a time")
     parser.add_argument("--list", action="store_true", help="say what there is, with runs and CPU seconds, and end")

@@ -9,7 +9,7 @@ import numpy as np
 from crossfade.judge.moments import RateMoments
 from crossfade.sim.rehearsal import Run
 
-from . import budgets, segmented, test_burns, test_mismatch, test_quantiles, test_rates
+from . import budgets, segmented, test_averages, test_burns, test_mismatch, test_quantiles, test_rates
 from .rows import BUDGET, DIFFERENT, RUIN, Case, Row, compared, ratio, seldom, soon
 from .test_rates import needed, plan
 from .worlds import Plan, fresh, settled
@@ -55,6 +55,12 @@ def _slower(runs: int) -> Iterator[Row]:
     rng, half = np.random.default_rng(9), Plan(shares=(0.5,), buckets=150, arrivals=20)
     slow = [test_quantiles.decided(rng, half, 0.95, 0.0, 1.2, looks=150, daily=0.0) for _ in range(runs)]
     yield soon(DIFFERENT, "p95 + 20 %, even", slow, 1000, "observations")
+
+
+def _adjusted(runs: int) -> Iterator[Row]:
+    plain, adjusted = test_averages.halved(runs, 12_000, 100)
+    scenario = f"revenue + 1 %, adjusted by a covariate of correlation 0.7 (CUPED): {adjusted:,.0f} units to a decision"
+    yield ratio(DIFFERENT, f"{scenario}, over {plain:,.0f} unadjusted", adjusted / plain, runs, 0.6)
 
 
 def _eroded(runs: int) -> Iterator[Row]:
@@ -120,6 +126,7 @@ CASES: tuple[Case, ...] = (
     Case(name="different/sample ratio 51 to 49", measure=_mismatch, least=1000),
     Case(name="different/conversion 5 to 6 %", measure=_better, least=1000),
     Case(name="different/p95 + 20 %", measure=_slower),
+    Case(name="different/covariate", measure=_adjusted),
     *(_spent(severity, True) for severity in budgets.SEVERITIES),
     Case(name="different/harm in one segment", measure=_segment),
     Case(name="different/erosion after promotion", measure=_eroded),

@@ -48,7 +48,7 @@ def page(measured: Sequence[Measured]) -> str:
         f"Written by `{COMMAND}`, from a fresh clone too; everything is seeded. {verdict}. No row has fewer than",
         f"{fewest:,} runs; all together took {minutes:.0f} minutes of one core.",
         "",
-        "A share is that of runs, with its 99 % binomial interval (Clopper and Pearson) in brackets. It holds when that",
+        "A share is that of runs, with its 99 % binomial interval (Clopper and Pearson) in brackets. It holds when the",
         "interval reaches down to the bound. The worlds are those of `tests/guarantees`: the judge and, where a whole",
         "rollout is told, the loop that decides are the real ones; only the traffic is drawn.",
     ]

@@ -42,6 +42,7 @@ def test_a_ratio_names_its_denominator_and_a_mean_its_covariate() -> None:
     rollout = parse(told + "\nprediction: {value: $.value}\n")
     assert (rollout.metric("revenue").covariate, rollout.metric("revenue").predicted) == (None, "champion")
     assert parse(changed(DESIGN, ("kind: mean", "kind: quantile, q: 0.5"))).metric("revenue").q == 0.5
+    assert parse(changed(DESIGN, ("q: 0.99", "q: 0.99, blocks: 30m"))).metric("latency").blocks == 1800.0
 
 
 def test_pinned_items_are_named_by_a_path() -> None:
@@ -361,6 +362,7 @@ MISTAKES: list[Mistake] = [
     one("errors:   {", "'my errors': {", "metrics.my errors", "expected a name"),
     one("q: 0.99, ", "", "metrics.latency.q", "a quantile needs 'q'"),
     one("kind: mean,", "kind: mean, q: 0.5,", "metrics.revenue.q", "belongs to kind: quantile"),
+    one("kind: mean,", "kind: mean, blocks: 30m,", "metrics.revenue.blocks", "belongs to kind: quantile of from: response"),
     one("kind: rate, window: 24h,", "kind: rate,", "metrics.purchase.window", "an outcome needs 'window'"),
     one("kind: rate, better: lower", "kind: rate, window: 1h, better: lower", "metrics.errors.window", "from: outcome"),
     one(

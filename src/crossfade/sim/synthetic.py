@@ -6,8 +6,8 @@ of time, as the engine would sum them, so that a simulated rollout costs seconds
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -30,19 +30,9 @@ from crossfade.judge.moments import (
     RatioMoments,
 )
 from crossfade.judge.plan import questions
+from crossfade.judge.slices import bucket
 from crossfade.spec.model import Interleave, Kind, Metric, Rollout, Shadow, Source
 from crossfade.state import Position, weight
-
-
-@dataclass(slots=True)
-class _Slice:
-    """One slice of time: units by arm, and what each metric drew for them."""
-
-    step: int
-    share: float
-    ends: float
-    units: Sequence[int]
-    drawn: dict[str, list[Any]] = field(default_factory=dict)
 
 
 class Stage:
@@ -54,7 +44,12 @@ class Stage:
         self._world = world
         self._rng = rng
         self._since = position.stage_since
-        self._slices: list[_Slice] = []
+        # Slices of time by column, as each look asks for all of them.
+        self._step: list[int] = []
+        self._share: list[float] = []
+        self._ends: list[float] = []
+        self._units: list[list[int]] = []
+        self._drawn: dict[str, list[Any]] = {}
         self._spec = rollout.stages[position.stage]
         self._shadow = isinstance(self._spec, Shadow)
         self._arms = [rollout.champion.name, *(arm.name for arm in rollout.challengers)]
@@ -63,7 +58,7 @@ class Stage:
 
     def pass_time(self, position: Position, now: float) -> None:
         """Draw what comes until `now`, at the weight that is in force."""
-        since = self._slices[-1].ends if self._slices else self._since
+        since = self._ends[-1] if self._ends else self._since
         share = weight(self._rollout, position)
         mirrored = self._spec.mirror if isinstance(self._spec, Shadow) else 1.0
         came = int(self._rng.poisson(self._world.rate * mirrored * (now - since)))
@@ -73,19 +68,24 @@ class Stage:
         else:
             rest = max(1.0 - many * share, 0.0)
             units = self._rng.multinomial(came, [rest, *([min(share, 1.0 / many)] * many)]).tolist()
-        one = _Slice(step=position.step, share=float(share), ends=now, units=units)
         for metric in self._metrics:
             assumed = self._world.metrics[metric.name]
-            one.drawn[metric.name] = [
-                _draw(self._rng, metric, assumed.values[place > 0], assumed.spread, n) for place, n in enumerate(units)
-            ]
-        self._slices.append(one)
+            self._drawn.setdefault(metric.name, []).append(
+                [
+                    _draw(self._rng, metric, assumed.values[place > 0], assumed.spread, n)
+                    for place, n in enumerate(units)
+                ]
+            )
+        self._step.append(position.step)
+        self._share.append(float(share))
+        self._ends.append(now)
+        self._units.append(units)
 
     def measured(self, position: Position, now: float) -> Measured:
         """The look at `now`."""
-        here = [one for one in self._slices if one.step == position.step]
-        total = [sum(one.units[place] for one in self._slices) for place in range(len(self._arms))]
-        present = [sum(one.units[place] for one in here) for place in range(len(self._arms))]
+        each = np.array(self._units, dtype=np.int64).reshape(-1, len(self._arms))
+        total = each.sum(axis=0).tolist()
+        present = each[np.array(self._step) == position.step].sum(axis=0).tolist()
         units = {} if self._shadow else dict(zip(self._arms, total, strict=True))
         metrics: dict[tuple[str, str], Moments | Absent] = {}
         for metric in self._metrics:
@@ -125,8 +125,8 @@ class Stage:
             expected = self._world.metrics[metric.name].value
             more = sum(
                 drawn - expected * n
-                for one in self._slices
-                for drawn, n in zip(one.drawn[metric.name][1:], one.units[1:], strict=True)
+                for each, units in zip(self._drawn[metric.name], self._units, strict=True)
+                for drawn, n in zip(each[1:], units[1:], strict=True)
             )
             found[metric.name] = float(more if metric.better == "lower" else -more)
         return found
@@ -143,11 +143,9 @@ class Stage:
 
     def _paired(self, name: str, chance: float, place: int) -> PairedMoments | Absent:
         """Drawn when first asked for, and kept."""
-        for one in self._slices:
-            drawn = one.drawn.setdefault(f"{name}/{place}", [])
-            if drawn:
-                continue
-            n = one.units[place]
+        drawn = self._drawn.setdefault(f"{name}/{place}", [])
+        for units in self._units[len(drawn) :]:
+            n = units[place]
             if name == PREFERENCE:
                 votes = int(self._rng.binomial(n, VOTING))
                 minus = int(self._rng.binomial(votes, 0.5 + 0.5 * chance))
@@ -155,69 +153,82 @@ class Stage:
             else:
                 plus = int(self._rng.binomial(n, chance))
                 drawn.append((plus, 0, n - plus))
-        return _pairs([one.drawn[f"{name}/{place}"][0] for one in self._slices])
+        return _pairs(drawn)
 
     def _arrivals(self, place: int) -> RateMoments:
-        rows = self._rows(self._slices, place)
+        rows = self._rows(len(self._ends), place)
         none = np.zeros(len(rows["n_a"]), dtype=np.int64)
         return RateMoments(**rows, k_a=none, k_b=none)
 
-    def _rows(self, slices: Sequence[_Slice], place: int) -> dict[str, Any]:
+    def _rows(self, slices: int, place: int) -> dict[str, Any]:
+        """The first so many slices."""
         many = len(self._arms) - 1
+        units = np.array(self._units[:slices], dtype=np.int64).reshape(-1, many + 1)
         return {
-            "step": np.array([one.step for one in slices], dtype=np.int64),
-            "bucket": np.arange(len(slices)),
-            "share": pair_share(np.array([one.share for one in slices], dtype=np.float64), many),
-            "n_a": np.array([one.units[0] for one in slices], dtype=np.int64),
-            "n_b": np.array([one.units[place] for one in slices], dtype=np.int64),
+            "step": np.array(self._step[:slices], dtype=np.int64),
+            "bucket": np.arange(slices),
+            "share": pair_share(np.array(self._share[:slices], dtype=np.float64), many),
+            "n_a": units[:, 0],
+            "n_b": units[:, place],
         }
+
+    def _buckets(self, slices: int) -> Ints:
+        """When the slices were, in those that an engine cuts time into."""
+        passed = [max(ends - self._since - 1.0, 0.0) for ends in self._ends[:slices]]
+        return np.array([bucket(one) for one in passed], dtype=np.int64)
+
+    def _sides(self, metric: Metric, slices: int, place: int) -> tuple[list[Any], list[Any]]:
+        """What the metric drew for the champion and for one challenger."""
+        drawn = self._drawn.get(metric.name, [])[:slices]
+        return [each[0] for each in drawn], [each[place] for each in drawn]
 
     def _moments(self, metric: Metric, place: int, now: float) -> Moments | Absent:
         if self._shadow:
             return self._in_shadow(metric, place)
         window = metric.window or 0.0 if metric.source is Source.OUTCOME else 0.0
-        closed = [one for one in self._slices if one.ends + window <= now]
-        immature = sum(one.units[0] + one.units[place] for one in self._slices[len(closed) :])
-        if not any(one.units[0] or one.units[place] for one in closed) and metric.kind is not Kind.RATE:
-            return Absent(reason=f"no unit's window has closed for {metric.name} yet")
+        # Slices end one after the other, so that those whose window has closed are the first.
+        closed = bisect_right(self._ends, now, key=lambda ends: ends + window)
+        immature = sum(units[0] + units[place] for units in self._units[closed:])
         rows = self._rows(closed, place)
-        drawn = [(one.drawn[metric.name][0], one.drawn[metric.name][place]) for one in closed]
+        if not (rows["n_a"].any() or rows["n_b"].any()) and metric.kind is not Kind.RATE:
+            return Absent(reason=f"no unit's window has closed for {metric.name} yet")
+        of_a, of_b = self._sides(metric, closed, place)
         match metric.kind:
             case Kind.RATE:
                 settled = metric.source is Source.OUTCOME
                 return RateMoments(
                     **rows,
-                    k_a=np.array([a for a, _ in drawn], dtype=np.int64),
-                    k_b=np.array([b for _, b in drawn], dtype=np.int64),
+                    k_a=np.array(of_a, dtype=np.int64),
+                    k_b=np.array(of_b, dtype=np.int64),
                     settled=settled,
                     immature=immature,
                     seen_a=None if settled else rows["n_a"],
                     seen_b=None if settled else rows["n_b"],
                 )
             case Kind.QUANTILE:
-                a, b = (np.array([pair[side] for pair in drawn], dtype=np.int64) for side in (0, 1))
+                a, b = np.array(of_a, dtype=np.int64), np.array(of_b, dtype=np.int64)
                 return QuantileMoments(
-                    step=rows["step"], bucket=rows["bucket"], share=rows["share"], counts_a=a, counts_b=b
+                    step=rows["step"], bucket=self._buckets(closed), share=rows["share"], counts_a=a, counts_b=b
                 )
-            case Kind.RATIO:
-                return _ratio(rows, np.array(drawn, dtype=np.float64), immature)
-        return _mean(rows, np.array(drawn, dtype=np.float64), immature)
+        drawn = np.stack([np.array(of_a, dtype=np.float64), np.array(of_b, dtype=np.float64)], axis=1)
+        return (_ratio if metric.kind is Kind.RATIO else _mean)(rows, drawn, immature)
 
     def _in_shadow(self, metric: Metric, place: int) -> Moments | Absent:
-        drawn = [(one.drawn[metric.name][0], one.drawn[metric.name][place]) for one in self._slices]
+        many = len(self._ends)
+        of_a, of_b = self._sides(metric, many, place)
         if metric.kind is Kind.QUANTILE:
-            counts = [np.array([pair[side] for pair in drawn], dtype=np.int64) for side in (0, 1)]
-            many = len(drawn)
+            counts = [np.array(of_a, dtype=np.int64), np.array(of_b, dtype=np.int64)]
             return QuantileMoments(
                 step=np.zeros(many, dtype=np.int64),
-                bucket=np.arange(many),
+                bucket=self._buckets(many),
                 share=np.full(many, 0.5),
                 counts_a=counts[0],
                 counts_b=counts[1],
             )
         if metric.kind is Kind.RATE and metric.source is Source.RESPONSE:
             # Both fail at once as seldom as two that know nothing of each other; what is left is signed.
-            return _pairs([(b, a, one.units[0] - a - b) for (a, b), one in zip(drawn, self._slices, strict=True)])
+            both = zip(of_a, of_b, self._units, strict=True)
+            return _pairs([(b, a, units[0] - a - b) for a, b, units in both])
         return Absent(reason=f"{metric.name} cannot differ in shadow: nobody sees the challenger's answers")
 
 

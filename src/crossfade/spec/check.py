@@ -215,6 +215,10 @@ def _metric(metric: MetricDocument) -> None:
         node.report_missing("q", "a quantile needs 'q', which quantile it is, such as q: 0.99")
     if known(metric.kind) and not quantile and metric.wrote("q"):
         metric.at("q").report_key(f"'q' belongs to kind: quantile, and this is kind: {metric.kind}; remove it")
+    latency = quantile and metric.source is Source.RESPONSE
+    if metric.wrote("blocks") and known(metric.kind, metric.source) and not latency:
+        found = f"this is kind: {metric.kind} of from: {metric.source}"
+        metric.at("blocks").report_key(f"'blocks' belongs to kind: quantile of from: response, and {found}; remove it")
     if metric.source in (Source.OUTCOME, Source.PREDICTION) and not metric.wrote("window"):
         node.report_missing(
             "window", "an outcome needs 'window', how long after the first exposure it counts, such as window: 24h"

@@ -85,6 +85,10 @@ class MetricDocument(Written):
     """Which direction is an improvement: lower or higher."""
     q: Annotated[float, measures.QUANTILE] | None = None
     """Which quantile, such as 0.99; only for kind quantile."""
+    blocks: Duration | None = None
+    """How much of an arm's latency is compared as one, such as 30m: about five times as long as an arm is slow by
+    itself (a noisy neighbour, a garbage collector, a cold cache), as the requests of such a spell are no independent
+    witnesses. Verdicts take six blocks or more. Only for kind quantile of responses; without it every unit counts."""
     window: Duration | None = None
     """How long after a unit's first exposure its outcomes count, such as 24h; only, and always, for outcomes. For
     predictions, always too: how long after the request its label counts."""

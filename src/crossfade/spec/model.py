@@ -188,6 +188,9 @@ class Metric:
     """`module:function` that scores a prediction against its label, only for `kind: score`."""
     goal: bool = False
     guardrail: Margin | None = None
+    blocks: float | None = None
+    """Seconds of an arm's latency that hang together, only for `kind: quantile` of responses: they are compared as one.
+    None where units are taken to be independent."""
 
     @property
     def only_in_shadow(self) -> bool:

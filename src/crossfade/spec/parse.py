@@ -175,6 +175,7 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
         score=metric.score or "",
         goal=metric.goal,
         guardrail=metric.guardrail.margin if metric.guardrail else None,
+        blocks=metric.blocks,
     )
 
 

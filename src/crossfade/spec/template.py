@@ -179,6 +179,7 @@ metrics:
     kind: quantile
     q: 0.99
     better: lower
+    # blocks: 30m                         # compared as one, where arms are slow by themselves for minutes (noisy hosts)
     guardrail: {margin: 20%}
   success:
     from: outcome

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from crossfade.facts import KINDS
 from crossfade.judge.measure import tables
-from crossfade.judge.measure.tables import FACTS, MEDIUM, SHORT, bucket, bucket_of, latency_bin, latency_bin_of
+from crossfade.judge.measure.spread import slice_of
+from crossfade.judge.measure.tables import FACTS, bucket_of, latency_bin, latency_bin_of
 from crossfade.judge.moments import BINS, FIRST_EDGE, GROWTH
+from crossfade.judge.slices import MEDIUM, SHORT, began, began_of_segment, bucket
 
 elapsed = st.floats(-10.0, 5e6)
 
@@ -35,6 +37,17 @@ def test_a_query_cuts_time_as_python_does() -> None:
     around = np.array([0.0, 1.0, SHORT, SHORT + 60, MEDIUM, MEDIUM + 3600])
     times = np.r_[rng.uniform(-5, 2e5, 3000), around, np.nextafter(around, 0), np.nextafter(around, 1e9)]
     assert _asked(bucket_of, times) == [bucket(t) for t in times]
+
+
+@given(st.floats(0.0, 5e6))
+def test_a_slice_began_no_later_than_what_lies_in_it(at: float) -> None:
+    assert began(bucket(at)) <= at < began(bucket(at) + 1)
+
+
+def test_slices_of_segments_began_when_the_query_cuts_them() -> None:
+    times = np.floor(np.r_[np.arange(0.0, 70.0), np.geomspace(64.0, 5e6, 400)])
+    for at, slice_ in zip(times, _asked(slice_of, times), strict=True):
+        assert began_of_segment(slice_) <= at < began_of_segment(slice_ + 1)
 
 
 def test_a_query_bins_latencies_as_python_does() -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from crossfade.facts import Outcome, Shown
-from crossfade.judge.measure.tables import bucket
+from crossfade.judge.slices import bucket
 from crossfade.judge.measure.votes import votes
 from crossfade.judge.moments import GRAIN
 from crossfade.rim.lake_columns import columns

@@ -11,8 +11,8 @@ from crossfade.judge.drift.averages import Average, Sums
 from crossfade.judge.drift.counts import Counts
 from crossfade.judge.drift.watch import Change, Watch
 from crossfade.judge.measure.measured import Measured
-from crossfade.judge.measure.tables import began
 from crossfade.judge.moments import Ints, MeanMoments, RateMoments
+from crossfade.judge.slices import began
 
 HOUR = 3600.0
 """Slices of outcomes where the reference is long: later moments are kept by the hour."""

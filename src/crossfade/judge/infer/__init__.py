@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from crossfade.judge.evidence import Evidence
+from crossfade.judge.infer.blocks import infer_in_blocks
 from crossfade.judge.infer.differences import infer_differences
 from crossfade.judge.infer.labelled import infer_scored
 from crossfade.judge.infer.means import infer_means
@@ -99,6 +100,8 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
                 means[place] = question, moments
             case RatioMoments():
                 ratios[place] = question, moments
+            case QuantileMoments() if question.metric.blocks is not None:
+                found[place] = infer_in_blocks(question, moments)
             case QuantileMoments():
                 quantiles[place] = question, moments
             case PairedMoments() if question.stage == "interleave":

@@ -16,7 +16,7 @@ from scipy.special import gammaln
 
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.verdict import LARGEST_LOG, e_value
-from crossfade.judge.moments import Floats, RateMoments
+from crossfade.judge.moments import Floats, Ints, RateMoments
 
 CONCENTRATION = 3000.0
 """Strength of the Dirichlet around the plan: tuned to shares that are off by about a point in a hundred."""
@@ -148,12 +148,7 @@ def strongest(moments: RateMoments, alpha: float, strength: float = CONCENTRATIO
     """The largest log e-value at the end of any slice of time, and when it first reached 1/alpha."""
     if not len(moments.share):
         return Found(log_e=0.0, bucket=None)
-    shares, group = np.unique(np.round(moments.share, 12), return_inverse=True)
-    total = np.zeros(len(group))
-    for place, share in enumerate(shares.tolist()):
-        mine = group == place
-        a, b = (np.cumsum(np.where(mine, n, 0)).astype(np.float64) for n in (moments.n_a, moments.n_b))
-        total += _path(a, b, share, strength)
+    total = _total(moments, strength)
     # Within a slice nobody knows what came first.
     ends = np.r_[moments.bucket[1:] != moments.bucket[:-1], True]
     at_ends, buckets = total[ends], moments.bucket[ends]
@@ -161,10 +156,30 @@ def strongest(moments: RateMoments, alpha: float, strength: float = CONCENTRATIO
     return Found(log_e=float(at_ends.max()), bucket=int(buckets[proven[0]]) if len(proven) else None)
 
 
-def _path(a: Floats, b: Floats, share: float, strength: float) -> Floats:
-    """`log_e` of two arms as their units grow."""
-    if share <= 0.0 or share >= 1.0:
-        return np.where((b if share <= 0.0 else a) > 0, LARGEST_LOG, 0.0)
+def _total(moments: RateMoments, strength: float) -> Floats:
+    """The sum of `log_e` over shares after each row: a row changes that of its own share alone."""
+    share = np.round(moments.share, 12)
+    order = np.argsort(share, kind="stable")
+    first = np.r_[True, share[order][1:] != share[order][:-1]]
+    begins = np.flatnonzero(first)[np.cumsum(first) - 1]
+
+    def grown(n: Ints) -> Floats:
+        total = np.cumsum(n[order]).astype(np.float64)
+        return np.asarray(total - (total - n[order])[begins])
+
+    path = _path(grown(moments.n_a), grown(moments.n_b), share[order], strength)
+    change = np.empty(len(path))
+    change[order] = path - np.where(first, 0.0, np.r_[0.0, path[:-1]])
+    return np.cumsum(change)
+
+
+def _path(a: Floats, b: Floats, share: Floats, strength: float) -> Floats:
+    """`log_e` of two arms as their units grow, each pair of counts at a share of its own."""
+    planned = (share > 0.0) & (share < 1.0)
+    if not planned.all():
+        path = np.where(np.where(share <= 0.0, b, a) > 0.0, LARGEST_LOG, 0.0)
+        path[planned] = _path(a[planned], b[planned], share[planned], strength)
+        return path
     prior_a, prior_b = strength * (1.0 - share), strength * share
     return np.asarray(
         gammaln(prior_a + a)
@@ -173,8 +188,8 @@ def _path(a: Floats, b: Floats, share: float, strength: float) -> Floats:
         - gammaln(prior_b)
         - gammaln(strength + a + b)
         + gammaln(strength)
-        - a * math.log1p(-share)
-        - b * math.log(share)
+        - a * np.log1p(-share)
+        - b * np.log(share)
     )
 
 

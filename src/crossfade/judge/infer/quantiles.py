@@ -47,7 +47,7 @@ EDGES: Floats = FIRST_EDGE * np.exp(math.log(GROWTH) * np.arange(BINS, dtype=np.
 """Upper edges of the bins, in ms."""
 
 _FURTHEST = 400
-_SHIFTS = np.unique(np.r_[np.arange(0, 24), np.round(np.geomspace(24, _FURTHEST, 24))]).astype(np.int64)
+SHIFTS = np.unique(np.r_[np.arange(0, 24), np.round(np.geomspace(24, _FURTHEST, 24))]).astype(np.int64)
 """Bins away from the estimate at which nulls are tried; one bin is 1.9 %."""
 
 
@@ -117,7 +117,7 @@ def _tests(asked: Sequence[tuple[Question, QuantileMoments]], seen: Exceeding) -
     sign = np.array([question.harm_sign for question, _ in asked])
     harm, safe = (np.array([question.boundary(of) for question, _ in asked]).T for of in (True, False))
     up, down = (
-        seen.log_e(_cuts(np.where(first, one, other)[:, seen.line], seen.cut, way), way)
+        seen.log_e(cuts(np.where(first, one, other)[:, seen.line], seen.cut, way), way)
         for way, first, one, other in ((1, sign > 0, harm, safe), (-1, sign < 0, harm, safe))
     )
     return np.where(sign > 0, up, down).tolist(), np.where(sign > 0, down, up).tolist()
@@ -130,7 +130,12 @@ def running_quantile(counts: np.ndarray, q: float) -> float | None:
 
 
 def exceedances(question: Question, moments: QuantileMoments) -> RateMoments | None:
-    """Observations beyond the cuts at the limit, slice by slice, from when the first cut was learnt; None before."""
+    """Observations beyond the cuts at the limit, slice by slice, from when the first cut was learnt; None before.
+
+    None in blocks, too: a bet that begins with a slice would take the slices of a spell for independent.
+    """
+    if question.metric.blocks is not None:
+        return None
     q = _q(question)
     use = (moments.share > 0.0) & (moments.share < 1.0)
     counts_a, counts_b, share = moments.counts_a[use], moments.counts_b[use], moments.share[use]
@@ -147,7 +152,7 @@ def exceedances(question: Question, moments: QuantileMoments) -> RateMoments | N
         return None
     cut = past.quantile(np.full(len(starts), q))
     slope, offset = question.boundary(True)
-    cut_b = _cuts(np.repeat([[slope], [offset]], len(cut), axis=1), cut, question.harm_sign)
+    cut_b = cuts(np.repeat([[slope], [offset]], len(cut), axis=1), cut, question.harm_sign)
     a, b = (Below(sums, every, every + 1, low).of(bet) for sums in (sums_a, sums_b))
     n_a, n_b = a.whole, b.whole
     return RateMoments(
@@ -162,7 +167,7 @@ def exceedances(question: Question, moments: QuantileMoments) -> RateMoments | N
     )
 
 
-def _cuts(boundary: Floats, cut: Ints, alternative: int) -> Ints:
+def cuts(boundary: Floats, cut: Ints, alternative: int) -> Ints:
     """The challenger's cut at the limit (slope and offset of each cut), rounded to the bin edge that makes the claim
     harder to prove."""
     slope, offset = boundary
@@ -188,16 +193,16 @@ def _intervals(
     alphas = np.array([ends_alpha(question) for question, _ in asked])
     told = []
     for way, alpha in zip((-1, 1), alphas.T, strict=True):
-        shifts = centre[:, None] + way * _SHIFTS[None, :]
+        shifts = centre[:, None] + way * SHIFTS[None, :]
         threshold = -np.log(alpha)
         at, evidence, before = seen.first_rejected(shifts, -way, threshold)
-        here, near = (np.take_along_axis(shifts, np.clip(one, 0, len(_SHIFTS) - 1)[:, None], 1)[:, 0]
+        here, near = (np.take_along_axis(shifts, np.clip(one, 0, len(SHIFTS) - 1)[:, None], 1)[:, 0]
                       for one in (at, at - 1))  # fmt: skip
         with np.errstate(invalid="ignore", divide="ignore"):
             portion = np.where(at > 0, (threshold - before) / (evidence - before), 1.0)
-            portion = np.where(at < len(_SHIFTS), portion, 0.0)
+            portion = np.where(at < len(SHIFTS), portion, 0.0)
         ends = a * (np.power(GROWTH, near + portion * (here - near)) - 1.0)
-        told.append([end if one and there < len(_SHIFTS) else None
+        told.append([end if one and there < len(SHIFTS) else None
                      for end, one, there in zip(ends.tolist(), both.tolist(), at.tolist(), strict=True)])  # fmt: skip
     return list(zip(*told, strict=True))
 

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from crossfade.judge.measure.assemble import DISAGREEMENT, PREFERENCE
     from crossfade.judge.measure.measured import Absent, Measured, Progress, Reach
     from crossfade.judge.measure.questions import Question, answer, ask, gates, sliced
-    from crossfade.judge.measure.tables import bucket, latency_bin
+    from crossfade.judge.measure.tables import latency_bin
+    from crossfade.judge.slices import bucket
 
 __all__ = [
     "DISAGREEMENT",
@@ -28,10 +29,11 @@ __all__ = [
 ]
 
 _ROOMS = {
-    **dict.fromkeys(("DISAGREEMENT", "PREFERENCE"), "assemble"),
-    **dict.fromkeys(("Absent", "Measured", "Progress", "Reach"), "measured"),
-    **dict.fromkeys(("Question", "answer", "ask", "gates", "sliced"), "questions"),
-    **dict.fromkeys(("bucket", "latency_bin"), "tables"),
+    **dict.fromkeys(("DISAGREEMENT", "PREFERENCE"), ".assemble"),
+    **dict.fromkeys(("Absent", "Measured", "Progress", "Reach"), ".measured"),
+    **dict.fromkeys(("Question", "answer", "ask", "gates", "sliced"), ".questions"),
+    "latency_bin": ".tables",
+    "bucket": "..slices",
 }
 
 
@@ -39,4 +41,4 @@ def __getattr__(name: str) -> Any:
     # Queries bring Ibis, which takes a quarter of a second to load: `crossfade status` only wants the records.
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return getattr(import_module(_ROOMS[name], __name__), name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from crossfade.judge.measure import arms, assemble
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.questions import Question
-from crossfade.judge.measure.tables import MEDIUM, SHORT
 from crossfade.judge.moments import Moments
+from crossfade.judge.slices import MEDIUM, SHORT
 from crossfade.spec.model import Rollout
 
 CHECKED = ("canary", "ab")

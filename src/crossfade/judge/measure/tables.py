@@ -16,6 +16,7 @@ import msgspec
 
 from crossfade.facts import KINDS
 from crossfade.judge.moments import BINS, FIRST_EDGE, GROWTH
+from crossfade.judge.slices import LONG_FROM, MEDIUM, MEDIUM_FROM, SHORT
 
 Expr = Any
 """An Ibis expression; the library ships no types."""
@@ -179,36 +180,12 @@ HOMES: Expr = ibis.table(
 )
 """`homes` of the look, likewise."""
 
-SHORT, MEDIUM = 600, 86_400
-"""Seconds of a stage that are cut into 1-second buckets, and up to which buckets last 60 seconds; then an hour."""
-
-_MEDIUM_FROM = SHORT
-_LONG_FROM = SHORT + (MEDIUM - SHORT) // 60
-
-
-def bucket(elapsed: float) -> int:
-    """The slice of time that a moment of a stage belongs to: a fixed function, so no look can choose it."""
-    if elapsed < SHORT:
-        return max(math.floor(elapsed), 0)
-    if elapsed < MEDIUM:
-        return _MEDIUM_FROM + math.floor((elapsed - SHORT) / 60.0)
-    return _LONG_FROM + math.floor((elapsed - MEDIUM) / 3600.0)
-
-
-def began(slice_: int) -> float:
-    """When a slice of time began, in seconds of the stage."""
-    if slice_ < _MEDIUM_FROM:
-        return float(slice_)
-    if slice_ < _LONG_FROM:
-        return SHORT + 60.0 * (slice_ - _MEDIUM_FROM)
-    return MEDIUM + 3600.0 * (slice_ - _LONG_FROM)
-
 
 def bucket_of(elapsed: Expr) -> Expr:
     """`bucket` of a column."""
     short = ibis.greatest(elapsed, 0.0).floor()
-    medium = ((elapsed - float(SHORT)) / 60.0).floor() + float(_MEDIUM_FROM)
-    long = ((elapsed - float(MEDIUM)) / 3600.0).floor() + float(_LONG_FROM)
+    medium = ((elapsed - float(SHORT)) / 60.0).floor() + float(MEDIUM_FROM)
+    long = ((elapsed - float(MEDIUM)) / 3600.0).floor() + float(LONG_FROM)
     return ibis.cases((elapsed < SHORT, short), (elapsed < MEDIUM, medium), else_=long).cast("int64")
 
 

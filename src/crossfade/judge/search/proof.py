@@ -9,10 +9,10 @@ import numpy as np
 
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer import answers
-from crossfade.judge.measure.tables import MEDIUM, SHORT
 from crossfade.judge.moments import Floats, Ints, PairedMoments, RateMoments
 from crossfade.judge.search.cells import Bools
 from crossfade.judge.search.table import Compared, Paired, Signal
+from crossfade.judge.slices import MEDIUM, SHORT
 
 
 def evidence(asked: Sequence[tuple[Signal, Bools]], now: float, alpha: float) -> list[Evidence]:
