@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossfade.judge.infer import infer
+from crossfade.judge.infer import answers
+from crossfade.judge.infer.question import Question
 from crossfade.spec.model import Better, Kind, Margin, Metric, Source
 
 from .worlds import RAMP, Plan, holds, latencies, quantiles_until
@@ -28,23 +29,23 @@ def decided(
     """Observations until the verdict was first reached; infinite where it never was."""
     moments = latencies(rng, plan, factor=factor, daily=daily)
     metric = Metric(name="latency", source=Source.RESPONSE, kind=Kind.QUANTILE, better=Better.LOWER, q=q)
+    asked = Question(
+        metric=metric,
+        role="guardrail",
+        limit=Margin(value=margin, relative=True),
+        arm="v2",
+        baseline="v1",
+        stage="ab",
+        step=None,
+        alpha_harm=ALPHA,
+        alpha_safe=ALPHA,
+    )
     rows = len(plan.share)
-    for seen in np.unique(np.linspace(rows / looks, rows, looks).astype(int)):
-        found = infer(
-            metric,
-            quantiles_until(moments, int(seen)),
-            role="guardrail",
-            limit=Margin(value=margin, relative=True),
-            arm="v2",
-            baseline="v1",
-            stage="ab",
-            step=None,
-            alpha_harm=ALPHA,
-            alpha_safe=ALPHA,
-        )
+    seen = np.unique(np.linspace(rows / looks, rows, looks).astype(int)).tolist()
+    for at, found in zip(seen, answers([(asked, quantiles_until(moments, one)) for one in seen]), strict=True):
         e = found.e_value_safe if safe else found.e_value
         if e is not None and e >= 1.0 / ALPHA:
-            return float(seen * plan.arrivals)
+            return float(at * plan.arrivals)
     return np.inf
 
 

@@ -10,7 +10,8 @@ import ibis
 import numpy as np
 import pytest
 
-from crossfade.judge.infer import infer
+from crossfade.judge.infer import answers
+from crossfade.judge.infer.question import Question
 from crossfade.judge.measure import arms, assemble, tables
 from crossfade.judge.moments import QuantileMoments
 from crossfade.spec.model import Better, Kind, Margin, Metric, Source
@@ -62,23 +63,20 @@ def measured(rng: np.random.Generator, connection: duckdb.DuckDBPyConnection, sh
 def alarmed(moments: QuantileMoments, q: float, *, safe: bool) -> bool:
     """Whether the verdict was reached at any look, one after every second in which somebody arrived."""
     metric = Metric(name="latency", source=Source.RESPONSE, kind=Kind.QUANTILE, better=Better.LOWER, q=q)
-    for seen in range(1, len(moments.share) + 1):
-        found = infer(
-            metric,
-            quantiles_until(moments, seen),
-            role="guardrail",
-            limit=Margin(value=0.0, relative=True),
-            arm="v2",
-            baseline="v1",
-            stage="ab",
-            step=None,
-            alpha_harm=ALPHA,
-            alpha_safe=ALPHA,
-        )
-        e = found.e_value_safe if safe else found.e_value
-        if e is not None and e >= 1.0 / ALPHA:
-            return True
-    return False
+    asked = Question(
+        metric=metric,
+        role="guardrail",
+        limit=Margin(value=0.0, relative=True),
+        arm="v2",
+        baseline="v1",
+        stage="ab",
+        step=None,
+        alpha_harm=ALPHA,
+        alpha_safe=ALPHA,
+    )
+    looks = answers([(asked, quantiles_until(moments, seen)) for seen in range(1, len(moments.share) + 1)])
+    told = [line.e_value_safe if safe else line.e_value for line in looks]
+    return any(e is not None and e >= 1.0 / ALPHA for e in told)
 
 
 def alarms(runs: int, shares: Sequence[float], q: float, *, safe: bool) -> int:

@@ -362,7 +362,12 @@ MISTAKES: list[Mistake] = [
     one("errors:   {", "'my errors': {", "metrics.my errors", "expected a name"),
     one("q: 0.99, ", "", "metrics.latency.q", "a quantile needs 'q'"),
     one("kind: mean,", "kind: mean, q: 0.5,", "metrics.revenue.q", "belongs to kind: quantile"),
-    one("kind: mean,", "kind: mean, blocks: 30m,", "metrics.revenue.blocks", "belongs to kind: quantile of from: response"),
+    one(
+        "kind: mean,",
+        "kind: mean, blocks: 30m,",
+        "metrics.revenue.blocks",
+        "belongs to kind: quantile of from: response",
+    ),
     one("kind: rate, window: 24h,", "kind: rate,", "metrics.purchase.window", "an outcome needs 'window'"),
     one("kind: rate, better: lower", "kind: rate, window: 1h, better: lower", "metrics.errors.window", "from: outcome"),
     one(

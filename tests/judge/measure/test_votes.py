@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from crossfade.facts import Outcome, Shown
-from crossfade.judge.slices import bucket
 from crossfade.judge.measure.votes import votes
 from crossfade.judge.moments import GRAIN
+from crossfade.judge.slices import bucket
 from crossfade.rim.lake_columns import columns
 from crossfade.spec.model import Credit
 from rim.facts_made import START, outcome, shown
