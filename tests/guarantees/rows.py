@@ -88,7 +88,7 @@ def ratio(table: str, scenario: str, value: float, runs: int, bound: float) -> R
 
 
 SAME = "Champion and challenger the same: wrong verdicts of harm, looked at continuously"
-DIFFERENT = "Challenger really different"
+DIFFERENT = "Challenger really different: units, seconds and ratios are medians over runs"
 BURNT = "After promotion: changes that begin late"
 SEARCHED = "Groups that nobody declared: searched as units come in, tested on later units alone"
 BUDGET = "A canary's budget over fixed steps: what it cost beyond the champion's failures"
