@@ -8,7 +8,7 @@ import pytest
 from . import peers
 from .worlds import holds
 
-FAST, FULL = 6, 1000
+FAST, FULL = 4, 1000
 
 
 @pytest.mark.parametrize("setting", [peers.FLAGGER, peers.ARGO], ids=["flagger", "argo"])
