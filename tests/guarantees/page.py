@@ -49,8 +49,8 @@ def page(measured: Sequence[Measured]) -> str:
     told = [
         "# Guarantees, measured",
         "",
-        f"Written by `{COMMAND}`, from a fresh clone too; everything is seeded. {verdict}. {many} of them",
-        f"have {ENOUGH:,} runs or more, none fewer than {fewest:,}. {ENOUGH:,} each take {minutes:.0f} minutes of one core.",
+        f"Written by `{COMMAND}`, from a fresh clone too; everything is seeded. {verdict}. {many} of them have",
+        f"{ENOUGH:,} runs or more, none fewer than {fewest:,}; {ENOUGH:,} for each take {minutes:.0f} minutes of one core.",
         "",
         "A share is that of runs, with its 99 % binomial interval (Clopper and Pearson) in brackets. It holds when the",
         "interval reaches down to the bound. The worlds are those of `tests/guarantees`: the judge and, where a whole",
