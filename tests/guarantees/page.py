@@ -50,7 +50,7 @@ def page(measured: Sequence[Measured]) -> str:
         "# Guarantees, measured",
         "",
         f"Written by `{COMMAND}`, from a fresh clone too; everything is seeded. {verdict}. {many} of them have",
-        f"{ENOUGH:,} runs or more, none fewer than {fewest:,}; {ENOUGH:,} for each take {minutes:.0f} minutes of one core.",
+        f"{ENOUGH:,} runs or more, none fewer than {fewest:,}; {ENOUGH:,} each take {minutes:.0f} minutes of a core.",
         "",
         "A share is that of runs, with its 99 % binomial interval (Clopper and Pearson) in brackets. It holds when the",
         "interval reaches down to the bound. The worlds are those of `tests/guarantees`: the judge and, where a whole",
