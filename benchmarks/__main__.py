@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cases import CASES, Effort, Row
+from benchmarks.console import CONSOLE
 from benchmarks.evidence import EVIDENCE
 from benchmarks.facts import FACTS
 from benchmarks.interleave import INTERLEAVE
@@ -24,7 +25,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def main() -> int:
     """0 when everything was measured, whether targets hold or not; 1 when a case could not run."""
-    CASES.update(RECORDS | EVIDENCE | FACTS | INTERLEAVE)
+    CASES.update(RECORDS | EVIDENCE | FACTS | INTERLEAVE | CONSOLE)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",

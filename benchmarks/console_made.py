@@ -52,9 +52,11 @@ SELECT '{name}' AS rollout, '{revision}' AS revision, 'd' || i AS decision_id, {
     CASE WHEN i % 20 = 0 THEN hash(i + 3) % 100 = 0 END AS noise_differs,
     10.0 + hash(i + 4) % 100 / 10.0 AS champion_ms, 10.0 + hash(i + 5) % 100 / 10.0 AS challenger_ms,
     CASE WHEN differs THEN ['$.items[*].score', '$.field_' || (hash(i + 6) % 10)] ELSE [] END AS fields,
-    CASE WHEN differs THEN ['value', ['value', 'order', 'missing'][1 + hash(i + 7) % 3]] ELSE [] END AS kinds,
+    CASE WHEN differs THEN ['value', ['value', 'order', 'missing'][CAST(1 + hash(i + 7) % 3 AS BIGINT)]] ELSE [] END
+        AS kinds,
     CASE WHEN noise_differs THEN ['$.items[*].score'] ELSE [] END AS noise_fields, 40 AS among,
-    [['de', 'fr', 'us'][1 + hash(i + 8) % 3], ['ios', 'web'][1 + hash(i + 9) % 2]] AS segments,
+    [['de', 'fr', 'us'][CAST(1 + hash(i + 8) % 3 AS BIGINT)], ['ios', 'web'][CAST(1 + hash(i + 9) % 2 AS BIGINT)]]
+        AS segments,
     CASE WHEN differs THEN [0.05, 0.2] ELSE [] END AS sizes
 FROM range({low}, {high}) AS facts(i)"""
 
@@ -64,9 +66,14 @@ def make(data: Path, facts: int) -> None:
     revision = rollouts(data)
     served = facts * 4 // 5
     fill(data, 0, served, served)
+    mirrored(data, revision, facts - served)
+
+
+def mirrored(data: Path, revision: str, count: int) -> None:
+    """Mirrored requests of the first rollout."""
     connection = duckdb.connect(config={"threads": 2})
-    for low in range(0, facts - served, CHUNK):
-        high = min(low + CHUNK, facts - served)
+    for low in range(0, count, CHUNK):
+        high = min(low + CHUNK, count)
         given = {"name": SHADOWED, "revision": revision, "start": time.time() - 1e6, "low": low, "high": high}
         rows = connection.sql(_COMPARED.format(**given)).to_arrow_table()
         write_deltalake(

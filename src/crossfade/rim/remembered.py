@@ -36,6 +36,8 @@ class _Known:
     """Without their evidence."""
     lines: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     """The last that was said of each metric in an interleaving or an A/B test."""
+    both: tuple[str, int, list[Twice]] | None = None
+    """What follows from them, and of which revision and entry it is."""
 
 
 _OF: weakref.WeakKeyDictionary[Store, Remembered] = weakref.WeakKeyDictionary()
@@ -79,7 +81,10 @@ class Remembered:
             known = self._up_to(stored)
             if not known.lines:
                 return []
-            return twice(stored.rollout, [replace(known.entries[-1], evidence=tuple(known.lines.values()))])
+            if known.both is None or known.both[:2] != (stored.revision, len(known.entries)):
+                told = replace(known.entries[-1], evidence=tuple(known.lines.values()))
+                known.both = (stored.revision, len(known.entries), twice(stored.rollout, [told]))
+            return known.both[2]
 
     def _up_to(self, stored: Stored) -> _Known:
         known = self._known.get(stored.name)
