@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from crossfade.judge.burning import from_the_start, watched
 from crossfade.judge.decide import say
+from crossfade.judge.differing import of_differing
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer import answers
 from crossfade.judge.infer.mismatch import infer_sample_ratio, strongest
@@ -48,8 +49,8 @@ def assess_all(looks: Sequence[tuple[Rollout, Measured]]) -> list[tuple[Evidence
     )
     found = []
     for (rollout, measured), (whole, parts) in zip(looks, asked, strict=True):
-        lines = _watched(rollout, measured, whole, [_line(measured, one, answered) for one in whole])
-        segments = [_line(measured, one, answered) for one in parts]
+        lines = _watched(rollout, measured, whole, [_line(rollout, measured, one, answered) for one in whole])
+        segments = [_line(rollout, measured, one, answered) for one in parts]
         found.append((*cautioned(lines), *_assignment(rollout, measured), *segments))
     return found
 
@@ -61,7 +62,7 @@ def _asked(rollout: Rollout, measured: Measured) -> tuple[list[Asked], list[Aske
     return whole, [one for test in tests for one in _segments(rollout, measured, test)]
 
 
-def _line(measured: Measured, asked: Asked, answered: Iterator[Evidence]) -> Evidence:
+def _line(rollout: Rollout, measured: Measured, asked: Asked, answered: Iterator[Evidence]) -> Evidence:
     """The next answer, or why there is none."""
     test, question, moments = asked
     if isinstance(moments, Absent):
@@ -70,7 +71,7 @@ def _line(measured: Measured, asked: Asked, answered: Iterator[Evidence]) -> Evi
         line = unmeasured_line(question, moments.reason, Numbers(units=units))
     else:
         line = next(answered)
-    return _placed(_corrected(line, test, measured))
+    return of_differing(rollout, measured, question, _placed(_corrected(line, test, measured)))
 
 
 def _placed(line: Evidence) -> Evidence:

@@ -169,6 +169,9 @@ MISMATCH_ALPHA = 0.01
 def mismatch_alpha(rollout: Rollout) -> float:
     """The share of it that each check of a stage and challenger gets. It only holds, so it costs no test anything."""
     checked = sum(isinstance(stage, Canary | Ab) for stage in rollout.stages)
+    if any(metric.differing for metric in rollout.metrics):
+        # Those of its units that came to differ are checked by themselves.
+        checked *= 2
     return MISMATCH_ALPHA / max(checked * len(rollout.challengers), 1)
 
 
@@ -181,6 +184,9 @@ def questions(rollout: Rollout, index: int) -> tuple[tuple[Metric, str, Margin |
     """
     stage = rollout.stages[index]
     asked = [m for m in rollout.metrics if m.only_in_shadow <= isinstance(stage, Shadow)]
+    if not isinstance(stage, Canary | Ab):
+        # Which requests differ is known where copies of them are made.
+        asked = [metric for metric in asked if not metric.differing]
     guardrails = tuple((m, "guardrail", m.guardrail) for m in asked if m.guardrail is not None and not m.goal)
     goals = tuple((m, "goal", m.guardrail) for m in asked if m.goal)
     if isinstance(stage, Shadow):

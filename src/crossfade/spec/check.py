@@ -10,6 +10,7 @@ import re
 
 from crossfade.spec import words
 from crossfade.spec.check_compare import check_compare, check_dry_run
+from crossfade.spec.check_copies import check_copies
 from crossfade.spec.check_cost import check_cost
 from crossfade.spec.check_drift import check_drift
 from crossfade.spec.check_explore import check_explore
@@ -17,7 +18,7 @@ from crossfade.spec.check_notify import check_notify
 from crossfade.spec.check_prediction import check_prediction, check_redact
 from crossfade.spec.check_stages import check_stages
 from crossfade.spec.document import Document, MetricDocument, PagesDocument, RankingDocument
-from crossfade.spec.document_stages import AbDocument, CanaryDocument, InterleaveDocument
+from crossfade.spec.document_stages import InterleaveDocument
 from crossfade.spec.model import From, Kind, Protocol, Source
 from crossfade.spec.partial import arms, known, metrics, said, stages
 from crossfade.spec.source import Node, shown
@@ -34,6 +35,7 @@ def check(document: Document) -> None:
     check_compare(document)
     check_dry_run(document)
     check_prediction(document)
+    check_copies(document)
     check_cost(document)
     check_redact(document)
     check_drift(document)
@@ -154,10 +156,6 @@ def _in_process(document: Document) -> None:
     if not known(champion) or not known(champion.url) or not champion.url.startswith("python:"):
         return
     for name, stage in stages(document):
-        if isinstance(stage, CanaryDocument | AbDocument) and stage.wrote("counterfactual"):
-            stage.at("counterfactual").report_key(
-                "'counterfactual' copies requests at a gateway, and models inside a program have none; remove it"
-            )
         if name == "interleave" and isinstance(stage, InterleaveDocument) and stage.method == "optimized":
             stage.at("method").report(
                 "found optimized, whose lists are planned beside a gateway; for models inside a program expected "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from crossfade.spec.check_copies import copies_both
 from crossfade.spec.document import Document, MetricDocument, PredictionDocument
-from crossfade.spec.document_stages import ShadowDocument
+from crossfade.spec.document_stages import AbDocument, CanaryDocument, ShadowDocument
 from crossfade.spec.model import HIGHER_SCORES, SCORES, Better, From, Kind, Source
 from crossfade.spec.model import Field as Place
-from crossfade.spec.partial import fields_recorded, known, metrics, said, stages
+from crossfade.spec.partial import AnyStage, fields_recorded, known, metrics, said, stages
 from crossfade.spec.problems import listed
 from crossfade.spec.source import shown
 from crossfade.spec.words import SHADOWED
@@ -49,11 +50,13 @@ def check_prediction(document: Document) -> None:
 
 
 def _adjusted(document: Document, metric: MetricDocument, place: str | None) -> None:
-    """A mean that is adjusted for what was predicted in the shadow needs a shadow, and a number predicted there."""
+    """A mean that is adjusted for what was predicted in the shadow needs one, or copies in both directions, and a
+    number predicted there."""
     if metric.covariate not in SHADOWED:
         return
     at = metric.at("covariate")
-    if not any(isinstance(stage, ShadowDocument) for _, stage in stages(document)):
+    told = [stage for _, stage in stages(document) if isinstance(stage, ShadowDocument) or _copying(stage)]
+    if not told:
         at.report(f"found {at.found()}, and nothing is predicted without a shadow; add the stage `- shadow: {{}}`")
     if not document.wrote("prediction"):
         at.report(
@@ -62,6 +65,10 @@ def _adjusted(document: Document, metric: MetricDocument, place: str | None) -> 
         )
     elif place in ("class", "items"):
         at.report(f"found {at.found()}, and what is predicted is {place}; only a value or a probability adjusts a mean")
+
+
+def _copying(stage: AnyStage) -> bool:
+    return isinstance(stage, CanaryDocument | AbDocument) and copies_both(stage)
 
 
 def _place(prediction: PredictionDocument | None) -> str | None:

@@ -104,6 +104,10 @@ class MetricDocument(Written):
     the comparison is adjusted for it and needs fewer units. Or shadow:champion or shadow:challenger: what that model
     predicted, on average, for the unit's mirrored requests in the shadow before. Only for a mean or a count of
     outcomes."""
+    only: Annotated[Literal["differing"], words.choice(["differing"])] | None = None
+    """With the value differing, units count from their first request at which the arms' answers differ, and units
+    without one, to whom the arms make no difference, not at all. Only for outcomes, and only where all canary and ab
+    stages have counterfactual with of: both."""
     absent: Annotated[float, measures.ANY_NUMBER] | None = None
     """Of predictions: the label of a request that none came for inside the window, such as 0 where only clicks are
     reported. Unless written such requests are left out."""

@@ -186,6 +186,8 @@ class Metric:
     """Of predictions: labels name units; the first prediction of each unit in the stage is set against them."""
     score: str = ""
     """`module:function` that scores a prediction against its label, only for `kind: score`."""
+    differing: bool = False
+    """`only: differing`: units count from their first request at which the arms' answers differ, and others do not."""
     goal: bool = False
     guardrail: Margin | None = None
     blocks: float | None = None

@@ -173,6 +173,7 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
         absent=metric.absent,
         by_unit=metric.join == "unit",
         score=metric.score or "",
+        differing=metric.only is not None,
         goal=metric.goal,
         guardrail=metric.guardrail.margin if metric.guardrail else None,
         blocks=metric.blocks,

@@ -24,7 +24,8 @@ from crossfade.rim.engine import Engine, session
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
-from crossfade.spec.model import Better, Kind, Margin, Metric, Source
+from crossfade.spec.copies import Counterfactual
+from crossfade.spec.model import Ab, Better, Canary, Kind, Margin, Metric, Source
 from crossfade.state import Phase, Position
 from rim.by_hand import ROLLOUT
 from rim.facts_made import START, compared, exposed, outcome
@@ -72,10 +73,44 @@ METRICS = (
         predicted="champion",
     ),
     Metric(
+        name="buy where it differs",
+        source=Source.OUTCOME,
+        kind=Kind.RATE,
+        better=Better.HIGHER,
+        window=10.0,
+        arrives_within=5.0,
+        outcome="buy",
+        differing=True,
+    ),
+    Metric(
+        name="guessed where it differs",
+        source=Source.OUTCOME,
+        kind=Kind.MEAN,
+        better=Better.HIGHER,
+        window=10.0,
+        outcome="money",
+        predicted="challenger",
+        differing=True,
+    ),
+    Metric(
+        name="often where it differs",
+        source=Source.OUTCOME,
+        kind=Kind.COUNT,
+        better=Better.HIGHER,
+        window=12.0,
+        outcome="money",
+        covariate="money",
+        differing=True,
+    ),
+    Metric(
         name="time", source=Source.OUTCOME, kind=Kind.QUANTILE, q=0.5, better=Better.LOWER, window=10.0, outcome="money"
     ),
 )
-SPEC = replace(ROLLOUT, metrics=METRICS)
+BOTH = Counterfactual(share=1.0, both=True)
+STAGES = tuple(
+    replace(stage, counterfactual=BOTH) if isinstance(stage, Canary | Ab) else stage for stage in ROLLOUT.stages
+)
+SPEC = replace(ROLLOUT, metrics=METRICS, stages=STAGES)
 MODES = ("shadow", "canary", "interleave", "ab", "promote")
 
 # Times on a coarse grid so that they tie; values whose sums are exact, so that equal means equal.
@@ -102,6 +137,28 @@ def exposures(draw: st.DrawFn, n: int) -> Exposed:
         failed=draw(st.booleans()),
         latency_ms=draw(st.sampled_from([0.0, 1.0, 4.0, 64.0, 1024.0])),
         segments=tuple(draw(st.lists(st.sampled_from(["de", "fr", "", "it"]), max_size=2))),
+        copied=draw(st.sampled_from([True, True, False])),
+    )
+
+
+@st.composite
+def paired(draw: st.DrawFn, of: Exposed) -> Compared:
+    """Both arms' answers to a request that one of them served."""
+    return compared(
+        0,
+        rollout=of.rollout,
+        decision_id=of.decision_id,
+        at=of.at,
+        unit=of.unit,
+        stage=of.stage,
+        arm="v2",
+        served=of.arm,
+        differs=draw(st.sampled_from([False, False, True])),
+        champion_failed=draw(st.sampled_from([False] * 5 + [True])),
+        challenger_failed=draw(st.sampled_from([False] * 5 + [True])),
+        unmeasured=draw(st.sampled_from([()] * 5 + [("$.a: late",)])),
+        champion_numbers=(draw(st.sampled_from([0.5, 2.0])),),
+        challenger_numbers=(draw(st.sampled_from([0.5, 2.0])),),
     )
 
 
@@ -154,7 +211,9 @@ def corrections(draw: st.DrawFn, reports: list[Outcome]) -> list[Outcome]:
 @st.composite
 def streams(draw: st.DrawFn) -> list[Fact]:
     many = draw(st.integers(5, 45))
-    facts: list[Fact] = [draw(exposures(n)) for n in range(many)]
+    served = [draw(exposures(n)) for n in range(many)]
+    facts: list[Fact] = [*served]
+    facts += [draw(paired(one)) for one in served if draw(st.sampled_from([True] * 7 + [False]))]
     reports = [draw(outcomes(n, many)) for n in range(draw(st.integers(0, 40)))]
     facts += [draw(mirrored(n)) for n in range(draw(st.integers(0, 30)))]
     return [*facts, *(draw(corrections(reports)) if reports else [])]
@@ -202,10 +261,14 @@ def plain(measured: Measured) -> dict[str, Any]:
         for (name, arm, segment), moments in {**measured.segments.metrics, **measured.segments.gates}.items()
     }
     assigned = {("assignment", arm): moments for arm, moments in measured.assignment.items()}
+    found["triggers"] = dict(measured.triggers.arms)
+    differing = {("differing", arm): moments for arm, moments in measured.triggers.assignment.items()}
+    assert bool(differing) == (measured.mode in CHECKED)
     assert bool(assigned) == (measured.mode in CHECKED)
     slices = {(f"{name} by slice", arm): moments for (name, arm), moments in measured.slices.items()}
     assert bool(slices) == (measured.mode == "promote")
-    for (name, arm), moments in {**measured.metrics, **measured.gates, **assigned, **segmented, **slices}.items():
+    everything = {**measured.metrics, **measured.gates, **assigned, **differing, **segmented, **slices}
+    for (name, arm), moments in everything.items():
         if isinstance(moments, RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments):
             fields = {field: getattr(moments, field) for field in type(moments).__dataclass_fields__}
             found[f"{name}/{arm}"] = {

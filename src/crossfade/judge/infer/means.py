@@ -136,11 +136,13 @@ def _covariate(moments: MeanMoments) -> _Covariate | None:
         b=_Side(mean=x_b / n_b, squares=xx_b - x_b * x_b / n_b, products=xy_b - x_b * sum_b / n_b),
         centre=x / n,
         slope=slope,
-        told=_told(constant, slope * products / values if values > 0.0 else 0.0),
+        told=_told(constant, slope * products / values if values > 0.0 else 0.0, moments.cov_known),
     )
 
 
-def _told(constant: bool, explained: float) -> str:
+def _told(constant: bool, explained: float, known: float | None) -> str:
+    of = "" if known is None else f"; it is known for {100.0 * known:.0f} % of the units"
     if constant:
-        return "not adjusted: the covariate has the same value for every unit"
-    return f"adjusted for its covariate, which explains {100.0 * min(max(explained, 0.0), 1.0):.0f} % of the variance"
+        return f"not adjusted: the covariate has the same value for every unit{of}"
+    percent = f"{100.0 * min(max(explained, 0.0), 1.0):.0f} %"
+    return f"adjusted for its covariate, which explains {percent} of the variance{of}"

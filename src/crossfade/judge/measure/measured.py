@@ -101,6 +101,32 @@ class Reach:
     """(metric, arm) → units with an event of a rate metric."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triggered:
+    """Units of one arm whose requests are copied, and what became of them."""
+
+    units: int
+    differing: int
+    """Those that came to a request at which the arms' answers are known to differ."""
+    lost: int
+    """Those left out, because of an earlier request of theirs nobody knows it."""
+    requests: int
+    """Requests of theirs that were to be copied."""
+    compared: int
+    """Those of which both answers were compared."""
+    turned: int
+    """Those whose answers differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triggers:
+    """What a look finds of units that came to differ; empty where no metric is about them."""
+
+    arms: Mapping[str, Triggered] = field(default_factory=dict)
+    assignment: Mapping[str, Moments | Absent] = field(default_factory=dict)
+    """Challenger → units of it and of the champion that did."""
+
+
 ABSENT = "absent"
 """How a segment's value is written that requests did not have."""
 
@@ -164,3 +190,4 @@ class Measured:
     progress: Progress = Progress()
     reach: Reach = Reach()
     segments: Segmented = Segmented()
+    triggers: Triggers = Triggers()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ibis
 
 from crossfade.judge.measure.arms import SETTLED
-from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, UNITS, Expr, element
+from crossfade.judge.measure.tables import EXPOSURES, FACTS, LOOK, TRIGGERED, UNITS, Expr, element
 
 PREDICTED = ("champion", "challenger")
 """Whose predictions, recorded of mirrored requests, may adjust a mean."""
@@ -21,6 +21,11 @@ def predicted_by(side: str) -> str:
     return f"shadow:{side}"
 
 
+def copied_by(side: str) -> str:
+    """The name of those that were made for copies beside users' own requests."""
+    return f"copied:{side}"
+
+
 def hits(
     names: Sequence[str],
     outcome: Expr = FACTS["outcome"],
@@ -28,6 +33,7 @@ def hits(
     look: Expr = LOOK,
     *,
     predicted: str = "",
+    at_entry: bool = False,
     compared: Expr = FACTS["compared"],
 ) -> Expr:
     """Outcomes of those names with the unit they belong to: `unit`, `value`, `received`, `said`, whether `told` by a
@@ -35,11 +41,14 @@ def hits(
 
     An outcome with a decision id belongs to that exposure's unit, and counts in the stage of that exposure alone; one
     without belongs to the unit it names. What was received after the look does not exist yet. With `predicted` what
-    that side predicted for mirrored requests comes beside them, as if each had been reported of its unit at once.
+    that side predicted for mirrored requests comes beside them, as if each had been reported of its unit at once; with
+    `at_entry` also, under a name of its own, what it did beside users' own requests.
     """
     # Two readings that share nothing, each with its own conditions on the table itself: engines then read what each
     # needs and keep no copy. Only what is asked for goes through the join, which costs the most.
-    named = outcome["name"].isin([name for name in names if name != predicted_by(predicted)])
+    named = outcome["name"].isin(
+        [name for name in names if name not in (predicted_by(predicted), copied_by(predicted))]
+    )
     by_decision = _known(outcome.filter(named, outcome["decision_id"] != ""), ["decision_id"], names, look)
     served = exposed.filter(exposed["decision_id"] != "").select("decision_id", "unit")
     # The smaller side of a join on the right, for engines that do as they are told.
@@ -49,7 +58,10 @@ def hits(
     if not predicted:
         return told.union(loose.select(*told.columns))
     pairs = compared.filter(compared["unit"] != "", ~compared[f"{predicted}_failed"]).semi_join(look, "rollout")
-    pairs = pairs.mutate(name=ibis.literal(predicted_by(predicted)), value=element(pairs[f"{predicted}_numbers"], 0))
+    hidden = ibis.coalesce(pairs["served"], "") == ""
+    name = ibis.cases((hidden, predicted_by(predicted)), else_=copied_by(predicted))
+    pairs = pairs.mutate(name=name, value=element(pairs[f"{predicted}_numbers"], 0))
+    pairs = pairs if at_entry else pairs.filter(hidden)
     pairs = pairs.filter(pairs["value"].abs() <= LARGEST).mutate(received_at=pairs["at"])
     guessed = _known(pairs, ["unit"], names, look).mutate(told=ibis.literal(False))
     return told.union(loose.select(*told.columns), guessed.select(*told.columns))
@@ -72,9 +84,11 @@ def settled(
     per: str = "",
     covariate: str = "",
     predicted: str = "",
+    at_entry: bool = False,
+    differing: bool = False,
     outcome: Expr = FACTS["outcome"],
     exposed: Expr = EXPOSURES,
-    entered: Expr = UNITS,
+    entered: Expr | None = None,
     look: Expr = LOOK,
     compared: Expr = FACTS["compared"],
 ) -> Expr:
@@ -84,34 +98,41 @@ def settled(
     took longer. Without such an allowance everything received inside the window counts. `per` is the total of another
     outcome inside the same window, `before` that of the covariate's values that happened before the unit entered (and
     were received before its window closed); or, with `predicted`, the mean of that side's `predictions` for the unit's
-    mirrored requests before it entered.
+    mirrored requests before it entered (`at_entry`: and for the request at which it did). `differing`: units are those
+    of `triggers.triggered`, which enter at a request that may not have been their first.
     """
+    entered = (TRIGGERED if differing else UNITS) if entered is None else entered
     # Everything that is asked of outcomes in one pass over them: joining them with their exposures costs the most.
     covariate = predicted_by(predicted) if predicted else covariate
-    names = sorted({name, per, covariate} - {""})
-    found = hits(names, outcome, exposed, look, predicted=predicted, compared=compared)
+    names = sorted({name, per, covariate, copied_by(predicted) if at_entry else ""} - {""})
+    found = hits(names, outcome, exposed, look, predicted=predicted, at_entry=at_entry, compared=compared)
     found = found.join(entered.select("unit", "entered"), "unit")
     found = found.filter(
         (found["received"] <= found["entered"] + (window + arrival)) | (found["said"] <= found["entered"] + window)
     )
     timely = found["received"] <= found["entered"] + (window + arrival)
     during = found["said"] <= found["entered"] + window
-    # A decision of the stage is never from before its unit entered.
-    early = ~found["told"] & (found["said"] < found["entered"])
+    early = found["said"] < found["entered"]
+    if not differing:
+        # A decision of the stage is never from before its unit entered, whatever its reporter says of the time.
+        early = early & ~found["told"]
     inside = timely & during if arrival else timely
 
     def of(which: str) -> Expr:
         return found["name"] == which if len(names) > 1 else ibis.literal(which in names)
 
     mine = ~early & of(name)
+    before = early & of(covariate)
+    if at_entry:
+        before = before | ((found["said"] == found["entered"]) & of(copied_by(predicted)))
     told = {
         "reports": (found.count(where=inside & mine), 0),
         "events": (found.count(where=inside & mine & (found["value"] != 0)), 0),
         "total": (_sum(inside & mine, found["value"]), 0.0),
         "per": (_sum(inside & ~early & of(per), found["value"]), 0.0),
-        "before": (_sum(inside & early & of(covariate), found["value"]), 0.0),
+        "before": (_sum(inside & before, found["value"]), 0.0),
         "late": (found.count(where=during & ~timely & mine), 0),
-        "predictions": (found.count(where=inside & early & of(covariate)), 0),
+        "predictions": (found.count(where=inside & before), 0),
     }
     wanted = {"reports", "events", "total", "late"} | ({"per"} if per else set()) | ({"before"} if covariate else set())
     wanted |= {"predictions"} if predicted else set()

@@ -13,7 +13,9 @@ from crossfade.judge.measure.mutes import mutes_of
 from crossfade.judge.measure.own_scores import NOBODY, Scorer
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import Moments
-from crossfade.spec.model import Interleave, Kind, Metric, Rollout, Shadow, Source
+from crossfade.spec.model import Ab, Canary, Interleave, Kind, Metric, Rollout, Shadow, Source, stage_name
+
+NOBODY_DIFFERS = "no unit has come to a request yet at which the arms' answers are known to differ"
 
 Shape = Callable[[Rows, str], "Moments | Absent"]
 """Rows and a challenger's name to that challenger's moments."""
@@ -30,6 +32,10 @@ class Judged:
     covariate: str = ""
     predicted: str = ""
     """`champion` or `challenger`: the covariate is what that side predicted for the unit before it entered."""
+    at_entry: bool = False
+    """And for the very request at which it entered, where copies let both sides answer that."""
+    differing: bool = False
+    """Units enter at their first request at which the arms' answers are known to differ."""
 
     @property
     def horizon(self) -> float:
@@ -39,7 +45,14 @@ class Judged:
     def build(self) -> Expr:
         """The table `settled`."""
         return outcomes.settled(
-            self.name, self.window, self.arrival, per=self.per, covariate=self.covariate, predicted=self.predicted
+            self.name,
+            self.window,
+            self.arrival,
+            per=self.per,
+            covariate=self.covariate,
+            predicted=self.predicted,
+            at_entry=self.at_entry,
+            differing=self.differing,
         )
 
 
@@ -75,7 +88,16 @@ def ask(rollout: Rollout, mode: str, metric: Metric, scorer: Scorer = NOBODY) ->
         return _in_shadow(metric)
     if metric.source is Source.RESPONSE:
         return _of_response(rollout, metric)
-    return _of_outcome(rollout, metric)
+    return _of_outcome(rollout, mode, metric)
+
+
+def copied_both(rollout: Rollout, mode: str) -> bool:
+    """Whether the stages of a mode copy requests in both directions, so that both arms know as much."""
+    stages = [stage for stage in rollout.stages if stage_name(stage) == mode]
+    return bool(stages) and all(
+        isinstance(stage, Canary | Ab) and stage.counterfactual is not None and stage.counterfactual.both
+        for stage in stages
+    )
 
 
 def _in_shadow(metric: Metric) -> Question | Absent:
@@ -156,12 +178,18 @@ def _of_response(rollout: Rollout, metric: Metric) -> Question | Absent:
     return asked(key=("response-count",), build=partial(arms.response_mean, failures=True), shape=mean)
 
 
-def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
+def _of_outcome(rollout: Rollout, mode: str, metric: Metric) -> Question | Absent:
     champion, many = rollout.champion.name, len(rollout.challengers)
     name, window, covariate = metric.outcome or metric.name, metric.window, metric.covariate or ""
     adjusted = bool(covariate or metric.predicted)
     if window is None:
         return Absent(reason=f"{metric.name} has no window, so no unit's value is ever settled")
+    both = copied_both(rollout, mode)
+    if metric.differing and not both:
+        return Absent(
+            reason=f"{metric.name} counts units from their first request at which the arms' answers differ, which is "
+            f"known of both arms' units alike only where requests are copied in both directions; in {mode} they are not"
+        )
 
     def rate(rows: Rows, arm: str) -> Moments:
         return assemble.rate(rows, champion, arm, many, settled=True)
@@ -182,11 +210,13 @@ def _of_outcome(rollout: Rollout, metric: Metric) -> Question | Absent:
         per=metric.per or "",
         covariate=covariate,
         predicted=metric.predicted,
+        at_entry=bool(metric.predicted) and both,
+        differing=metric.differing,
     )
     asked = partial(
         Question,
         key=("outcome", str(metric.kind), adjusted, bool(metric.predicted)),
-        silent="no unit has been exposed in this stage yet",
+        silent=NOBODY_DIFFERS if metric.differing else "no unit has been exposed in this stage yet",
         reports=f"no outcome named {name} has arrived for any unit of this stage",
         judged=judged,
         by_unit=True,
@@ -229,7 +259,7 @@ def sliced(rollout: Rollout, mode: str, metric: Metric) -> Question | None:
         )
     if metric.source is not Source.OUTCOME or metric.kind not in (Kind.MEAN, Kind.COUNT):
         return None
-    question = _of_outcome(rollout, metric)
+    question = _of_outcome(rollout, mode, metric)
     if isinstance(question, Absent):
         return None
 

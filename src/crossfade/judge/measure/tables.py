@@ -55,6 +55,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         "failed",
         "latency_ms",
         "segments",
+        "copied",
     ),
     "compared": (
         "rollout",
@@ -81,6 +82,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         "unmeasured",
         "champion_cost",
         "challenger_cost",
+        "served",
     ),
     "shown": ("rollout", "decision_id", "at", "unit", "stage", "items", "owners", "excluded", "credits", "arm"),
     "outcome": (
@@ -125,6 +127,7 @@ EXPOSURES: Expr = ibis.table(
         "failed": "boolean",
         "latency_ms": "float64",
         "segments": "array<string>",
+        "copied": "boolean",
         "elapsed": "float64",
     },
     name="exposures",
@@ -179,6 +182,23 @@ HOMES: Expr = ibis.table(
     name="homes",
 )
 """`homes` of the look, likewise."""
+
+COPIED: Expr = ibis.table(
+    {
+        "unit": "string",
+        "arm": "string",
+        "step": "int64",
+        "weight": "float64",
+        "elapsed": "float64",
+        "known": "boolean",
+        "differs": "boolean",
+    },
+    name="copied",
+)
+"""`copied` of the look, likewise."""
+
+TRIGGERED: Expr = ibis.table(dict(UNITS.schema().items()), name="triggered")
+"""`triggers.triggered` of the look, likewise."""
 
 
 def bucket_of(elapsed: Expr) -> Expr:
@@ -276,6 +296,24 @@ def fallen(exposed: Expr = EXPOSURES) -> Expr:
     """The first exposure of each unit in the stage at which its arm failed."""
     failed = exposed.filter(exposed["failed"]).select(*FALLEN.columns)
     return first(failed, by=["unit"], order=["elapsed", "step", "arm", "weight"])
+
+
+def copied(exposed: Expr = EXPOSURES, compared: Expr = FACTS["compared"], look: Expr = LOOK) -> Expr:
+    """Requests of which a copy was due to the other arm: whether it is known if the answers differed, and if they did.
+
+    An answer that only one of the arms could give differs from none. A pair of which a field was not measured is not
+    known.
+    """
+    due = exposed.filter(ibis.coalesce(exposed["copied"], False))
+    pairs = during(compared, look)
+    pairs = pairs.filter(ibis.coalesce(pairs["unmeasured"].length(), 0) == 0)
+    differs = pairs["differs"] | (pairs["champion_failed"] != pairs["challenger_failed"])
+    per_request = pairs.group_by("decision_id").agg(differs=counted(differs).max())
+    both = due.left_join(per_request, "decision_id")
+    known = both["differs"].notnull()
+    return both.select(
+        "unit", "arm", "step", "weight", "elapsed", known=known, differs=ibis.coalesce(both["differs"], 0) > 0
+    )
 
 
 def homes(visited: Expr = VISITS, entered: Expr = UNITS) -> Expr:

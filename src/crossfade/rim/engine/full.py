@@ -10,7 +10,7 @@ import duckdb
 import ibis.expr.operations as ops
 import pyarrow as pa
 
-from crossfade.judge.measure import counts, received, spread
+from crossfade.judge.measure import counts, received, spread, triggers
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.cohorts import cohorts
 from crossfade.judge.measure.measured import Received
@@ -19,6 +19,7 @@ from crossfade.judge.measure.tables import (
     FACTS,
     Expr,
     arrivals,
+    copied,
     exposures,
     fallen,
     greetings,
@@ -36,6 +37,8 @@ _SHARED: Mapping[str, Callable[[], Expr]] = {
     "units": units,
     "fallen": fallen,
     "homes": homes,
+    "copied": copied,
+    "triggered": triggers.triggered,
     "touched": counts.touched,
     "named": spread.named,
     "labels": spread.labels,

@@ -9,11 +9,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crossfade.judge.measure import Absent, Measured, Progress, Question, Reach, answer, ask, counts, gates, sliced
+from crossfade.judge.measure import (
+    Absent,
+    Measured,
+    Progress,
+    Question,
+    Reach,
+    answer,
+    ask,
+    counts,
+    gates,
+    sliced,
+    triggers,
+)
 from crossfade.judge.measure.arms import OPEN
 from crossfade.judge.measure.assemble import PREFERENCE, Rows
 from crossfade.judge.measure.assignment import assignment
-from crossfade.judge.measure.measured import Received, Windowed
+from crossfade.judge.measure.measured import Received, Triggers, Windowed
 from crossfade.judge.measure.segments import Key, Segmented, by_segment, heard, heard_in_shadow, moments_of
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import MeanMoments, PairedMoments, RateMoments, RatioMoments
@@ -96,6 +108,21 @@ def take(source: Answers, rollout: Rollout, position: Position, now: float, vers
         progress=replace(_progress(source, rollout, position.step, now, metrics, found), windows=windows),
         reach=_reach(source, rollout),
         segments=_segments(source, rollout, position, mode),
+        triggers=_triggers(source, rollout, mode),
+    )
+
+
+def _triggers(source: Answers, rollout: Rollout, mode: str) -> Triggers:
+    """What the look finds of units that came to differ."""
+    question = triggers.entry(rollout, mode)
+    if question is None:
+        return Triggers()
+    rows = source.ask(question)
+    known = {arm.name for arm in (rollout.champion, *rollout.challengers)}
+    found = triggers.told(source.count("tallied", triggers.tallied))
+    return Triggers(
+        arms={arm: told for arm, told in found.items() if arm in known},
+        assignment={arm.name: answer(question, rows, arm.name) for arm in rollout.challengers},
     )
 
 

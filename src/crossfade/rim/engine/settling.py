@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfade.judge.measure.assemble import Rows
-from crossfade.judge.measure.outcomes import predicted_by
+from crossfade.judge.measure.outcomes import copied_by, predicted_by
 from crossfade.judge.measure.questions import Judged
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.columns import Columns, Firsts, distinct
@@ -58,12 +58,13 @@ class Settling:
     def __init__(self, judged: Judged, hits: Hits) -> None:
         self.judged = judged
         self._hits = hits
-        self._main, self._per, self._covariate = (
+        self._main, self._per, self._covariate, self._copied = (
             hits.names.get(name, -1)
             for name in (
                 judged.name,
                 judged.per,
                 predicted_by(judged.predicted) if judged.predicted else judged.covariate,
+                copied_by(judged.predicted) if judged.at_entry else "",
             )
         )
         self._units = Columns(
@@ -81,15 +82,15 @@ class Settling:
     def change(
         self, entries: Columns, moved: Ints, before: Entries, hit: Ints, revised: Ints, since: float, now: float
     ) -> tuple[Rows, Rows]:
-        """Take in units that entered or turn out to have entered earlier (`moved`, whose entries `before` were these),
-        new hits, and hits that were `revised`; the rows of all units that changed, before and after."""
+        """Take in units that entered or turn out to have entered at another time, or not at all (`moved`, whose entries
+        `before` were these), new hits, and hits that were `revised`; the rows of all units that changed, before and
+        after."""
         clock = now - since
         self._units.grow(entries.count)
         hit, revised = self._mine(hit), self._mine(revised)
         owners = self._hits.log["unit"][hit].astype(np.int64)
         again = distinct(np.concatenate([moved, owners_of(self._hits, revised)]))
         changed = distinct(np.concatenate([again, owners, self._calendar.pop(clock)]))
-        changed = changed[np.isfinite(entries["entered"][changed])]
         old = entries.at(changed)
         place = np.searchsorted(changed, moved)
         for name in ("entered", "step", "arm", "weight"):
@@ -100,6 +101,7 @@ class Settling:
         self._forget(again)
         self._count(self._hits.of(again), entries, since)
         self._count(hit[~anew], entries, since)
+        changed = changed[np.isfinite(entries["entered"][changed])]
         due = entries["entered"][changed] + self.judged.horizon
         closed = due <= clock
         self._units["closed"][changed] = closed
@@ -107,7 +109,7 @@ class Settling:
         return gave, self._rows(changed, entries.at(changed))
 
     def _mine(self, hit: Ints) -> Ints:
-        return hit[np.isin(self._hits.log["name"][hit], [self._main, self._per, self._covariate])]
+        return hit[np.isin(self._hits.log["name"][hit], [self._main, self._per, self._covariate, self._copied])]
 
     def of(self, units: Ints, entries: Columns) -> Rows:
         """The rows of some units, each of which has entered."""
@@ -147,7 +149,9 @@ class Settling:
         timely = log["received"] - since <= entered + judged.horizon
         during = said <= entered + judged.window
         inside = there & timely & during if judged.arrival else there & timely
-        early = (log["decision"] < 0) & (said < entered)
+        early = said < entered
+        if not judged.differing:
+            early &= log["decision"] < 0
         main = inside & ~early & (log["name"] == self._main)
         value = log["value"]
         ones = np.ones(len(units), dtype=np.int64)
@@ -158,6 +162,7 @@ class Settling:
         self._add("late", units, ones, late)
         self._add("per", units, value, inside & ~early & (log["name"] == self._per))
         before = inside & early & (log["name"] == self._covariate)
+        before |= inside & (said == entered) & (log["name"] == self._copied)
         self._add("before", units, value, before)
         if judged.predicted:
             self._add("predictions", units, ones, before)

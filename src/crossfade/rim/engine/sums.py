@@ -10,15 +10,18 @@ import numpy as np
 from crossfade.judge.measure import Question, counts
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.assignment import assignment
-from crossfade.judge.measure.questions import Judged, ask, sliced
+from crossfade.judge.measure.questions import Judged, ask, copied_both, sliced
 from crossfade.judge.measure.segments import by_segment
+from crossfade.judge.measure.triggers import entry
 from crossfade.judge.moments import Ints
+from crossfade.rim.engine.columns import Columns, distinct
 from crossfade.rim.engine.hits import Hits
 from crossfade.rim.engine.segmenting import Moved, Segments
 from crossfade.rim.engine.session import Session, compiled
 from crossfade.rim.engine.settling import Settling
 from crossfade.rim.engine.stage import Change, Changed, StageUnits
 from crossfade.rim.engine.totals import Totals
+from crossfade.rim.engine.triggering import Entered, Triggers
 from crossfade.spec.model import Rollout
 
 _SettledKey = tuple[tuple[object, ...], Judged]
@@ -32,6 +35,9 @@ class Sums:
         self._settling: dict[Judged, Settling] = {}
         self._settled: dict[_SettledKey, Totals] = {}
         self._responses: dict[tuple[object, ...], Totals] = {}
+        asks = any(metric.differing for metric in rollout.metrics) and copied_both(rollout, mode)
+        self.triggers = Triggers(len(arms)) if asks else None
+        """Where units enter at their first request that is known to differ; None where no metric asks."""
         self.segments = Segments(len(rollout.segments)) if rollout.segments else None
         self._segmented: dict[Judged | None, dict[tuple[object, ...], Totals]] = {}
         """By what has to be known of each unit before: the sums of each question by segment."""
@@ -43,7 +49,8 @@ class Sums:
             "step-units": self._totals(compiled(("step-units",), counts.step_units), arms),
         }
         metrics = rollout.metrics
-        asked = [*(of(rollout, mode, metric) for of in (ask, sliced) for metric in metrics), assignment(rollout, mode)]
+        asked = [*(of(rollout, mode, metric) for of in (ask, sliced) for metric in metrics)]
+        asked += [assignment(rollout, mode), entry(rollout, mode)]
         for number, question in enumerate(asked):
             if not isinstance(question, Question) or not question.by_unit:
                 continue
@@ -56,7 +63,7 @@ class Sums:
                     self._settling[question.judged] = Settling(question.judged, hits)
                 self._session.given("settled", self._settling[question.judged].nothing())
                 self._settled.setdefault((question.key, question.judged), make())
-            # The last that is asked is no metric, and nobody asks it of segments.
+            # The last that are asked are no metrics, and nobody asks them of segments.
             if rollout.segments and number < len(rollout.metrics):
                 self._segment(question, len(rollout.segments), arms)
 
@@ -68,8 +75,17 @@ class Sums:
             return self._responses[question.key].rows()
         return self._settled[question.key, question.judged].rows()
 
-    def apply(self, stage: StageUnits, change: Change, hit: Ints, revised: Ints, since: float, now: float) -> None:
-        """Take off what changed units gave before, put on what they give now."""
+    def apply(
+        self,
+        stage: StageUnits,
+        change: Change,
+        entered: Entered | None,
+        hit: Ints,
+        revised: Ints,
+        since: float,
+        now: float,
+    ) -> None:
+        """Take off what changed units gave before, put on what they give now. `entered`: what changed of triggers."""
         # Under the segments that units have had so far; those that turn out to be in others are `moved` after that.
         for sign, changed in ((-1, change.before), (1, change.after)):
             self._given(changed)
@@ -77,8 +93,13 @@ class Sums:
             for totals in (self.counts["step-units"], *self._responses.values(), *labelled):
                 totals.add(sign)
         for judged, settling in self._settling.items():
-            sides = settling.change(stage.entries.rows, change.moved, change.entries, hit, revised, since, now)
-            labelled = self._labelled(judged, sides[1]["unit"])
+            moved, before = change.moved, change.entries
+            if judged.differing:
+                if entered is None:
+                    continue
+                moved, before = entered.units, entered.before
+            sides = settling.change(self._entries(stage, judged), moved, before, hit, revised, since, now)
+            labelled = self._labelled(judged, distinct(np.concatenate([side["unit"] for side in sides])))
             for sign, rows in zip((-1, 1), sides, strict=True):
                 self._session.given("settled", rows)
                 for totals in (*(of for (_, what), of in self._settled.items() if what == judged), *labelled):
@@ -91,12 +112,18 @@ class Sums:
         self._given(stage.of(moved.units))
         for judged, many in self._segmented.items():
             if judged is not None:
-                self._session.given("settled", self._settling[judged].of(moved.units, stage.entries.rows))
+                entries = self._entries(stage, judged)
+                units = moved.units[np.isfinite(entries["entered"][moved.units])]
+                self._session.given("settled", self._settling[judged].of(units, entries))
             for sign, rows in ((-1, moved.before), (1, moved.after)):
                 if len(rows["unit"]):
                     self._session.given("labels", rows)
                     for totals in many.values():
                         totals.add(sign)
+
+    def _entries(self, stage: StageUnits, judged: Judged) -> Columns:
+        """Where units enter."""
+        return self.triggers.entries if judged.differing and self.triggers is not None else stage.entries.rows
 
     def _segment(self, question: Question, fields: int, arms: Sequence[str]) -> None:
         asked = by_segment(question, fields)

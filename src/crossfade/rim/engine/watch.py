@@ -13,7 +13,7 @@ import numpy as np
 from crossfade.judge.measure import Question
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.measured import Received
-from crossfade.judge.measure.outcomes import LARGEST, predicted_by
+from crossfade.judge.measure.outcomes import LARGEST, copied_by, predicted_by
 from crossfade.judge.measure.tables import EXPOSING, FACTS, SLACK, Expr, arrivals, fallen, greetings, visits
 from crossfade.judge.moments import Ints
 from crossfade.rim.engine.amending import amend
@@ -28,6 +28,7 @@ from crossfade.rim.engine.segmenting import Segments
 from crossfade.rim.engine.session import Session, compiled, number, reading, text
 from crossfade.rim.engine.stage import StageUnits
 from crossfade.rim.engine.sums import Sums
+from crossfade.rim.engine.triggering import Entered
 from crossfade.rim.lake import Lake
 from crossfade.spec.model import Interleave, Kind, Rollout, Shadow, Source
 from crossfade.state import Position
@@ -58,9 +59,19 @@ CORRECTIONS = """SELECT decision_id <> '' AS told,
     hash(corrects, name, decision_id, rollout, unit) AS target FROM outcome WHERE coalesce(corrects, '') <> ''"""
 
 
+PAIRS = """SELECT hash(decision_id) AS decision, bool_or(differs OR champion_failed <> challenger_failed) AS differs
+    FROM ({facts}) WHERE stage = {stage} AND "at" >= {since} - {slack} AND coalesce(len(unmeasured), 0) = 0
+    GROUP BY ALL"""
+
+DUE = """SELECT decision, unit, arm, step, weight, "at" - {since} AS elapsed FROM everybody WHERE scoped AND copied"""
+
 PREDICTIONS = """SELECT hash(unit) AS key, {side}_numbers[1] AS value, "at", "at" AS received,
+    coalesce(served, '') = '' AS hidden,
     hash(decision_id, arm, '{side}') AS ident FROM ({facts})
     WHERE unit <> '' AND NOT {side}_failed AND abs({side}_numbers[1]) <= {largest}"""
+
+
+_NO_PAIRS: Rows = {"decision": np.zeros(0, dtype=np.uint64), "differs": np.zeros(0, dtype=bool)}
 
 
 class Watch:
@@ -72,16 +83,19 @@ class Watch:
         self._lake = lake
         self._decisions = decisions
         self._batch, self._raw = Session(threads), Session(threads)
-        self._feed = Feed(lake, self._batch, without=() if rollout.segments else ("segments",))
-        self._more = "segments, " if rollout.segments else ""
+        wanted = {"segments": bool(rollout.segments), "copied": any(metric.differing for metric in rollout.metrics)}
+        self._feed = Feed(lake, self._batch, without=[name for name, yes in wanted.items() if not yes])
+        self._more = "".join(f"{name}, " for name, yes in wanted.items() if yes)
         # Numbers in the order of the names, so that ties are broken alike by name and by number; 0 is any other arm.
         self._arms = ["", *sorted(arm.name for arm in (rollout.champion, *rollout.challengers))]
         self._units = KeyIndex()
         self._names = outcome_names(rollout)
         self._sides = sorted({metric.predicted for metric in rollout.metrics} - {""})
-        self._hits = Hits([*self._names, *map(predicted_by, self._sides)])
+        self._hits = Hits([*self._names, *map(predicted_by, self._sides), *map(copied_by, self._sides)])
         self._guessed = np.zeros(0, dtype=np.int64)
         """Predictions that the next batch takes in."""
+        self._paired: list[Rows] = []
+        """Pairs that it takes in."""
         self._guesses = 0
         events = {m.outcome or m.name for m in rollout.metrics if (m.source, m.kind) == (Source.OUTCOME, Kind.RATE)}
         self._touched = Touched(self._hits, sorted(events), self._arms)
@@ -136,6 +150,8 @@ class Watch:
                 return {"arm": arms[came], "units": self._stage.units_by_arm[came]}
             case "reach":
                 return self._touched.rows()
+            case "tallied" if self._sums.triggers is not None:
+                return self._sums.triggers.tallied(arms)
         return self._raw.rows(compiled((name,), build))
 
     def events(self, name: str, champion: str) -> Rows:
@@ -163,6 +179,9 @@ class Watch:
         self._sums = Sums(self._batch, self._hits, self.rollout, scope[1], self._arms)
         for kind in ("compared", "shown"):
             self._raw.run(f"DELETE FROM {kind} WHERE stage <> {scope[0]}")
+        self._paired.clear()
+        # Some of the stage may have been read before it was looked at.
+        self._pair("SELECT * FROM compared")
 
     def _wanted(self) -> dict[str, str]:
         name = text(self.rollout.name)
@@ -182,6 +201,13 @@ class Watch:
                 self._raw.run(f"INSERT INTO {kind} {facts}")
                 if kind == "compared":
                     self._guess(facts)
+                    self._pair(facts)
+
+    def _pair(self, facts: str) -> None:
+        """Take in which requests differ, where a metric is about their units alone."""
+        if self._sums.triggers is not None and self._scope is not None:
+            given = {"stage": self._scope[0], "since": number(self._scope[2]), "slack": SLACK}
+            self._paired.append(self._raw.rows(PAIRS.format(facts=facts, **given)))
 
     def _guess(self, facts: str) -> None:
         """Take in what both sides predicted for mirrored requests, where a metric is adjusted for it."""
@@ -189,7 +215,8 @@ class Watch:
             rows = self._raw.rows(PREDICTIONS.format(side=side, facts=facts, largest=LARGEST))
             count = len(rows["value"])
             owners = {"unit": self._units.number(rows["key"]), "decision": np.full(count, NOBODY, dtype=np.int64)}
-            name = np.full(count, self._hits.names[predicted_by(side)], dtype=np.int64)
+            hidden, copied = (self._hits.names[name] for name in (predicted_by(side), copied_by(side)))
+            name = np.where(rows["hidden"].astype(bool), hidden, copied)
             kept = {one: rows[one] for one in ("value", "at", "received", "ident")}
             self._guessed = np.concatenate([self._guessed, self._hits.take({**kept, **owners, "name": name})])
             self._guesses += count
@@ -209,9 +236,19 @@ class Watch:
         self._guessed = self._guessed[:0]
         change = self._stage.absorb(arrived, fell, batch.rows(VISITS), self._units.count)
         self._touched.happen(batch, self.rollout.champion.name, hit, revised, met)
-        self._sums.apply(self._stage, change, hit, revised, since, now)
+        self._sums.apply(self._stage, change, self._trigger(since), hit, revised, since, now)
         if self._sums.segments is not None:
             self._sums.move(self._stage, self._sums.segments.absorb(batch, self._units.count))
+
+    def _trigger(self, since: float) -> Entered | None:
+        """Learn which units entered at a request that is known to differ; None where nobody asks."""
+        triggers = self._sums.triggers
+        if triggers is None:
+            return None
+        due = self._batch.rows(DUE.format(since=number(since)))
+        found, self._paired = self._paired, []
+        pairs = {name: np.concatenate([rows[name] for rows in found]) for name in found[0]} if found else _NO_PAIRS
+        return triggers.absorb(due, pairs, self._units.count)
 
     def _number(self) -> None:
         """Make the table `everybody`: exposures of units by number, and what each is for."""
