@@ -59,7 +59,7 @@ def simulate(
     change: Changes = None,
     spread: Spreads = None,
     disagreement: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of mirrored requests on which the models differ.")
+        float, typer.Option(min=0.0, max=1.0, help="Share of mirrored or copied requests on which the models differ.")
     ] = 0.0,
     recorded: Recorded = None,
     runs: Annotated[int, typer.Option(min=1, help="Rollouts rehearsed for each challenger.")] = 100,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from scipy.special import ndtri
 
-from crossfade.spec.model import Kind, Metric, Rollout
+from crossfade.spec.model import Ab, Canary, Kind, Metric, Rollout, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,15 @@ class World:
     """New units per second, one request each."""
     metrics: Mapping[str, Assumed]
     disagreement: float = 0.0
-    """Share of mirrored requests on which the models differ."""
+    """Share of mirrored or copied requests on which the models differ."""
     preference: float = 0.0
     """Of units that prefer one ranking, how many more prefer the challenger's (−1 to 1)."""
+
+    def differing(self, stage: Stage) -> float:
+        """Share of units that a metric on those whose answers differ is about in a stage."""
+        if not isinstance(stage, Canary | Ab) or stage.counterfactual is None or not stage.counterfactual.both:
+            return 0.0
+        return stage.counterfactual.share * self.disagreement
 
     def changed(self, changes: Mapping[str, float]) -> World:
         """The same with other changes by the challenger; what is not named does not change."""

@@ -112,6 +112,7 @@ class _Stage:
                 f"it would be over after about {end / weeks.DAY:.2g} d, which is not whole weeks; weekdays differ, and "
                 f"{weeks.whole(end) / weeks.DAY:.0f} d would have each as often (advised, not asked)"
             )
+        self.notes += self._copies()
         lines = [test for test in self.tests if test.metric.name in self.world.metrics]
         effects = tuple(self._effect(test, end) for test in lines if test.arm == self.rollout.challenger.name)
         return StageForecast(
@@ -126,6 +127,34 @@ class _Stage:
             effects=effects,
             notes=tuple(self.notes),
         )
+
+    def _copies(self) -> list[str]:
+        """What is asked of the models beside users' own requests."""
+        asked = self.stage.counterfactual if isinstance(self.stage, Canary | Ab) else None
+        if asked is None:
+            return []
+        champion, least, most = self.rollout.champion.name, min(self._weights()), max(self._weights())
+        rate = self.world.rate * asked.share
+        each, own = rate * (1.0 - self.many * least), self.world.rate * least
+        found = [
+            f"copies ask up to {each:.3g} requests a second more of {arm.name}, which serves {own:.3g} itself at first"
+            for arm in self.rollout.challengers
+        ]
+        if asked.both:
+            back = rate * self.many * most
+            found.append(f"copies ask up to {back:.3g} requests a second more of {champion}")
+        bound = f"at most {asked.at_once} copies are under way at an arm, and what is beyond is dropped and counted"
+        if asked.per_day is not None and asked.per_day.requests is not None:
+            bound += f"; after {asked.per_day.requests:,} requests copied in a day there are none until the next"
+        counted = self.world.differing(self.stage)
+        for metric in self.rollout.metrics:
+            if metric.differing and counted <= 0.0:
+                found.append(f"{metric.name} is not measured where no answers differ: say how many, --disagreement")
+            elif metric.differing:
+                found.append(
+                    f"{metric.name} is about {100.0 * counted:.3g} % of the units, and its change is one among these"
+                )
+        return [*found, bound]
 
     # -- time and units ------------------------------------------------------------------------------------------------
 
@@ -266,15 +295,16 @@ class _Stage:
 
     def _proven(self, test: PlannedTest, beyond: float) -> float:
         """Seconds until the verdict is safe, if the challenger is as assumed."""
-        if test.role == "goal" and test.metric.name not in self.world.metrics:
+        voting = test.role == "goal" and test.metric.name not in self.world.metrics
+        if voting:
             away, deviation, share = self.world.preference, 1.0, VOTING
         else:
             assumed = self.world.metrics[test.metric.name]
             away = _room(test, assumed) - _worse(test.metric, assumed.change)
-            deviation, share = 2.0 * assumed.deviation(test.metric), 1.0
-        if away <= 0.0:
+            deviation, share = 2.0 * assumed.deviation(test.metric), self._counted(test.metric)
+        if away <= 0.0 or share <= 0.0:
             return math.inf
-        counted = self._interleaved if share < 1.0 else self._effective
+        counted = self._interleaved if voting else self._effective
 
         def reached(seconds: float) -> bool:
             n = max(share * counted(seconds), 1e-9)
@@ -284,6 +314,10 @@ class _Stage:
 
         return self._until(reached, test.metric.window or 0.0)
 
+    def _counted(self, metric: Metric) -> float:
+        """Share of units that a metric is about."""
+        return self.world.differing(self.stage) if metric.differing else 1.0
+
     def _interleaved(self, seconds: float) -> float:
         return self._over(seconds, lambda weight: weight)
 
@@ -291,7 +325,7 @@ class _Stage:
 
     def _effect(self, test: PlannedTest, end: float) -> Effect:
         metric, assumed = test.metric, self.world.metrics[test.metric.name]
-        seen = self._effective(max(end - (metric.window or 0.0), 0.0))
+        seen = self._counted(metric) * self._effective(max(end - (metric.window or 0.0), 0.0))
         if isinstance(self.stage, Shadow) and metric.source is Source.OUTCOME:
             seen = 0.0
         deviation, limit = 2.0 * assumed.deviation(metric), _limit(test, assumed)
@@ -317,9 +351,11 @@ class _Stage:
             else (3.0 * abs(assumed.value))
         )
         found: tuple[float, float] = (0.0, 0.0)
+        # Answers also differ for units whose requests nobody copies.
+        struck = self.world.disagreement if metric.differing else 1.0
         for effect in np.geomspace(largest / 2000.0, largest, 40).tolist():
             seconds = min(self._detected(test, effect - limit, deviation), most)
-            found = max(found, (effect * self._exposed(seconds) / self.many, effect))
+            found = max(found, (effect * struck * self._exposed(seconds) / self.many, effect))
         budgets = dict(self.stage.budget) if isinstance(self.stage, Canary) else {}
         cost, at = found
         return min(cost, budgets.get(metric.name, math.inf)), at
@@ -330,7 +366,7 @@ class _Stage:
             return math.inf
 
         def reached(seconds: float) -> bool:
-            n = max(self._effective(seconds), 1e-9)
+            n = max(self._counted(test.metric) * self._effective(seconds), 1e-9)
             # A rate well beyond its limit needs a few events, however small the deviation without them.
             wide = math.sqrt(deviation**2 + 4.0 * away) if test.metric.kind is Kind.RATE else deviation
             return away * math.sqrt(n) / wide >= radius(n, test.alpha_harm, two_sided=False) * math.sqrt(n)

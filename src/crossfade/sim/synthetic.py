@@ -49,6 +49,8 @@ class Stage:
         self._share: list[float] = []
         self._ends: list[float] = []
         self._units: list[list[int]] = []
+        self._differing: list[list[int]] = []
+        """Those of them that come to a request at which the arms' answers are known to differ."""
         self._drawn: dict[str, list[Any]] = {}
         self._spec = rollout.stages[position.stage]
         self._shadow = isinstance(self._spec, Shadow)
@@ -68,18 +70,21 @@ class Stage:
         else:
             rest = max(1.0 - many * share, 0.0)
             units = self._rng.multinomial(came, [rest, *([min(share, 1.0 / many)] * many)]).tolist()
+        some = self._world.differing(self._spec)
+        differing = [int(self._rng.binomial(n, some)) if some else 0 for n in units]
         for metric in self._metrics:
             assumed = self._world.metrics[metric.name]
             self._drawn.setdefault(metric.name, []).append(
                 [
                     _draw(self._rng, metric, assumed.values[place > 0], assumed.spread, n)
-                    for place, n in enumerate(units)
+                    for place, n in enumerate(differing if metric.differing else units)
                 ]
             )
         self._step.append(position.step)
         self._share.append(float(share))
         self._ends.append(now)
         self._units.append(units)
+        self._differing.append(differing)
 
     def measured(self, position: Position, now: float) -> Measured:
         """The look at `now`."""
@@ -125,7 +130,7 @@ class Stage:
             expected = self._world.metrics[metric.name].value
             more = sum(
                 drawn - expected * n
-                for each, units in zip(self._drawn[metric.name], self._units, strict=True)
+                for each, units in zip(self._drawn[metric.name], self._of(metric), strict=True)
                 for drawn, n in zip(each[1:], units[1:], strict=True)
             )
             found[metric.name] = float(more if metric.better == "lower" else -more)
@@ -160,10 +165,14 @@ class Stage:
         none = np.zeros(len(rows["n_a"]), dtype=np.int64)
         return RateMoments(**rows, k_a=none, k_b=none)
 
-    def _rows(self, slices: int, place: int) -> dict[str, Any]:
+    def _of(self, metric: Metric | None) -> list[list[int]]:
+        """The units that a metric is about, by slice and arm."""
+        return self._differing if metric is not None and metric.differing else self._units
+
+    def _rows(self, slices: int, place: int, metric: Metric | None = None) -> dict[str, Any]:
         """The first so many slices."""
         many = len(self._arms) - 1
-        units = np.array(self._units[:slices], dtype=np.int64).reshape(-1, many + 1)
+        units = np.array(self._of(metric)[:slices], dtype=np.int64).reshape(-1, many + 1)
         return {
             "step": np.array(self._step[:slices], dtype=np.int64),
             "bucket": np.arange(slices),
@@ -188,8 +197,8 @@ class Stage:
         window = metric.window or 0.0 if metric.source is Source.OUTCOME else 0.0
         # Slices end one after the other, so that those whose window has closed are the first.
         closed = bisect_right(self._ends, now, key=lambda ends: ends + window)
-        immature = sum(units[0] + units[place] for units in self._units[closed:])
-        rows = self._rows(closed, place)
+        immature = sum(units[0] + units[place] for units in self._of(metric)[closed:])
+        rows = self._rows(closed, place, metric)
         if not (rows["n_a"].any() or rows["n_b"].any()) and metric.kind is not Kind.RATE:
             return Absent(reason=f"no unit's window has closed for {metric.name} yet")
         of_a, of_b = self._sides(metric, closed, place)

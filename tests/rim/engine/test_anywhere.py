@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,13 +13,14 @@ from typing import Any, Protocol
 
 import duckdb
 import ibis
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlglot
 
-from crossfade.facts import Fact, by_kind
-from crossfade.judge.measure import Question, ask, corrections, counts, gates, received, spread
+from crossfade.facts import Exposed, Fact, by_kind
+from crossfade.judge.measure import Question, ask, corrections, counts, gates, received, spread, tables, triggers
 from crossfade.judge.measure.segments import by_segment, heard_in_shadow
 from crossfade.judge.measure.tables import FACTS, LOOK, arrivals, exposures, fallen, greetings, homes, units, visits
 from crossfade.judge.measure.votes import votes
@@ -27,12 +29,14 @@ from crossfade.spec.model import Better, Comparison, Credit, Kind, Metric, Sourc
 from rim.by_hand import ROLLOUT, World, make
 from rim.engine.postgres_kit import INITDB, MISSING, postgres
 from rim.engine.test_law import METRICS
-from rim.facts_made import START
+from rim.engine.test_law import STAGES as STAGED
+from rim.facts_made import START, compared
 
 Build = Callable[[], Any]
 
 SPEC = replace(
     ROLLOUT,
+    stages=STAGED,
     compare=(Comparison(path="$.a", mute="random"), Comparison(path="$.d", mute="a time")),
     metrics=(
         *ROLLOUT.metrics,
@@ -68,6 +72,8 @@ KEPT: dict[str, Build] = {
     "units": units,
     "fallen": fallen,
     "homes": homes,
+    "copied": tables.copied,
+    "triggered": triggers.triggered,
     "said": partial(spread.said, len(ROLLOUT.segments)),
     "named": spread.named,
     "labels": spread.labels,
@@ -84,6 +90,7 @@ COUNTS = (
     counts.lists,
     counts.reach,
     counts.orphans,
+    triggers.tallied,
 )
 
 
@@ -175,7 +182,26 @@ class Spark:
 
 
 def world(stage: int) -> World:
-    return make(70 + stage, stage, steps=(0.0, 30.0, 50.0) if stage == 1 else (0.0,), requests=600)
+    made = make(70 + stage, stage, steps=(0.0, 30.0, 50.0) if stage == 1 else (0.0,), requests=600)
+    if made.mode in ("canary", "ab"):
+        made.facts = [fact for one in made.facts for fact in (copied(one) if isinstance(one, Exposed) else [one])]
+    return made
+
+
+def copied(of: Exposed) -> list[Fact]:
+    """An exposure as it is where requests are copied; of most of them both answers are known."""
+    n = zlib.crc32(of.decision_id.encode())
+    pair = compared(
+        0,
+        **{name: getattr(of, name) for name in ("rollout", "decision_id", "at", "unit", "stage")},
+        served=of.arm,
+        differs=n % 3 == 0,
+        challenger_failed=n % 13 == 0,
+        unmeasured=("$.a: late",) if n % 17 == 0 else (),
+        champion_numbers=(n % 8 / 4.0,),
+        challenger_numbers=(n % 5 / 4.0,),
+    )
+    return [msgspec.structs.replace(of, copied=of.unit != ""), *([pair] if n % 11 else [])]
 
 
 def fill(place: Asked, made: World) -> None:

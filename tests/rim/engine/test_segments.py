@@ -25,7 +25,11 @@ SPEC = replace(
     ROLLOUT,
     metrics=(
         *ROLLOUT.metrics,
-        *(replace(m, name=f"{m.name}-too", outcome="money", per=m.per and "purchase") for m in METRICS),
+        *(
+            replace(m, name=f"{m.name}-too", outcome="money", per=m.per and "purchase")
+            for m in METRICS
+            if not m.differing
+        ),
     ),
 )
 COUNTRY, PLATFORM = (str(field) for field in ROLLOUT.segments)
