@@ -72,8 +72,8 @@ class MeanMoments:
     cov_sum_b: Floats | None = None
     cov_squares_b: Floats | None = None
     cov_products_b: Floats | None = None
-    cov_known: float | None = None
-    """Share (0–1) of units whose x is known; the others have the average one. None where all have one."""
+    cov_known: Ints | None = None
+    """Units of both arms whose x is known; the others have the average one. None where all have one."""
     immature: int = 0
     bucket: Ints | None = None
     """Where the rows are of (step, bucket), in time order: for changes that begin late."""

@@ -136,8 +136,15 @@ def _covariate(moments: MeanMoments) -> _Covariate | None:
         b=_Side(mean=x_b / n_b, squares=xx_b - x_b * x_b / n_b, products=xy_b - x_b * sum_b / n_b),
         centre=x / n,
         slope=slope,
-        told=_told(constant, slope * products / values if values > 0.0 else 0.0, moments.cov_known),
+        told=_told(constant, slope * products / values if values > 0.0 else 0.0, _known(moments)),
     )
+
+
+def _known(moments: MeanMoments) -> float | None:
+    """Share of units whose covariate is known; None where all are."""
+    if moments.cov_known is None:
+        return None
+    return float(moments.cov_known.sum() / max(int(moments.n_a.sum() + moments.n_b.sum()), 1))
 
 
 def _told(constant: bool, explained: float, known: float | None) -> str:

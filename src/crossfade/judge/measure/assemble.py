@@ -134,8 +134,7 @@ def _average_for_unknown(fields: dict[str, Any]) -> dict[str, Any]:
         fields[f"cov_sum_{side}"] = fields[f"cov_sum_{side}"] + average * unknown
         fields[f"cov_squares_{side}"] = fields[f"cov_squares_{side}"] + average * average * unknown
         fields[f"cov_products_{side}"] = fields[f"cov_products_{side}"] + average * (fields[f"sum_{side}"] - met[side])
-    units = int(fields["n_a"].sum() + fields["n_b"].sum())
-    fields["cov_known"] = float(known["a"].sum() + known["b"].sum()) / units if units else None
+    fields["cov_known"] = (known["a"] + known["b"]).astype(np.int64)
     return fields
 
 
