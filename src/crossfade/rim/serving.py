@@ -71,8 +71,11 @@ def serve(
             write_token(data)
         unserved.pop_all()
     more_files()
+    asked = options.limits.connections
     options, told = options.within(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    if told and workers:
+    # A number that nobody asked for and that is nearly kept is not the first thing to tell a newcomer.
+    plenty = asked == PLAIN.limits.connections and options.limits.connections > asked // 2
+    if told and workers and not plenty:
         sys.stderr.write(f"crossfade: {told}\n")
     supervisor = Supervisor(data, data_socket, control_socket, tls=bool(options.tls_cert))
     signal.signal(signal.SIGHUP, supervisor.ask_reread)
