@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
+from html import escape
 
 from crossfade.console.markup import Markup, el
 from crossfade.view.charts import Chart, fitted, height_of, ink
@@ -45,7 +46,8 @@ def figure(chart: Chart, base: str, *, folded: bool = False) -> Markup:
         "figure",
         el("figcaption", chart.title) if chart.title else None,
         plot,
-        el("template", spec),
+        # In an element quotes stand for themselves, which halves the text.
+        el("template", Markup(escape(spec, quote=False))),
         None if folded else numbers(chart),
         class_="chart",
         data_chart=chart.name,

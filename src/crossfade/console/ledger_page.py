@@ -145,7 +145,7 @@ def ledger_page(record: Record, at: int, now: float) -> str:
     rows = [_row(name, entry) for entry in entries[(at - 1) * A_PAGE : at * A_PAGE]]
     words = ("n", "at (UTC)", "what", "why", "by", "replay")
     cells = [el("th", word, scope="col", class_=None if place else "number") for place, word in enumerate(words)]
-    table = el("table", el("thead", el("tr", cells)), el("tbody", rows), class_="ledger")
+    table = el("table", el("thead", el("tr", cells)), el("tbody", rows), class_="ledger stacked")
     head = el("section", el("h1", f"Ledger of {name}"), _intact(record), _checked(record, now))
     listed = el(
         "section", el("h2", "Entries"), el("div", table, class_="panel"), pager(f"{_link(name)}/ledger", at, pages)
