@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ def test_every_command_of_the_page_runs(folder: Path, crossfade: Crossfade, monk
     commands = re.findall(r"^\$ (.+)$", PAGE, flags=re.MULTILINE)
     assert len(commands) >= 9
     for command in commands:
-        words = command.replace("digits-v2", NAME).split()
+        words = shlex.split(command.replace("digits-v2", NAME))
         if words[0] == "crossfade":
             ran = crossfade(*words[1:])
             assert ran.code == 0, (command, ran)

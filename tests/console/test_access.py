@@ -85,7 +85,7 @@ async def test_what_is_done_has_the_name_of_the_token(client: httpx.AsyncClient,
 async def test_a_revoked_token_opens_nothing_from_then_on(client: httpx.AsyncClient, store: Store, data: Path) -> None:
     headers = token(data, "ben", "operator")
     assert (await client.post(f"{ONE}/hold", json={"reason": "x"}, headers=headers)).status_code == 200
-    Tokens(data).revoke("ben")
+    Tokens(data).revoke("ben", at=0.0, by="root")
     assert (await client.post(f"{ONE}/resume", json={"reason": "x"}, headers=headers)).status_code == 401
     assert store.get("ranker-v2").position.phase == "held"
 
@@ -152,7 +152,7 @@ def test_names_and_roles_are_checked(data: Path) -> None:
         with pytest.raises(TokenProblem, match=words):
             tokens.add(name, roles, at=1.0, by="root")
     with pytest.raises(TokenProblem, match="ben has no token; tokens are held by ana"):
-        tokens.revoke("ben")
+        tokens.revoke("ben", at=0.0, by="root")
 
 
 def test_no_role_may_what_another_is_for() -> None:

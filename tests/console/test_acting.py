@@ -116,7 +116,7 @@ async def test_a_session_ends_when_its_person_or_its_token_goes(
         assert (await client.post(f"{PAGE}/resume", data={"reason": "x"}, headers=OURS)).status_code == 303
         if way == "out":
             await client.post("/sign-out", headers={**OURS, "content-type": "application/x-www-form-urlencoded"})
-        Tokens(data).revoke("ben")
+        Tokens(data).revoke("ben", at=0.0, by="root")
         client.cookies.clear()
         client.cookies.update(kept)
         assert (await client.post(f"{PAGE}/hold", data={"reason": "x"}, headers=OURS)).status_code == 401

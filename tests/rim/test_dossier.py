@@ -49,7 +49,7 @@ def test_each_decision_is_there_with_the_numbers_of_the_ledger(known: Known) -> 
     blocks = part(told, "evidence")["blocks"]
     headings = [block["text"] for block in blocks if block["kind"] == "heading"]
     assert len(headings) == len(known.moves) == known.replayed["reproduced"]
-    drawn = [block["data"]["lines"] for block in blocks if block["kind"] == "picture"]
+    drawn = [block["data"]["lines"] for block in blocks if block["kind"] == "forest"]
     decided = [entry for entry in known.moves if entry.actor == "rule"]
     assert [[line["estimate"] for line in lines] for lines in drawn] == [
         [line["estimate"] for line in entry.evidence if line["segment"] is None] for entry in decided
@@ -61,7 +61,9 @@ def test_counts_are_made_anew_from_the_facts(known: Known) -> None:
     assert known.view["from"] == "facts"
     seen = {arm: sum(span.get(arm, 0) for span in known.spans) for arm in ("v1", "v2")}
     # Every unit of this world comes once.
+    assert seen == {row["arm"]: row["requests"] for row in known.arms}
     assert seen == {arm: known.view["arms"][arm]["requests"] for arm in ("v1", "v2")}
+    assert known.reached == {"v2": seen["v2"]}
     assert seen["v1"] + seen["v2"] == known.rows["exposed"]
     assert known.view["harm"]["units"] == seen["v2"]
     slices = [sum(one["units"].values()) for one in known.timeline]
@@ -71,9 +73,10 @@ def test_counts_are_made_anew_from_the_facts(known: Known) -> None:
 def test_what_is_not_known_is_listed_as_missing(known: Known) -> None:
     told = dossier(known)
     states = {one["id"]: one["state"] for one in told["parts"]}
-    assert states["plan"] == states["exposure"] == states["evidence"] == states["integrity"] == "shown"
-    assert states["drift"] == states["segments"] == "missing"
-    assert states["models"] == "partly"
+    assert states["plan"] == states["exposure"] == states["evidence"] == "shown"
+    assert states["drift"] == states["segments"] == states["calibration"] == "missing"
+    # Nobody signed it.
+    assert states["models"] == states["integrity"] == "partly"
     assert {one["part"] for one in told["missing"]} == {name for name, state in states.items() if state != "shown"}
     rows = part(told, "articles")["blocks"][1]["rows"]
     assert [row[0] for row in rows][:3] == ["Art. 9", "Art. 10", "Art. 12"]

@@ -27,6 +27,10 @@ from crossfade.spec.parse import SpecProblems, parse
 from crossfade.state import Move
 from view.sample import SPEC, START
 
+from .recorded import NAME, make
+from .test_approving import TWO as SPEC_TWO
+from .test_approving import give
+
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "notify.md"
 KEY = "a key of many characters that is long"
 
@@ -240,6 +244,40 @@ def test_after_a_death_nothing_is_left_out_and_what_comes_twice_has_the_same_id(
     ids = [json.loads(body)["id"] for _, _, body in endpoint.got]
     assert ids[0] == ids[1] != ids[2]
     second.close()
+
+
+def test_an_approval_that_is_waited_for_is_told_once_for_each_that_is_missing(
+    tmp_path: Path, endpoint: Endpoint
+) -> None:
+    more = f"notify:\n  - webhook: {{url: '{endpoint.url}', key: env:HOOK_KEY}}\n    on: [approval, promote]\n"
+    make(tmp_path, wrong=0.05, ticks=12, spec=SPEC_TWO + more)
+    store = Store(tmp_path)
+    record = standing(store, NAME, START)
+    assert record["approval"]["waiting"]
+
+    def events() -> list[dict[str, Any]]:
+        return [json.loads(body) for _, _, body in endpoint.got]
+
+    tell = Teller(tmp_path)
+    until(lambda: endpoint.got, tell)
+    (event,) = events()
+    assert event["type"] == "dev.crossfade.rollout.approval"
+    assert event["data"]["sentence"].startswith(record["sentence"])
+    assert (
+        f"crossfade approve {NAME} --reason … --shown {record['approval']['shown'][:12]}" in event["data"]["sentence"]
+    )
+    assert (event["data"]["missing"], event["data"]["given"]) == (2, [])
+    give(store, "ana", START + 900.0)
+    until(lambda: len(endpoint.got) == 2, tell)
+    assert (events()[1]["data"]["missing"], events()[1]["data"]["given"]) == (1, ["ana"])
+    give(store, "ben", START + 901.0)
+    until(lambda: all(one["waiting"] == 0 for one in standing(store, NAME, START)["notices"]), tell)
+    for _ in range(3):
+        tell.turn()
+    tell.close()
+    assert len(endpoint.got) == 2
+    assert len({event["id"] for event in events()}) == 2
+    store.close()
 
 
 def test_a_dead_endpoint_delays_nobody(tmp_path: Path, endpoint: Endpoint) -> None:

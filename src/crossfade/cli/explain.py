@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, print_json
+from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, opened_record, print_json
 from crossfade.cli.narrow import say
+from crossfade.cli.verify import Folder
 
 if TYPE_CHECKING:
     from crossfade.ledger import Entry
@@ -27,9 +29,16 @@ def explain(
         int | None, typer.Argument(metavar="[N]", help="Number of a decision, as `status` lists it; now if left out.")
     ] = None,
     data: DataDir = DATA,
+    folder: Folder = None,
     json: AsJson = False,
 ) -> None:
     """Say why a rollout stands where it stands, or why decision N was taken, with the arithmetic."""
+    if folder is not None:
+        if n is None:
+            fail(f"{folder} says what was decided, not where {name} stands now", "name a decision", as_json=json)
+        rollout, entries = _exported(data, name, folder, as_json=json)
+        _entry(name, n, rollout, entries, as_json=json)
+        return
     with opened(data, as_json=json) as store:
         from crossfade.rim.standing import standing
 
@@ -42,10 +51,25 @@ def explain(
         else:
             say([*_now(record), *_arithmetic(rollout, record["evidence"])])
         return
+    _entry(name, n, rollout, entries, as_json=json)
+
+
+def _exported(data: Path, name: str, folder: Path, *, as_json: bool) -> tuple[Rollout, list[Entry]]:
+    """The ledger of a folder that was exported, and the spec it ends with."""
+    from crossfade.rim.replaying import chains, spec_of
+
+    with opened_record(data, name, folder, as_json=as_json) as record:
+        entries, _ = chains(record)
+        if not entries:
+            fail(f"the ledger in {folder} is empty", as_json=as_json)
+        return spec_of(record, entries[-1]), entries
+
+
+def _entry(name: str, n: int, rollout: Rollout, entries: Sequence[Entry], *, as_json: bool) -> None:
     entry = next((entry for entry in entries if entry.n == n), None)
     if entry is None:
-        fail(f"{name} has no entry {n} in its ledger", f"its entries are 1 to {len(entries)}", as_json=json)
-    if json:
+        fail(f"{name} has no entry {n} in its ledger", f"its entries are 1 to {len(entries)}", as_json=as_json)
+    if as_json:
         print_json(entry.to_json())
     else:
         say([*_then(entry), *_arithmetic(rollout, entry.evidence)])

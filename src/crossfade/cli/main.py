@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "approve": "approve",
     "verify": "verify",
     "replay": "replay",
+    "facts": "facts",
     "export": "export",
     "report": "report",
     "outcomes": "outcomes",

@@ -72,7 +72,7 @@ def revoke(name: Who, data: DataDir = DATA, json: AsJson = False) -> None:
     from crossfade.rim.tokens import TokenProblem, Tokens
 
     try:
-        gone = Tokens(data).revoke(name)
+        gone = Tokens(data).revoke(name, at=time.time(), by=_user())
     except TokenProblem as error:
         fail(str(error), "see `crossfade token list`", as_json=json)
     if json:

@@ -9,10 +9,13 @@ from importlib.resources import files
 from typing import Any
 
 from crossfade.console.charting import WIDE, picture
-from crossfade.console.markup import Markup, el
+from crossfade.console.markup import Markup, el, join
 from crossfade.view.charts import exposure, forest
 
 Record = Mapping[str, Any]
+
+TORN = 14
+"""Tables of more rows than this may go on on the next sheet, with their head."""
 
 MARKS = {"shown": "◆ shown", "partly": "● partly shown", "missing": "? missing"}
 
@@ -25,10 +28,21 @@ def dossier_page(dossier: Record) -> str:
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light"),
         el("title", f"{dossier['name']}: dossier"),
-        el("style", Markup(_style())),
+        el("style", Markup(_style() + _foot(dossier["name"]))),
     )
-    body = [_cover(dossier), _missing(dossier), *(_part(n, part) for n, part in enumerate(dossier["parts"], start=1))]
+    body = [
+        _cover(dossier),
+        _contents(dossier),
+        _missing(dossier),
+        *(_part(n, part) for n, part in enumerate(dossier["parts"], start=1)),
+    ]
     return "<!doctype html>\n" + el("html", head, el("body", el("main", body)), lang="en") + "\n"
+
+
+def _foot(name: str) -> str:
+    """On each sheet of paper what it is a sheet of."""
+    safe = re.sub(r"[^\w.-]", " ", name)
+    return f'@page {{ @bottom-left {{ content: "Dossier of {safe}"; font-size: 8.5px; color: #5d5f66; }} }}'
 
 
 @cache
@@ -41,9 +55,15 @@ def _style() -> str:
 
 
 def _cover(dossier: Record) -> Markup:
-    links = [
-        el("li", el("a", part["title"], href=f"#{part['id']}"), " ", el("span", MARKS[part["state"]], class_="state"))
-        for part in dossier["parts"]
+    numbers = {part["id"]: n for n, part in enumerate(dossier["parts"], start=1)}
+    lines = [
+        el(
+            "tr",
+            el("th", line["label"], scope="row"),
+            el("td", line["text"]),
+            el("td", el("a", f"part {numbers[line['part']]}", href=f"#{line['part']}"), class_="quiet"),
+        )
+        for line in dossier["summary"]
     ]
     return el(
         "section",
@@ -51,8 +71,18 @@ def _cover(dossier: Record) -> Markup:
         el("div", el("strong", dossier["name"]), el("span", dossier["phase"].replace("_", " ")), class_="name"),
         el("h1", dossier["sentence"], class_=dossier["tone"]),
         el("p", f"Written {dossier['made']}, from the ledger and the sealed facts.", class_="quiet"),
-        el("nav", el("ol", links)),
+        el("table", el("tbody", lines), class_="summary"),
         class_="cover",
+    )
+
+
+def _contents(dossier: Record) -> Markup:
+    links = [
+        el("li", el("a", part["title"], href=f"#{part['id']}"), " ", el("span", MARKS[part["state"]], class_="state"))
+        for part in dossier["parts"]
+    ]
+    return el(
+        "section", el("h2", el("span", "Contents", class_="title")), el("ol", links, class_="toc"), class_="contents"
     )
 
 
@@ -60,8 +90,12 @@ def _missing(dossier: Record) -> Markup:
     rows = [el("li", el("b", one["title"]), f": {one['what']}") for one in dossier["missing"]]
     return el(
         "section",
-        el("h2", "What is missing"),
-        el("p", "Crossfade does not know these, so that they have to come from elsewhere."),
+        el("h2", el("span", "What is missing", class_="title")),
+        el(
+            "p",
+            "What a reviewer would look for and does not find here: it was not recorded, or has to come from "
+            "elsewhere.",
+        ),
         el("ul", rows),
         class_="gaps",
     )
@@ -71,15 +105,27 @@ def _part(n: int, part: Record) -> Markup:
     missing = [el("li", text) for text in part["missing"]]
     return el(
         "section",
-        el("h2", f"{n}. {part['title']}", el("span", MARKS[part["state"]], class_=f"state {part['state']}")),
-        [_block(part["id"], place, block) for place, block in enumerate(part["blocks"])],
+        el(
+            "h2",
+            el("span", f"{n}. {part['title']}", class_="title"),
+            el("span", MARKS[part["state"]], class_=f"state {part['state']}"),
+        ),
+        [_block(block) for block in part["blocks"]],
         el("div", el("b", "Missing"), el("ul", missing), class_="gap") if missing else None,
-        el("p", "The same again: ", el("code", part["trace"]), class_="trace") if part["trace"] else None,
+        _trace(part["trace"]),
         id=part["id"],
     )
 
 
-def _block(part: str, place: int, block: Record) -> Markup:
+def _trace(command: str | None) -> Markup | None:
+    return el("p", "The same again: ", el("code", command), class_="trace") if command else None
+
+
+def _block(block: Record) -> Markup:
+    return join([_drawn(block), _trace(block.get("trace"))])
+
+
+def _drawn(block: Record) -> Markup:
     match block["kind"]:
         case "text":
             return el("p", block["text"])
@@ -91,20 +137,48 @@ def _block(part: str, place: int, block: Record) -> Markup:
             return el("pre", block["text"])
         case "table":
             return _table(block)
+        case "forest":
+            return _forest(block)
         case _:
-            return _picture(part, place, block)
+            return _picture(block)
+
+
+def _lines(text: str) -> list[Any]:
+    """A cell whose text has more lines than one; the first says the most."""
+    first, *more = text.split("\n")
+    return [first, *(part for line in more for part in (el("br"), el("small", line)))]
 
 
 def _table(block: Record) -> Markup:
     numbers = set(block["numbers"])
     classes = ["number" if i in numbers else None for i in range(len(block["head"]))]
     head = el("tr", [el("th", word, scope="col", class_=c) for word, c in zip(block["head"], classes, strict=True)])
-    rows = [el("tr", [el("td", cell, class_=c) for cell, c in zip(row, classes, strict=True)]) for row in block["rows"]]
+    rows = [
+        el("tr", [el("td", _lines(cell), class_=c) for cell, c in zip(row, classes, strict=True)])
+        for row in block["rows"]
+    ]
     return el("div", el("table", el("thead", head), el("tbody", rows)), class_="panel")
 
 
-def _picture(part: str, place: int, block: Record) -> Markup:
-    data = block["data"]
-    drawn = exposure(data) if block["picture"] == "exposure" else forest(data["lines"], data["words"])
-    svg = picture(drawn, WIDE) if drawn else None
-    return el("figure", svg, el("figcaption", block["text"]), id=f"{part}-{place}")
+def _forest(block: Record) -> Markup:
+    """Evidence: the picture, and the numbers that it is drawn from."""
+    # Without interval there is nothing to draw: of a sample ratio only the verdict is of interest.
+    shown = [
+        (line, word)
+        for line, word in zip(block["data"]["lines"], block["data"]["words"], strict=True)
+        if line["lower"] is not None or line["upper"] is not None or line["verdict"] == "unmeasured"
+    ]
+    lines, words = [line for line, _ in shown], [word for _, word in shown]
+    figure = el("figure", picture(forest(lines, words), WIDE)) if lines else None
+    heads = [el("th", word, scope="col") for word in block["head"]]
+    rows = [
+        el("tr", [el("td", _lines(cell)) for cell in row], class_=f"line {line['verdict']}")
+        for row, line in zip(block["rows"], block["data"]["lines"], strict=True)
+    ]
+    table = el("table", el("thead", el("tr", heads)), el("tbody", rows), class_="forests")
+    return join([figure, el("div", table, class_="panel whole")])
+
+
+def _picture(block: Record) -> Markup:
+    drawn = exposure(block["data"])
+    return el("figure", picture(drawn, WIDE) if drawn else None, el("figcaption", block["text"]))

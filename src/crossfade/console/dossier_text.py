@@ -22,6 +22,9 @@ def _lines(dossier: Record) -> Iterator[str]:
     yield ""
     yield f"Written {dossier['made']}, from the ledger and the sealed facts."
     yield ""
+    for line in dossier["summary"]:
+        yield f"- **{line['label']}**: {_plain(line['text'])}"
+    yield ""
     yield "## What is missing"
     yield ""
     yield from (f"- {_plain(one['title'])}: {_plain(one['what'])}" for one in dossier["missing"])
@@ -31,6 +34,9 @@ def _lines(dossier: Record) -> Iterator[str]:
         for block in part["blocks"]:
             yield ""
             yield from _block(block)
+            if block.get("trace"):
+                yield ""
+                yield f"The same again: `{block['trace']}`"
         if part["missing"]:
             yield ""
             yield "Missing:"
@@ -52,16 +58,15 @@ def _block(block: Record) -> Iterator[str]:
         case "code":
             fence = "```" if "```" not in block["text"] else "~~~~"
             yield from (fence, block["text"], fence)
-        case "table":
+        case "table" | "forest":
             yield _row(block["head"])
             yield _row(["--:" if n in block["numbers"] else "---" for n in range(len(block["head"]))])
             yield from (_row([_plain(cell) for cell in row]) for row in block["rows"])
         case _:
             yield f"*{_plain(block['text'])}*"
-            if block["picture"] == "exposure":
-                yield ""
-                steps = block["data"]["steps"]
-                yield from (f"- {moment(s['at'])} UTC: {s['move']}, {percent(s['weight'])}" for s in steps)
+            yield ""
+            steps = block["data"]["steps"]
+            yield from (f"- {moment(s['at'])} UTC: {s['move']}, {percent(s['weight'])}" for s in steps)
 
 
 def _row(cells: list[str]) -> str:
@@ -70,5 +75,6 @@ def _row(cells: list[str]) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown takes as it is."""
-    told = "".join(f"\\{c}" if c in "\\`*_|<>#" else c for c in str(text))
+    text = str(text).replace("\n", ", ")
+    told = "".join(f"\\{c}" if c in "\\`*_|<>#" else c for c in text)
     return " ".join(told.split())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossfade.judge.infer.calibration import calibration
 from crossfade.judge.measure.measured import Absent
@@ -13,6 +14,9 @@ from crossfade.judge.moments import ScoredMoments
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.spec.model import Kind, Metric, Rollout, Shadow, Source, stage_name
 from crossfade.state import Phase, Position
+
+if TYPE_CHECKING:
+    from crossfade.rim.engine.full import Full
 
 FRESH = 30.0
 """Seconds for which a record is given again: windows of labels close all the time."""
@@ -29,50 +33,60 @@ class Calibrating:
 
     def of(self, rollout: Rollout, position: Position, now: float) -> dict[str, Any]:
         """The record of one rollout; where there is none it says why."""
-        metric = _metric(rollout)
-        if metric is None:
-            why = "no metric of the spec sets one probability against labels"
-            return {"name": rollout.name, "available": False, "reason": why, "arms": []}
+        if _metric(rollout) is None:
+            return calibrated(rollout, position, now, self._full)
         with self._lock:
             asked = (rollout.revision, position.stage, position.stage_since, int(now // FRESH))
             known = self._known.get(rollout.name)
             if known is None or known[0] != asked:
-                known = self._known[rollout.name] = (asked, self._asked(rollout, position, metric, now))
+                known = self._known[rollout.name] = (asked, calibrated(rollout, position, now, self._full))
             return known[1]
 
-    def _asked(self, rollout: Rollout, position: Position, metric: Metric, now: float) -> dict[str, Any]:
-        # Queries bring half a second of imports, which a console need not wait for before it answers.
-        from crossfade.judge.measure.questions import answer, ask
+    def _full(self) -> Full:
         from crossfade.rim.engine.full import Full
 
-        stage = max(
-            (at for at, one in enumerate(rollout.stages) if isinstance(one, Shadow) and at <= position.stage),
-            default=None,
-        )
-        question = ask(rollout, stage_name(Shadow()), metric)
-        if stage is None or position.phase is Phase.PENDING or isinstance(question, Absent):
-            return {"name": rollout.name, "available": False, "reason": "no shadow has begun yet", "arms": []}
-        since = position.stage_since if stage == position.stage else 0.0
-        try:
-            if self._lake is None:
-                self._lake = Lake(self._data)
-            full = Full(self._lake, self._lake.versions(), threads=1)
-        except LakeError as error:
-            why = f"the facts cannot be read: {error}"
-            return {"name": rollout.name, "available": False, "reason": why, "arms": []}
-        try:
-            full.look(rollout.name, stage, stage_name(Shadow()), since, now)
-            rows = full.ask(question)
-        finally:
-            full.close()
-        arms = []
-        for arm in rollout.challengers:
-            found = answer(question, rows, arm.name)
-            if isinstance(found, ScoredMoments) and len(found.truth):
-                told = calibration(found.truth, found.a, found.b, rollout.alpha)
-                arms.append({"arm": arm.name, "metric": metric.name, **told})
-        reason = "" if arms else "no label has come inside a window that has closed"
-        return {"name": rollout.name, "available": bool(arms), "reason": reason, "arms": arms}
+        if self._lake is None:
+            self._lake = Lake(self._data)
+        return Full(self._lake, self._lake.versions(), threads=1)
+
+
+def calibrated(rollout: Rollout, position: Position, now: float, full: Callable[[], Full]) -> dict[str, Any]:
+    """The record of one rollout from any place where facts lie; where there is none it says why."""
+    # Queries bring half a second of imports, which a console need not wait for before it answers.
+    from crossfade.judge.measure.questions import answer, ask
+
+    metric = _metric(rollout)
+    if metric is None:
+        return _none(rollout, "no metric of the spec sets one probability against labels")
+    stage = max(
+        (at for at, one in enumerate(rollout.stages) if isinstance(one, Shadow) and at <= position.stage),
+        default=None,
+    )
+    question = ask(rollout, stage_name(Shadow()), metric)
+    if stage is None or position.phase is Phase.PENDING or isinstance(question, Absent):
+        return _none(rollout, "no shadow has begun yet")
+    since = position.stage_since if stage == position.stage else 0.0
+    try:
+        look = full()
+    except LakeError as error:
+        return _none(rollout, f"the facts cannot be read: {error}")
+    try:
+        look.look(rollout.name, stage, stage_name(Shadow()), since, now)
+        rows = look.ask(question)
+    finally:
+        look.close()
+    arms = []
+    for arm in rollout.challengers:
+        found = answer(question, rows, arm.name)
+        if isinstance(found, ScoredMoments) and len(found.truth):
+            told = calibration(found.truth, found.a, found.b, rollout.alpha)
+            arms.append({"arm": arm.name, "metric": metric.name, **told})
+    reason = "" if arms else "no label has come inside a window that has closed"
+    return {"name": rollout.name, "available": bool(arms), "reason": reason, "arms": arms}
+
+
+def _none(rollout: Rollout, why: str) -> dict[str, Any]:
+    return {"name": rollout.name, "available": False, "reason": why, "arms": []}
 
 
 def _metric(rollout: Rollout) -> Metric | None:

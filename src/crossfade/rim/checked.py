@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crossfade.ledger import Entry, Sealed, SealedFile
+from crossfade.rim.accounts import Account
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Checked:
     reason: str = ""
     signers: list[str] = field(default_factory=list)
     unsigned: int = 0
-    """Entries and seals without a signature."""
+    """Records of ledger, seals and account log without a signature."""
     unsealed: list[int] = field(default_factory=list)
     """Entries whose facts no seal names: an earlier version took them, or the seal could not be made in time."""
     uncovered: int = 0
@@ -42,6 +43,8 @@ class Checked:
     """Hash of the ledger's last entry: kept elsewhere, it shows later that nothing up to here was written anew."""
     sets: list[Mapping[str, Mapping[str, SealedFile]]] = field(default_factory=list)
     """Which files made up each table, by seal."""
+    accounts: list[Account] = field(default_factory=list)
+    """The account log: who was given a token, and from whom one was taken."""
     read: list[Entry] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
 
@@ -63,6 +66,7 @@ class Checked:
             "forgotten": self.forgotten,
             "unsealed": self.unsealed,
             "uncovered": self.uncovered,
+            "accounts": len(self.accounts),
             "signed": {"by": self.signers, "unsigned": self.unsigned},
             "head": self.head,
             "not_shown": limits(self),

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import duckdb
-
 from crossfade.judge.assess import assess
 from crossfade.ledger import Entry
+from crossfade.rim.calibrating import calibrated
 from crossfade.rim.checked import Checked
 from crossfade.rim.drifting import drift_of
+from crossfade.rim.engine.full import Full
 from crossfade.rim.lake import LakeError
-from crossfade.rim.record import AnyRecord
+from crossfade.rim.lake_columns import SCHEMAS
+from crossfade.rim.querying import CannotAsk, Questions
+from crossfade.rim.record import AnyRecord, searched
 from crossfade.rim.replaying import Facts, chains, measured, replay, spec_of
 from crossfade.rim.showing import record_of
 from crossfade.rim.software import software
@@ -22,6 +24,7 @@ from crossfade.spec.model import Rollout
 from crossfade.state import Phase, Position
 from crossfade.view import refreshed
 from crossfade.view.dossier import Known
+from crossfade.view.dossier import questions as asked
 
 SLICES = 60
 """Slices of time in which exposure is shown."""
@@ -39,14 +42,15 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
         replayed = replay(record).to_json()
     except StoreError:
         replayed = {}
-    facts = _facts(record, found)
-    files = {kind: [str(record.path(kind, name)) for name in names] for kind, names in facts.items()}
+    files = {kind: [str(record.path(kind, name)) for name in names] for kind, names in _facts(record, found).items()}
     moves = [entry for entry in found.read if entry.move is not None]
     try:
-        timeline = _timeline(rollout.name, moves, files.get("exposed", []))
-        spans = _spans(rollout.name, moves, files.get("exposed", []))
-        faults, leases = _faults(rollout.name, files.get("fault", [])), _leases(files.get("lease", []))
-    except duckdb.Error as error:
+        questions = Questions(rollout.name, found.read, files)
+        try:
+            counts = _counts(questions, rollout, moves)
+        finally:
+            questions.close()
+    except CannotAsk as error:
         raise StoreError(f"the facts cannot be read: {error}; see `crossfade verify`") from error
     return Known(
         rollout=rollout,
@@ -55,14 +59,68 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
         view=_view(record, found, rollout, position, now, files.get("sketched", [])),
         verified=found.to_json(),
         replayed=replayed,
-        rows={kind: sum(file.rows for file in files.values()) for kind, files in (found.sets or [{}])[-1].items()},
-        timeline=timeline,
-        spans=spans,
-        faults=faults,
-        leases=leases,
+        accounts=[one.to_json() for one in found.accounts],
+        found=searched(record, rollout, position),
+        calibration=_calibration(record, found, rollout, position, now),
         now=now,
         software=software(),
+        **counts,
     )
+
+
+def _counts(questions: Questions, rollout: Rollout, moves: Sequence[Entry]) -> dict[str, Any]:
+    """What the facts count up to, each by the question that the dossier prints beside it."""
+
+    def rows(sql: str) -> list[dict[str, Any]]:
+        answer = questions.ask(sql)
+        return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+    held = {str(kind): int(count) for kind, count, _ in questions.tables().rows if kind in SCHEMAS and count}
+    (period,) = rows(asked.PERIOD)
+    slices, timeline = "", []
+    if moves and period["last"] is not None:
+        since = moves[0].at
+        width = max((max(float(period["last"]), moves[-1].at) - since) / SLICES, 1e-3)
+        slices = asked.TIMELINE.format(since=since, width=width, last=SLICES - 1)
+        units: dict[int, dict[str, int]] = {}
+        for row in rows(slices):
+            units.setdefault(row["slice"], {})[row["arm"]] = row["units"]
+        timeline = [
+            {"at": since + place * width, "until": since + (place + 1) * width, "units": count}
+            for place, count in units.items()
+        ]
+    spans: dict[int, dict[str, int]] = {entry.n: {} for entry in moves}
+    for row in rows(asked.SPANS):
+        spans[row["n"]][row["arm"]] = row["units"]
+    return {
+        "rows": held,
+        "arms": rows(asked.ARMS),
+        "copies": rows(asked.COPIES),
+        "nameless": rows(asked.NAMELESS)[0]["requests"],
+        "period": (period["first"], period["last"]) if period["last"] is not None else None,
+        "reached": {row["arm"]: row["units"] for row in rows(asked.reached(rollout))},
+        "late": rows(asked.late(rollout)),
+        "dropped": {row["reason"]: row["copies"] for row in rows(asked.DROPPED)},
+        "slices": slices,
+        "timeline": timeline,
+        "spans": list(spans.values()) if "exposed" in held else [],
+        "faults": rows(asked.FAULTS),
+        "leases": rows(asked.LEASES)[0]["lost"],
+    }
+
+
+def _calibration(
+    record: AnyRecord, found: Checked, rollout: Rollout, position: Position, now: float
+) -> dict[str, Any] | None:
+    """Calibration over everything that was sealed; None where the facts are not there to ask."""
+    at = max((seal.at for seal in found.sealed), default=now)
+    try:
+        facts = Facts(record, chains(record)[1])
+        if not facts.last():
+            return None
+        return calibrated(rollout, position, at, lambda: Full(facts, facts.versions(), threads=2))
+    except (StoreError, LakeError):
+        return None
 
 
 def _view(
@@ -98,75 +156,3 @@ def _facts(record: AnyRecord, found: Checked) -> dict[str, list[str]]:
             except LakeError:
                 continue
     return there
-
-
-def _timeline(rollout: str, moves: Sequence[Entry], files: Sequence[str]) -> list[dict[str, Any]]:
-    """Units seen per arm, slice by slice."""
-    if not files or not moves:
-        return []
-    since = moves[0].at
-    rows = _rows(files, "SELECT max(\"at\") FROM facts WHERE rollout = $rollout AND unit <> ''", rollout=rollout)
-    until = max(float(rows[0][0] or since), moves[-1].at)
-    width = max((until - since) / SLICES, 1e-3)
-    rows = _rows(
-        files,
-        'SELECT least(floor(("at" - $since) / $width), $last)::INT AS slice, arm, count(DISTINCT unit) FROM facts '
-        "WHERE rollout = $rollout AND unit <> '' AND \"at\" >= $since GROUP BY ALL ORDER BY ALL",
-        rollout=rollout,
-        since=since,
-        width=width,
-        last=SLICES - 1,
-    )
-    found: dict[int, dict[str, int]] = {}
-    for place, arm, count in rows:
-        found.setdefault(int(place), {})[str(arm)] = int(count)
-    return [
-        {"at": since + place * width, "until": since + (place + 1) * width, "units": units}
-        for place, units in found.items()
-    ]
-
-
-def _spans(rollout: str, moves: Sequence[Entry], files: Sequence[str]) -> list[dict[str, int]]:
-    """Different units seen per arm from each move to the next."""
-    if not files:
-        return []
-    spans = []
-    for entry, following in zip(moves, [*moves[1:], None], strict=True):
-        rows = _rows(
-            files,
-            "SELECT arm, count(DISTINCT unit) FROM facts WHERE rollout = $rollout AND unit <> '' AND \"at\" >= $since "
-            'AND "at" < $until GROUP BY arm ORDER BY arm',
-            rollout=rollout,
-            since=entry.at,
-            until=following.at if following else float("inf"),
-        )
-        spans.append({str(arm): int(count) for arm, count in rows})
-    return spans
-
-
-def _faults(rollout: str, files: Sequence[str]) -> list[dict[str, Any]]:
-    rows = _rows(
-        files,
-        'SELECT what, sum("count"), min("at"), max("at") FROM facts '
-        "WHERE rollout IN ($rollout, '') GROUP BY what ORDER BY ALL",
-        rollout=rollout,
-    )
-    return [
-        {"what": str(what), "count": int(count), "first": float(first), "last": float(last)}
-        for what, count, first, last in rows
-    ]
-
-
-def _leases(files: Sequence[str]) -> int:
-    rows = _rows(files, "SELECT count(*) FROM facts WHERE NOT held")
-    return int(rows[0][0]) if rows else 0
-
-
-def _rows(files: Sequence[str], sql: str, **given: Any) -> list[tuple[Any, ...]]:
-    """The rows of a query over some files, known as `facts`."""
-    if not files:
-        return []
-    told = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    with duckdb.connect(":memory:") as connection:
-        connection.execute(f"CREATE VIEW facts AS SELECT * FROM read_parquet([{told}], union_by_name = true)")
-        return connection.execute(sql, given or None).fetchall()

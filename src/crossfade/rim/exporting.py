@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crossfade.ledger import Sets
-from crossfade.rim.record import EXPORT, EXPORT_SCHEMA, FACTS, LEDGER, SEALS, SPECS, VIEW, LiveRecord
+from crossfade.rim.record import ACCOUNTS, EXPORT, EXPORT_SCHEMA, FACTS, FOUND, LEDGER, SEALS, SPECS, VIEW, LiveRecord
 from crossfade.rim.replaying import chains
 from crossfade.rim.software import software
 
@@ -23,7 +23,9 @@ What Crossfade recorded of the rollout {name}: decisions, the specs they were ta
     crossfade report {name} --folder . -o report.html
 
 {ledger}: one entry a line, canonical JSON (RFC 8785), chained by SHA-256; {seals}: the same for the files of facts;
-{facts}/: these files, Parquet, one folder a kind; {specs}/: each revision of the spec; {view}: what people last saw.
+{facts}/: these files, Parquet, one folder a kind; {specs}/: each revision of the spec; {view}: what people last saw;
+{found}, where there is one: what was searched for among groups that nobody declared;
+{accounts}, where there is one: who was given tokens, and from whom they were taken, chained as well.
 The facts hold whatever identifies a unit on the wire, and requests of every rollout that shared the data folder.
 """
 
@@ -80,9 +82,23 @@ def export(record: LiveRecord, folder: Path, *, at: float) -> Exported:
             (folder / SPECS / f"{revision}.yaml").write_bytes(text.encode())
         if record.view is not None:
             _json(folder / VIEW, record.view)
-        names = {"ledger": LEDGER, "seals": SEALS, "facts": FACTS, "specs": SPECS, "view": VIEW}
+        if record.accounts.log:
+            (folder / ACCOUNTS).write_bytes(record.accounts.log)
+        if record.found is not None:
+            _json(folder / FOUND, record.found)
+        names = {
+            "ledger": LEDGER,
+            "seals": SEALS,
+            "facts": FACTS,
+            "specs": SPECS,
+            "view": VIEW,
+            "found": FOUND,
+            "accounts": ACCOUNTS,
+        }
         (folder / "README.md").write_text(README.format(name=told.name, **names))
         head = {"entries": told.head.entries, "position": told.head.position, "seals": told.seals_head}
+        if record.accounts.upto is not None:
+            head["accounts"] = record.accounts.upto
         said = {"schema": EXPORT_SCHEMA, "name": told.name, "at": at, "software": software(), "head": head}
         # Last, because it makes the folder an export.
         _json(folder / EXPORT, said)

@@ -22,7 +22,7 @@ class Notice:
     """The same however often it is told."""
     rollout: str
     kind: str
-    """A move's name, `note`, `fault` or `test`."""
+    """A move's name, `note`, `fault`, `approval` or `test`."""
     at: float
     sentence: str
     details: Mapping[str, Any]
@@ -69,6 +69,30 @@ def of_entry(entry: Entry) -> Notice | None:
         at=entry.at,
         sentence=entry.sentence,
         details=details,
+    )
+
+
+def of_wanted(rollout: str, view: Mapping[str, Any], n: int, at: float) -> Notice | None:
+    """That somebody's approval is waited for, as the page says it; None where it is not. `n` is the entry since which
+    nothing has changed that it could depend on."""
+    asked = view.get("approval")
+    if not asked or not asked["waiting"] or not asked["missing"]:
+        return None
+    return Notice(
+        id=f"{rollout}-approval-{n}",
+        rollout=rollout,
+        kind="approval",
+        at=at,
+        sentence=f"{view['sentence']} `crossfade approve {rollout} --reason … --shown {asked['shown'][:12]}`",
+        details={
+            "n": n,
+            "stage": asked["stage"],
+            "revision": asked["revision"],
+            "wanted": asked["wanted"],
+            "missing": asked["missing"],
+            "given": [one["by"] for one in asked["given"]],
+            "shown": asked["shown"],
+        },
     )
 
 

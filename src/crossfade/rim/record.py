@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crossfade.ledger import Head
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.lake_place import FOLDER, Place
 from crossfade.rim.lake_sealed import log_digest
+from crossfade.rim.searching import kept
 from crossfade.rim.standing import open_store
 from crossfade.rim.store import StoreError, Told, UnknownRollout
+from crossfade.rim.tokens import TokenProblem, Tokens
+from crossfade.spec.model import Rollout
+from crossfade.state import Position
 
 EXPORT = "export.json"
 """What an exported folder says of itself."""
 
 EXPORT_SCHEMA = "crossfade.export/1"
 
-LEDGER, SEALS, SPECS, FACTS, VIEW = "ledger.jsonl", "seals.jsonl", "specs", "facts", "record.json"
+LEDGER, SEALS, SPECS, FACTS, VIEW, FOUND, ACCOUNTS = (
+    "ledger.jsonl",
+    "seals.jsonl",
+    "specs",
+    "facts",
+    "record.json",
+    "found.json",
+    "accounts.jsonl",
+)
 """What an exported folder holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """The account log of a data folder, and what it is held against."""
+
+    log: bytes
+    upto: int | None
+    """How many entries there should be at least, by what is kept outside the log."""
+    tokens: Mapping[str, tuple[str, tuple[str, ...]]] | None = None
+    """Hash and roles of each token there is, by name; None where only the log was exported."""
 
 
 class LiveRecord:
@@ -33,6 +59,8 @@ class LiveRecord:
         self._place = Place(data)
         self._lake = Lake(data)
         self.where = f"{data / FOLDER}"
+        self.found = kept.kept(data, name)
+        self.accounts = _accounts(data)
 
     def grown(self) -> bool:
         """Read ledger and seals once more; whether there is more of them than before. Raises StoreError."""
@@ -94,7 +122,7 @@ class ExportedRecord:
             raise UnknownRollout(str(name), [found])
         try:
             specs = {file.stem: file.read_bytes().decode() for file in sorted((folder / SPECS).glob("*.yaml"))}
-            head, shown = said["head"], folder / VIEW
+            head, shown, groups = said["head"], folder / VIEW, folder / FOUND
             self.told = Told(
                 name=found,
                 entries=_lines(folder / LEDGER),
@@ -104,6 +132,9 @@ class ExportedRecord:
                 specs=specs,
             )
             self.view = json.loads(shown.read_bytes()) if shown.exists() else None
+            log = folder / ACCOUNTS
+            self.accounts = Accounts(log=log.read_bytes() if log.exists() else b"", upto=head.get("accounts"))
+            self.found = json.loads(groups.read_bytes()) if groups.exists() else None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"the export in {folder} cannot be read: {error}") from error
 
@@ -144,6 +175,22 @@ AnyRecord = LiveRecord | ExportedRecord
 def open_record(data: Path, name: str, folder: Path | None = None) -> AnyRecord:
     """The record in an exported folder where one is named, else in a data folder. Raises StoreError."""
     return LiveRecord(data, name) if folder is None else ExportedRecord(folder, name)
+
+
+def _accounts(data: Path) -> Accounts:
+    """Raises StoreError."""
+    tokens = Tokens(data)
+    try:
+        found, upto = tokens.said()
+        log = tokens.log.read_bytes() if tokens.log.exists() else b""
+    except (TokenProblem, OSError) as error:
+        raise StoreError(f"{error}") from error
+    return Accounts(log=log, upto=upto, tokens={one.name: (one.sha256, one.roles) for one in found})
+
+
+def searched(record: AnyRecord, rollout: Rollout, position: Position) -> dict[str, Any]:
+    """What was found among groups that nobody declared, as it was last written; no seal vouches for it."""
+    return kept.told(record.found, rollout, position)
 
 
 def _lines(file: Path) -> list[bytes]:

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from crossfade.ledger import kind_of
 from crossfade.rim import registry
 from crossfade.rim.channels import Undelivered, deliver
-from crossfade.rim.notices import Notice, of_entry, of_faults, wanted
+from crossfade.rim.notices import Notice, of_entry, of_faults, of_wanted, wanted
 from crossfade.rim.outbox import Outbox, Told
 from crossfade.rim.secrets import SecretError
 from crossfade.rim.store import Store, Stored, StoreError
 from crossfade.spec.model import Channel, Notify, Rollout
+from crossfade.view import refreshed
 
 log = logging.getLogger("crossfade.controller")
 
@@ -34,7 +36,9 @@ AT_ONCE = 8
 FAULTS_EVERY = 60.0
 """Seconds between two notices of faults."""
 
-FAULTS = "#faults"
+FAULTS, APPROVAL = "#faults", "#approval"
+"""What is told beside the ledger has cursors of its own: a count of faults, and since when an approval is wanted."""
+
 REGISTRY = "registry"
 
 
@@ -95,6 +99,8 @@ class Teller:
                 self._begin(stored, name, partial(self._tell, stored, notify))
                 if not notify.on or "fault" in notify.on:
                     self._begin(stored, name + FAULTS, partial(self._tell_faults, stored, notify))
+                if not notify.on or "approval" in notify.on:
+                    self._begin(stored, name + APPROVAL, partial(self._tell_wanted, stored, notify))
             if stored.rollout.registry is not None:
                 self._begin(stored, REGISTRY, partial(self._follow, stored))
 
@@ -105,8 +111,8 @@ class Teller:
                 return
         told = self._outbox.get(*key)
         if told is None:
-            told = self._outbox.begin(*key, 0 if target.endswith(FAULTS) else self._since(stored))
-        if told.not_before > self._clock() or (not target.endswith(FAULTS) and told.cursor >= stored.seq):
+            told = self._outbox.begin(*key, 0 if _beside(target) else self._since(stored))
+        if told.not_before > self._clock() or (not _beside(target) and told.cursor >= stored.seq):
             return
         with self._lock:
             self._busy.add(key)
@@ -150,6 +156,21 @@ class Teller:
             self._faults_at[told.target] = now
             self._sent(notify, of_faults(stored.name, told.cursor, count, now), told, count)
 
+    def _tell_wanted(self, stored: Stored, notify: Notify, told: Told) -> None:
+        """Once that approval is waited for, and once more when one of several was given."""
+        if not any(stage.approve for stage in stored.rollout.stages):
+            return
+        saved = self._store.view(stored.name)
+        if saved is None or saved.get("revision") != stored.revision:
+            return
+        now, entries = self._clock(), self._store.entries(stored.name)
+        n = max((e.n for e in entries if e.move or kind_of(e) in ("revision", "approve")), default=0)
+        # A record that was saved before the last of these may wait for what has been given since.
+        view = refreshed(saved, stored.rollout, stored.position, entries, now=now)
+        notice = of_wanted(stored.name, view, n, now)
+        if n > told.cursor and notice is not None:
+            self._sent(notify, notice, told, n)
+
     def _sent(self, notify: Notify, notice: Notice, told: Told, cursor: int) -> bool:
         now = self._clock()
         try:
@@ -172,6 +193,10 @@ class Teller:
             self._outbox.delivered(told, stored.seq)
 
 
+def _beside(target: str) -> bool:
+    return target.endswith((FAULTS, APPROVAL))
+
+
 def standing(data: Path, rollout: Rollout, seq: int) -> list[dict[str, Any]]:
     """How those stand whom a rollout tells, for the page."""
     if not rollout.notify and rollout.registry is None:
@@ -185,7 +210,7 @@ def standing(data: Path, rollout: Rollout, seq: int) -> list[dict[str, Any]]:
 
 
 def _line(known: dict[str, Told], name: str, seq: int) -> dict[str, Any]:
-    parts: Sequence[Told] = [one for target, one in known.items() if target in (name, name + FAULTS)]
+    parts: Sequence[Told] = [one for target, one in known.items() if target in (name, name + FAULTS, name + APPROVAL)]
     failing = next((one for one in parts if one.error), None)
     main = known.get(name)
     return {

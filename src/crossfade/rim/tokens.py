@@ -16,6 +16,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from crossfade.rim import accounts
+from crossfade.rim.accounts import Account, AccountsProblem
+from crossfade.rim.revisions import StoreError
+
 VARIABLE = "CROSSFADE_TOKENS"
 """Names another file than the data folder's own."""
 
@@ -72,6 +76,10 @@ class Tokens:
 
     def all(self) -> list[Token]:
         """Every token, by name. Raises TokenProblem."""
+        return self.said()[0]
+
+    def said(self) -> tuple[list[Token], int | None]:
+        """Every token, and how far the account log went when they were written. Raises TokenProblem."""
         try:
             said = json.loads(self.path.read_bytes())
             if said["schema"] != SCHEMA:
@@ -80,11 +88,12 @@ class Tokens:
                 Token(**{**one, "roles": tuple(role for role in one["roles"] if role in ROLES)})
                 for one in said["tokens"]
             ]
+            upto = said.get("log")
         except FileNotFoundError:
-            return []
+            return [], None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise TokenProblem(f"the tokens in {self.path} cannot be read: {error!r}") from error
-        return sorted(found, key=lambda token: token.name)
+        return sorted(found, key=lambda token: token.name), upto
 
     def find(self, secret: str) -> Token | None:
         """Whose secret it is. Takes as long for a wrong one as for any right one. Raises TokenProblem."""
@@ -106,28 +115,55 @@ class Tokens:
         if unknown or not roles:
             raise TokenProblem(f"no role is called {', '.join(unknown) or 'nothing'}; there are {', '.join(ROLES)}")
         secret = secrets.token_urlsafe(24)
-        with self._changing() as tokens:
+        with self._changing(at, by) as (tokens, log):
             if any(token.name == name for token in tokens):
                 raise TokenProblem(
                     f"{name} has a token already; revoke it first, and the old one opens nothing any more"
                 )
             ordered = tuple(role for role in ROLES if role in roles)
-            tokens.append(Token(name=name, roles=ordered, sha256=_hash(secret), added=at, added_by=by))
+            token = Token(name=name, roles=ordered, sha256=_hash(secret), added=at, added_by=by)
+            self._noted(log, accounts.ADDED, token, at, by)
+            tokens.append(token)
         return secret
 
-    def revoke(self, name: str) -> Token:
+    def revoke(self, name: str, *, at: float, by: str) -> Token:
         """Take a token away. Raises TokenProblem."""
-        with self._changing() as tokens:
+        with self._changing(at, by) as (tokens, log):
             found = next((token for token in tokens if token.name == name), None)
             if found is None:
                 known = ", ".join(token.name for token in tokens) or "nobody"
                 raise TokenProblem(f"{name} has no token; tokens are held by {known}")
+            self._noted(log, accounts.REVOKED, found, at, by)
             tokens.remove(found)
         return found
 
+    @property
+    def log(self) -> Path:
+        """Where the account log is."""
+        return self.path.with_name(accounts.FILE)
+
+    def _noted(self, log: list[Account], what: str, token: Token, at: float, by: str, of: int | None = None) -> None:
+        accounts.append(
+            self.log, log, at=at, what=what, name=token.name, roles=token.roles, sha256=token.sha256, by=by, of=of
+        )
+
+    def _repaired(self, tokens: Sequence[Token], log: list[Account], upto: int | None, at: float, by: str) -> None:
+        """Make a log say what is true: of tokens that it does not know, and of acts whose author died before them."""
+        if upto is None:
+            upto = 0 if len(log) == 1 and not tokens else len(log)
+        for entry in log[upto:]:
+            self._noted(log, accounts.UNDONE, _of(entry), at, by, of=entry.n)
+        should, there = accounts.held(log), {token.name: token for token in tokens}
+        for token in tokens:
+            if should.get(token.name) != (token.sha256, token.roles):
+                self._noted(log, accounts.FOUND, token, at, by)
+        for entry in [one for one in log if one.name in should.keys() - there.keys()]:
+            if should.pop(entry.name, None) is not None:
+                self._noted(log, accounts.LOST, _of(entry), at, by)
+
     @contextmanager
-    def _changing(self) -> Iterator[list[Token]]:
-        """The tokens, to be changed; written when done, all or nothing."""
+    def _changing(self, at: float, by: str) -> Iterator[tuple[list[Token], list[Account]]]:
+        """The tokens and their log, to be changed; tokens are written when done, all or nothing."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -135,13 +171,21 @@ class Tokens:
             raise TokenProblem(f"cannot write {self.path}: {error.strerror or error}") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            tokens = self.all()
-            yield tokens
-            _write(self.path, {"schema": SCHEMA, "tokens": [asdict(token) for token in tokens]})
+            tokens, upto = self.said()
+            log = accounts.read_log(self.log)
+            self._repaired(tokens, log, upto, at, by)
+            yield tokens, log
+            _write(self.path, {"schema": SCHEMA, "tokens": [asdict(token) for token in tokens], "log": len(log)})
         except OSError as error:
             raise TokenProblem(f"cannot write {self.path}: {error.strerror or error}") from error
+        except (AccountsProblem, StoreError) as error:
+            raise TokenProblem(f"{error}; nobody's token was changed") from error
         finally:
             os.close(handle)
+
+
+def _of(entry: Account) -> Token:
+    return Token(name=entry.name, roles=entry.roles, sha256=entry.sha256, added=entry.at, added_by=entry.by)
 
 
 def _hash(secret: str) -> str:

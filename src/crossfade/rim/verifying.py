@@ -10,7 +10,8 @@ import duckdb
 
 from crossfade.ledger import Entry, Sealed, SealedFile, Sets, verify_seals, verify_texts
 from crossfade.ledger.seals import FORGOTTEN, RETENTION
-from crossfade.rim import signing
+from crossfade.rim import accounts, signing
+from crossfade.rim.accounts import Account, AccountsProblem
 from crossfade.rim.aged import Aged
 from crossfade.rim.checked import Checked
 from crossfade.rim.lake import LakeError
@@ -47,6 +48,7 @@ def _check(record: AnyRecord, key: str | None, expect: str | None) -> Checked:
         _chain(record, found, expect)
         _specs(record, found)
         _seals(record, found)
+        _accounts(record, found)
         _signatures(found, key)
         _links(found)
         _facts(record, found)
@@ -88,9 +90,26 @@ def _seals(record: AnyRecord, found: Checked) -> None:
         raise _Breaks(f"seal {broken.n}", broken.reason)
 
 
+def _accounts(record: AnyRecord, found: Checked) -> None:
+    """Who holds a token is what the account log says, entry for entry."""
+    said = record.accounts
+    try:
+        found.accounts = accounts.log_of(said.log)
+    except AccountsProblem as problem:
+        raise _Breaks(f"account {problem.n}", str(problem)) from problem
+    if said.tokens is not None:
+        reason = accounts.differing(found.accounts, said.upto, said.tokens)
+    else:
+        short = said.upto is not None and len(found.accounts) < said.upto
+        reason = f"the account log ends at entry {len(found.accounts)} of {said.upto}" if short else ""
+    if reason:
+        raise _Breaks("tokens", reason)
+
+
 def _signatures(found: Checked, key: str | None) -> None:
-    records: list[tuple[int | str, Entry | Sealed]] = [(entry.n, entry) for entry in found.read]
+    records: list[tuple[int | str, Entry | Sealed | Account]] = [(entry.n, entry) for entry in found.read]
     records += [(f"seal {seal.n}", seal) for seal in found.sealed]
+    records += [(f"account {one.n}", one) for one in found.accounts]
     for where, one in records:
         if one.signer is None:
             found.unsigned += 1

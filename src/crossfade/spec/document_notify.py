@@ -86,7 +86,7 @@ class NotifyDocument(Written):
         | None
     ) = None
     """Of what: moves by their names (start, advance, hold, resume, rollback, promote, finish), note (what people do
-    besides, and what is wanted of them) and fault. Of all unless written."""
+    besides), fault, and approval (somebody's is waited for). Of all unless written."""
 
 
 class RegistryDocument(Written):

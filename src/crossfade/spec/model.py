@@ -299,7 +299,7 @@ class Channel(StrEnum):
     EMAIL = "email"
 
 
-TOLD = ("start", "advance", "hold", "resume", "rollback", "promote", "finish", "note", "fault")
+TOLD = ("start", "advance", "hold", "resume", "rollback", "promote", "finish", "note", "fault", "approval")
 """What somebody may be told of: moves by their names, whatever else the ledger gets, and faults of ours."""
 
 

@@ -139,7 +139,7 @@ alpha: 5%
 # notify:
 #   - webhook: {url: https://ops.example.org/crossfade, key: env:HOOK_KEY}
 #   - slack: {url: env:SLACK_URL}
-#     on: [hold, rollback, promote]
+#     on: [hold, rollback, promote, approval]
 #   - email: {server: smtp://mail:25, from: crossfade@example.org, to: [ana@example.org]}   # user:, password: env:NAME
 # A model registry's alias that follows what serves everyone (none by default):
 # registry: {mlflow: http://mlflow:5000, model: ranker, alias: champion, versions: {v1: 3, v2: 4}}   # token: env:NAME

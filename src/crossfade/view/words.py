@@ -76,9 +76,15 @@ def interval(lower: float | None, upper: float | None, unit: str, *, like: Itera
     if lower is None and upper is None:
         return ABSENT
     beside = tuple(like)
-    low = f"({MINUS}∞" if lower is None or not isfinite(lower) else f"[{_signed(lower, unit, beside)}"
-    high = "∞)" if upper is None or not isfinite(upper) else f"{_signed(upper, unit, beside)}]"
+    low = f"({MINUS}∞" if lower is None or not isfinite(lower) else f"[{_bound(lower, unit, beside)}"
+    high = "∞)" if upper is None or not isfinite(upper) else f"{_bound(upper, unit, beside)}]"
     return f"{low}, {high}"
+
+
+def _bound(value: float, unit: str, like: Iterable[float | None]) -> str:
+    """An end of an interval. One beside zero is shown apart from it, because that is what verdicts are about."""
+    said = _signed(value, unit, like)
+    return said if value == 0.0 or said.strip("0.,") else _signed(value, unit, ())
 
 
 def duration(seconds: float | None) -> str:

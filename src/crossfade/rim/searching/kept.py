@@ -51,12 +51,16 @@ def kept(data: Path, name: str) -> Record | None:
 
 
 def found(data: Path, rollout: Rollout, position: Position) -> Record:
+    """What people are told of a data folder: see `told`."""
+    return told(kept(data, rollout.name), rollout, position)
+
+
+def told(record: Record | None, rollout: Rollout, position: Position) -> Record:
     """What people are told: the latest record of the present stage without its memory, or why there is none."""
     if not rollout.features:
         return absent(rollout, "the spec names no fields to search: add `explore: [json:$.age]` or `segments:`", None)
     if position.phase is Phase.PENDING:
         return absent(rollout, "the rollout has not started", None)
-    record = kept(data, rollout.name)
     if record is None or (record["available"] and record["memory"]["stage"] != [position.stage, position.stage_since]):
         return absent(rollout, "this stage has not been searched yet", None)
     return {key: value for key, value in record.items() if key != "memory"}

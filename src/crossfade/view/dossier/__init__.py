@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crossfade.view.dossier import articles, happened, oversight, planned, shown
+from crossfade.view.dossier import articles, decided, happened, oversight, planned, shown
 from crossfade.view.dossier.blocks import Part
 from crossfade.view.dossier.known import Known
+from crossfade.view.dossier.summary import summary
 from crossfade.view.words import moment
 
 SCHEMA = "crossfade.dossier/1"
@@ -27,8 +28,9 @@ def dossier(known: Known) -> dict[str, Any]:
         planned.data(known),
         planned.plan(known),
         happened.exposure(known),
-        happened.evidence(known),
-        happened.segments(known),
+        decided.evidence(known),
+        decided.segments(known),
+        decided.calibration(known),
         happened.drift(known),
         happened.harm(known),
         happened.incidents(known),
@@ -45,6 +47,7 @@ def dossier(known: Known) -> dict[str, Any]:
         "phase": known.view["phase"],
         "tone": known.view["tone"],
         "sentence": known.view["sentence"],
+        "summary": summary(known),
         "parts": [part.to_json() for part in (*parts, articles.mapped(parts))],
         "missing": [{"part": part.id, "title": part.title, "what": text} for part in parts for text in part.missing],
     }

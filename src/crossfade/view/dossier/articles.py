@@ -9,28 +9,33 @@ from crossfade.view.dossier.blocks import Part, table, text
 ACT: Sequence[tuple[str, str, Sequence[str], str]] = (
     (
         "Art. 9",
-        "risk management, tests against thresholds set before",
+        "risk management; tests against metrics and probabilistic thresholds set before (9(8))",
         ("plan", "evidence", "harm"),
-        "the risks themselves",
+        "the risks themselves, and what was done about those that no metric counts",
     ),
     ("Art. 10", "data and its governance", ("data", "segments"), "training data, and whether data represents people"),
-    ("Art. 12", "record-keeping", ("integrity", "evidence"), "events inside of models"),
+    ("Art. 12", "record-keeping: events logged automatically", ("integrity", "evidence"), "events inside of models"),
     ("Art. 13", "information for deployers", ("method", "models"), "instructions for use"),
     ("Art. 14", "human oversight", ("people", "incidents"), "that those who oversee are able to"),
-    ("Art. 15", "accuracy, robustness, cybersecurity", ("evidence", "incidents", "drift"), "cybersecurity"),
+    (
+        "Art. 15",
+        "accuracy, robustness, cybersecurity",
+        ("evidence", "calibration", "incidents", "drift"),
+        "cybersecurity; accuracy on anything but the metrics named",
+    ),
     ("Art. 19, 26(6)", "logs kept for at least six months", ("retention", "integrity"), "logs of the models"),
     (
         "Art. 60",
         "testing in real-world conditions",
-        ("plan", "exposure", "harm"),
-        "consent, registration, approval",
+        ("plan", "exposure", "harm", "people"),
+        "the testing plan's approval, registration, and the consent of subjects (Art. 61)",
     ),
     ("Art. 72", "post-market monitoring", ("exposure", "drift"), "a monitoring plan over the system's life"),
     (
         "Annex IV",
-        "technical documentation",
+        "technical documentation; of it testing (2(g)) and monitoring (3)",
         ("purpose", "models", "data", "plan", "evidence"),
-        "what is not testing",
+        "everything but testing; test reports dated and signed by persons responsible",
     ),
 )
 """Article, what it is about, the parts that speak to it, and what of it is outside of any rollout."""
@@ -64,7 +69,8 @@ def mapped(parts: Sequence[Part]) -> Part:
         blocks=[
             text(
                 "Regulation (EU) 2024/1689, the AI Act. This table helps to find things. It does not say that a duty "
-                "applies, nor that it is met; what stands under “not here” has to come from elsewhere."
+                "applies, nor that it is met, and it is no legal advice; what stands under “not here” has to "
+                "come from elsewhere."
             ),
             table(("AI Act", "about", "here", "not here"), act),
             table(("framework", "about", "here"), rows(OTHERS)),

@@ -70,6 +70,23 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Sequen
     }
 
 
+def forest(
+    head: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    lines: Sequence[Mapping[str, Any]],
+    words: Sequence[Mapping[str, Any]],
+    said: str,
+) -> Block:
+    """A table of evidence with its picture, which is drawn from the lines and their words."""
+    data = {"lines": [dict(line) for line in lines], "words": [dict(word) for word in words]}
+    return {**table(head, rows), "kind": "forest", "text": said, "data": data}
+
+
+def traced(block: Block, command: str) -> Block:
+    """A block with the command that gives its numbers again."""
+    return {**block, "trace": command}
+
+
 def picture(name: str, said: str, **data: Any) -> Block:
     """A picture by its data, and in words for those who do not see it."""
     return {"kind": "picture", "picture": name, "text": said, "data": data}

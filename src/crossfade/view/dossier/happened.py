@@ -1,18 +1,18 @@
-"""What happened: exposure over time, the evidence of every decision, segments, harm and incidents."""
+"""What happened to people: exposure over time, drift, harm and incidents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from crossfade.judge.evidence import Evidence, Verdict
-from crossfade.ledger import Entry, kind_of
+from crossfade.ledger import kind_of
 from crossfade.spec.model import stage_name
-from crossfade.state import RULE, Move, Position, weight
-from crossfade.view.dossier.blocks import Block, Part, heading, items, picture, table, text
+from crossfade.state import Move, Phase, Position, weight
+from crossfade.view.dossier.blocks import Block, Part, items, picture, table, text, traced
+from crossfade.view.dossier.decided import per_arm
 from crossfade.view.dossier.known import Known
+from crossfade.view.dossier.questions import FAULTS, LEASES, SPANS, facts, late, reached
 from crossfade.view.drift import about
-from crossfade.view.record import line_in_words
 from crossfade.view.words import duration, moment, of_which, percent, whole
 
 
@@ -34,28 +34,61 @@ def exposure(known: Known) -> Part:
             (
                 f"{moment(entry.at)}",
                 entry.move,
+                _where(known, position),
                 percent(weight(known.rollout, position)),
                 duration(until - entry.at),
-                _per_arm({arm: whole(n) for arm, n in known.spans[place].items()}) if known.spans else "",
+                per_arm({arm: whole(n) for arm, n in known.spans[place].items()}) if known.spans else "",
             )
         )
     seen = "" if known.timeline else " What was seen is not in the record."
-    head = ("from (UTC)", "move", "planned share", "for", "units seen meanwhile")
+    head = ("from (UTC)", "move", "to", "planned share", "for", "units seen meanwhile")
+    name = known.rollout.name
     return Part(
         id="exposure",
         title="Exposure over time",
         blocks=[
-            picture(
-                "exposure",
-                f"The planned share of units of the challenger as steps, and the share seen as a line.{seen}",
-                steps=steps,
-                looks=_seen(known),
-                end=end,
+            traced(
+                picture(
+                    "exposure",
+                    f"The planned share of units of the challenger as steps, and the share seen as a line.{seen}",
+                    steps=steps,
+                    looks=_seen(known),
+                    end=end,
+                ),
+                facts(name, known.slices) if known.slices else "",
             ),
-            table(head, rows, numbers=(2, 3)),
+            traced(table(head, rows, numbers=(3, 4)), facts(name, SPANS)),
+            text(
+                "A unit that came in two of these spans is counted in both. Evidence below counts fewer: units whose "
+                "facts had come in when it was decided, and for outcomes those whose window had closed."
+            ),
+            *_late(known),
         ],
-        trace=f"crossfade export {known.rollout.name} -o FOLDER; FOLDER/ledger.jsonl, FOLDER/facts/exposed",
     )
+
+
+def _where(known: Known, position: Position) -> str:
+    """Where a move led, in a word: a stage, or a phase that is over."""
+    if position.phase is Phase.RUNNING or position.phase is Phase.HELD:
+        return stage_name(known.rollout.stages[position.stage])
+    return str(position.phase).replace("_", " ")
+
+
+def _late(known: Known) -> Iterator[Block]:
+    """Whom a challenger still served after it was stopped."""
+    if not any(entry.move == Move.ROLLBACK for entry in known.moves):
+        return
+    told = "No request is recorded as served by a challenger after it was rolled back."
+    if known.late:
+        told = " ".join(
+            f"After the rollback of entry {one['n']} gateways served {whole(one['requests'])} more requests of "
+            f"{whole(one['units'])} units by a challenger until they had heard of it, the last of them "
+            f"{one['seconds']:.2f} s later."
+            for one in known.late
+        )
+    elif not known.arms:
+        told = "Whether a challenger served anybody after it was rolled back is not in the record."
+    yield traced(text(told), facts(known.rollout.name, late(known.rollout)))
 
 
 def _seen(known: Known) -> list[dict[str, Any]]:
@@ -69,83 +102,6 @@ def _seen(known: Known) -> list[dict[str, Any]]:
             at = (part["at"] + part["until"]) / 2.0
             found.append({"at": at, "actual": mine / everybody, "units": everybody, "lines": []})
     return found
-
-
-def evidence(known: Known) -> Part:
-    """Every move with what it stood on."""
-    blocks: list[Block] = []
-    for entry in known.moves:
-        blocks.extend(_decision(known, entry))
-    return Part(
-        id="evidence",
-        title="Decisions and the evidence for each",
-        blocks=blocks,
-        missing=[] if blocks else ["no decision has been taken"],
-        trace=f"crossfade explain {known.rollout.name} N; crossfade replay {known.rollout.name} --json",
-    )
-
-
-def _decision(known: Known, entry: Entry) -> Iterator[Block]:
-    again = next((one for one in known.replayed.get("looked", ()) if one["n"] == entry.n), None)
-    by = "by rule" if entry.actor == RULE else f"by {entry.actor}"
-    yield heading(f"Entry {entry.n}: {entry.move} {by}, {moment(entry.at)} UTC")
-    yield text(entry.sentence)
-    if entry.sealed is not None and again is not None:
-        came = "and comes out again from them" if again["reproduced"] else "and does NOT come out again from them"
-        yield text(f"It stands on {again['files']} files of facts (seal {entry.sealed['n']}), {came}.")
-    elif entry.actor == RULE:
-        yield text("The facts it stands on were not sealed.")
-    lines = [line for line in known.lines[entry.n] if line.segment is None]
-    if not lines:
-        return
-    said = [line_in_words(known.rollout, line) for line in lines]
-    if entry.actor == RULE:
-        drawn = [{k: v for k, v in line.to_json().items() if k != "assumptions"} for line in lines]
-        yield picture("forest", "; ".join(f"{one.metric}: {one.verdict}" for one in lines), lines=drawn, words=said)
-    yield table(
-        ("metric", "role", "units", "values", "difference", "interval", "limit", "verdict"),
-        [
-            (
-                line.metric,
-                line.role,
-                _per_arm(told["units"]),
-                _per_arm(told["values"]),
-                told["estimate"],
-                f"{told['interval']} at {told['confidence']}",
-                told["limit"],
-                f"{told['shape']} {line.verdict}{f': {line.reason}' if line.reason else ''}",
-            )
-            for line, told in zip(lines, said, strict=True)
-        ],
-        numbers=(4, 5, 6),
-    )
-
-
-def _per_arm(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{arm} {value}" for arm, value in values.items())
-
-
-def segments(known: Known) -> Part:
-    """Whether some were served otherwise than all: as the last decision saw it, and wherever harm was proven."""
-    lines: list[tuple[Entry, Evidence]] = [
-        (entry, line) for entry in known.moves for line in known.lines[entry.n] if line.segment is not None
-    ]
-    last = max((entry.n for entry, _ in lines), default=0)
-    rows = [
-        (entry.n, line.segment, line.metric, told["estimate"], told["interval"], f"{told['shape']} {line.verdict}")
-        for entry, line in lines
-        if entry.n == last or line.verdict is Verdict.HARMFUL
-        for told in [line_in_words(known.rollout, line)]
-    ]
-    missing = [] if rows else ["no line of evidence speaks of a segment: whether some group fares worse is not shown"]
-    head = ("entry", "segment", "metric", "difference", "interval", "verdict")
-    which = "What each segment was found to be at the last decision that saw any, and wherever harm was proven before."
-    return Part(
-        id="segments",
-        title="Segments",
-        blocks=[text(which), table(head, rows, numbers=(0, 3, 4))] if rows else [],
-        missing=missing,
-    )
 
 
 def drift(known: Known) -> Part:
@@ -185,24 +141,43 @@ def drift(known: Known) -> Part:
 def harm(known: Known) -> Part:
     """What the challenger did to those who met it."""
     told = known.view["harm"]
+    name = known.rollout.name
+    met = ", ".join(f"{whole(units)} units by {arm}" for arm, units in known.reached.items())
     blocks: list[Block] = [
-        text(f"{whole(told['units'])} units were served by {told['arm']} in all.")
-        if told["units"]
-        else text("No unit is recorded as served by the challenger.")
+        traced(
+            text(f"Served at least once: {met}." if met else "No unit is recorded as served by a challenger."),
+            facts(name, reached(known.rollout)),
+        )
     ]
     for metric in told["metrics"]:
-        budget = f" (budget {metric['budget']:g})" if metric["budget"] is not None else ""
-        blocks += [text(f"{metric['text']}{budget}."), items(metric["arithmetic"])]
+        budget = f" A budget of {metric['budget']:g} was set." if metric["budget"] is not None else ""
+        blocks += [text(f"{excess_said(metric)}{budget}"), items(metric["arithmetic"])]
     if told["metrics"]:
-        until = f"Counted over all that had come in by {moment(known.view['at'])} UTC, also after the last decision."
+        until = (
+            f"Counted stage by stage over all that had come in by {moment(known.view['at'])} UTC, also after the last "
+            "decision; units whose window was still open are not counted. It is an estimate: the champion's "
+            "rate is that of "
+            "the units beside them."
+        )
         blocks.append(text(until))
     return Part(
         id="harm",
         title="Harm",
         blocks=blocks,
         missing=[*([] if told["metrics"] else ["no metric counts events, so harm has no number"]), *unmade(known)],
-        trace=f"crossfade report {known.rollout.name} --folder FOLDER -o FILE.json",
+        trace=f"crossfade report {name} --folder FOLDER -o FILE.json",
     )
+
+
+def excess_said(metric: Mapping[str, Any]) -> str:
+    """How many events more or fewer than at the champion's rate."""
+    total = metric["excess"]
+    if total is None:
+        return f"{metric['metric']}: no champion units beside them, so that harm has no number."
+    if abs(total) < 0.05:
+        return f"{metric['metric']}: as many units with bad events as at the champion's rate."
+    more = "more" if total > 0 else "fewer"
+    return f"{metric['metric']}: about {abs(total):,.1f} {more} units with bad events than at the champion's rate."
 
 
 def unmade(known: Known) -> list[str]:
@@ -217,31 +192,35 @@ def incidents(known: Known) -> Part:
     blocks: list[Block] = []
     if rows:
         blocks += [text("Holds and rollbacks:"), table(("entry", "at (UTC)", "move", "why"), rows, numbers=(0,))]
-    faults = [(one["what"], whole(one["count"]), moment(one["first"]), moment(one["last"])) for one in known.faults]
+    faults = [(one["what"], whole(one["times"]), moment(one["first"]), moment(one["last"])) for one in known.faults]
     if faults:
         blocks += [
             text("Faults of Crossfade itself:"),
-            table(("what", "times", "first (UTC)", "last (UTC)"), faults, numbers=(1,)),
+            traced(
+                table(("what", "times", "first (UTC)", "last (UTC)"), faults, numbers=(1,)),
+                facts(known.rollout.name, FAULTS),
+            ),
         ]
     lost = []
     if known.leases:
         lost.append(f"gateways lost the controller {whole(known.leases)} times; only the champion served meanwhile")
     lost += [f"entry {entry.n}: {entry.sentence}" for entry in known.entries if kind_of(entry) in _OUTAGES]
-    if counts.get("dropped"):
-        why = of_which(counts.get("dropped_share"), counts.get("dropped_why"))
-        lost.append(f"{whole(counts['dropped'])} shadow copies were dropped{why}")
+    if known.dropped:
+        lost.append(f"{whole(sum(known.dropped.values()))} shadow copies were dropped{of_which(None, known.dropped)}")
     if counts.get("orphans"):
         lost.append(f"{whole(counts['orphans'])} outcomes joined no exposure")
     if lost:
         blocks.append(items(lost))
     if not blocks:
         blocks.append(text("No hold, no rollback, no fault and no loss is recorded."))
+    if not faults:
+        blocks.append(traced(text("Faults of Crossfade itself: none is recorded."), facts(known.rollout.name, FAULTS)))
     return Part(
         id="incidents",
         title="Incidents",
         blocks=blocks,
         missing=["complaints of people, and what happened outside of what was measured"],
-        trace="FOLDER/facts/fault, FOLDER/facts/lease",
+        trace=facts(known.rollout.name, LEASES),
     )
 
 
@@ -249,12 +228,3 @@ _OUTAGES = ("takeover", "lease")
 """Entries of the controller having been away."""
 
 _STOPS = (Move.HOLD, Move.ROLLBACK)
-
-
-def assumptions(known: Known) -> list[str]:
-    """What the evidence that was decided on takes for granted, each said once."""
-    told: dict[str, None] = {}
-    for entry in known.moves:
-        for line in known.lines[entry.n]:
-            told.update(dict.fromkeys(line.assumptions))
-    return list(told)

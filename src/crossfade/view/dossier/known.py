@@ -30,7 +30,27 @@ class Known:
     replayed: Record
     """What `replay` said."""
     rows: Mapping[str, int] = field(default_factory=dict)
-    """Sealed facts by kind, of every rollout of the data folder."""
+    """Sealed facts of this rollout by kind."""
+    arms: Sequence[Record] = ()
+    """Of each arm `requests`, `units` and `failed`, over the whole time."""
+    copies: Sequence[Record] = ()
+    """Of each challenger `copies` of requests that it answered unseen, and how many of them `failed`."""
+    nameless: int | None = None
+    """Requests that named no unit."""
+    period: tuple[float, float] | None = None
+    """When the first and the last request came."""
+    reached: Mapping[str, int] = field(default_factory=dict)
+    """Different units that each challenger ever served."""
+    late: Sequence[Record] = ()
+    """What a challenger still served after a rollback: `n`, `requests`, `units`, `seconds`."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Copies for a shadow that were not made, by reason."""
+    accounts: Sequence[Record] = ()
+    """Who was given a token, and from whom one was taken: entries of the account log."""
+    found: Record | None = None
+    """What was searched for among groups that nobody declared; None where that is not part of the record."""
+    calibration: Record | None = None
+    """Calibration of probabilities against labels, where it can be asked for."""
     timeline: Sequence[Record] = ()
     """Slices of time: `at`, `until`, and units seen per arm."""
     spans: Sequence[Mapping[str, int]] = ()
@@ -39,6 +59,8 @@ class Known:
     """Faults of ours by kind: `what`, `count`, `first`, `last`."""
     leases: int = 0
     """How often a gateway said that it had lost the controller."""
+    slices: str = ""
+    """The question that the timeline answers."""
     now: float
     software: str
 

@@ -9,8 +9,9 @@ from crossfade.approvals import wanted
 from crossfade.ledger import Entry, kind_of
 from crossfade.spec.model import stage_name
 from crossfade.state import RULE, Move
-from crossfade.view.dossier.blocks import Block, Part, items, table, text
+from crossfade.view.dossier.blocks import Block, Part, items, table, text, traced
 from crossfade.view.dossier.known import Known
+from crossfade.view.dossier.questions import facts
 from crossfade.view.words import moment
 
 SPEC = "spec"
@@ -38,9 +39,10 @@ def people(known: Known) -> Part:
             *([table(("entry", "at (UTC)", "who", "known by", "what", "why"), rows, numbers=(0,))] if rows else []),
             *_approvals(known),
             *_stops(acts),
+            *_tokens(known),
         ],
         missing=_missing(known, acts),
-        trace="FOLDER/ledger.jsonl",
+        trace=facts(known.rollout.name, "SELECT l.n, l.actor, l.kind, l.sentence FROM ledger l ORDER BY l.n"),
     )
 
 
@@ -74,6 +76,22 @@ def _stops(acts: Sequence[Entry]) -> Iterator[Block]:
         yield text(f"{', '.join(able)} acted with a right that includes to hold it and to roll it back.")
 
 
+def _tokens(known: Known) -> Iterator[Block]:
+    """Who was given a right to act, by the account log."""
+    if not known.accounts:
+        return
+    void = {one.get("of") for one in known.accounts if one["what"] == "undone"}
+    rows = [
+        (one["n"], moment(one["at"]), one["name"], ", ".join(one["roles"]), one["what"], one["by"])
+        for one in known.accounts
+        if one["what"] != "undone" and one["n"] not in void
+    ]
+    yield text("Tokens for the control port, of all rollouts of the data folder, as its account log has them:")
+    yield traced(
+        table(("entry", "at (UTC)", "whose", "roles", "what", "by"), rows, numbers=(0,)), "cat FOLDER/accounts.jsonl"
+    )
+
+
 def _may_stop(by: Mapping[str, Any] | None) -> bool:
     """Whether somebody known like this may stop a rollout: by a role for it, or as the store is theirs to write."""
     if not by:
@@ -97,7 +115,12 @@ def _done(entry: Entry) -> str:
 
 def _missing(known: Known, acts: Sequence[Entry]) -> list[str]:
     told = ["who these people are and what they are trained for: names are as the system knew them"]
-    told.append("who else could have stopped it: who holds a token or may write the data folder is not in the ledger")
+    if known.accounts:
+        told.append("who may write the data folder, and could have acted without a token")
+    else:
+        told.append(
+            "who else could have stopped it: no token was ever given, and who may write the data folder is not told"
+        )
     unknown = sum(not entry.by for entry in acts)
     if unknown:
         told.append(f"by what right {unknown} acts were done: an earlier version did not record it")

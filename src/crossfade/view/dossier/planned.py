@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crossfade.approvals import wanted
 from crossfade.judge.plan import MOST_SEGMENTS, SEGMENT_SHARE, alpha_plan
 from crossfade.spec.model import (
     Ab,
@@ -16,9 +17,10 @@ from crossfade.spec.model import (
     Stage,
     stage_name,
 )
-from crossfade.view.dossier.blocks import Part, code, heading, items, table, text
-from crossfade.view.dossier.happened import unmade
+from crossfade.state import Phase, Position, last_before_promotion
+from crossfade.view.dossier.blocks import Part, code, heading, items, table, text, traced
 from crossfade.view.dossier.known import Known
+from crossfade.view.dossier.questions import ARMS, COPIES, NAMELESS, facts
 from crossfade.view.words import duration, moment, percent, whole
 
 
@@ -36,34 +38,61 @@ def purpose(known: Known) -> Part:
         title="Purpose",
         blocks=[text(what), heading("The spec as it was written"), code(known.text.strip())],
         missing=["the intended purpose of the models, and whether they are a high-risk system: specs do not hold it"],
-        trace=f"crossfade export {rollout.name} -o FOLDER; the spec is FOLDER/specs/{rollout.revision}.yaml",
+        trace=f"cat FOLDER/specs/{rollout.revision}.yaml",
     )
 
 
 def models(known: Known) -> Part:
     """Which models were compared."""
+    seen = {row["arm"]: row for row in known.arms}
+    total = sum(row["requests"] for row in known.arms)
     rows = []
-    for name, arm in known.view["arms"].items():
-        found = next(a for a in (known.rollout.champion, *known.rollout.challengers) if a.name == name)
-        share = percent(arm["share"])
-        rows.append((name, arm["role"], found.url, found.model, whole(arm["requests"]), share, whole(arm["failures"])))
-    head = ("arm", "role", "URL", "model there", "requests", "share", "failed")
+    for arm in (known.rollout.champion, *known.rollout.challengers):
+        role = "champion" if arm is known.rollout.champion else "challenger"
+        mine = seen.get(arm.name)
+        counts = ("–", "–", "–", "–")
+        if mine is not None:
+            share = percent(mine["requests"] / total)
+            counts = (whole(mine["requests"]), share, whole(mine["units"]), whole(mine["failed"]))
+        version = _version(known.rollout, arm.name)
+        rows.append((arm.name, role, arm.url, " ".join(filter(None, (arm.model, version))), *counts))
+    head = ("arm", "role", "URL", "model there", "requests", "share", "units", "failed")
+    name = known.rollout.name
+    blocks = [
+        text(
+            "Requests are those that users sent, by the arm that their unit was assigned to, over the whole time; "
+            "failed are those that this arm did not answer well, whoever answered in the end."
+        ),
+        traced(table(head, rows, numbers=(4, 5, 6, 7)), facts(name, ARMS)),
+    ]
+    if known.copies:
+        copies = [(row["arm"], whole(row["copies"]), whole(row["failed"])) for row in known.copies]
+        blocks += [
+            text("Copies of requests that a challenger answered and nobody saw:"),
+            traced(table(("arm", "copies compared", "failed"), copies, numbers=(1, 2)), facts(name, COPIES)),
+        ]
     return Part(
         id="models",
         title="Models",
-        blocks=[table(head, rows, numbers=(4, 5, 6))],
+        blocks=blocks,
         missing=[
-            *unmade(known),
             "digests of the models: Crossfade sees URLs, and what answers there can be another model tomorrow",
             "how the models were trained, and on what",
+            *([] if known.arms else ["requests: the record holds none that was served"]),
         ],
-        trace=f"crossfade report {known.rollout.name} --folder FOLDER -o FILE.json",
     )
+
+
+def _version(rollout: Rollout, arm: str) -> str:
+    """The version that the spec names for the registry, which nobody compared with what answers."""
+    registry = rollout.registry
+    version = dict(registry.versions).get(arm) if registry is not None else None
+    return f"(by the spec: version {version} of {registry.model})" if registry is not None and version else ""
 
 
 def data(known: Known) -> Part:
     """Who was asked, and what was measured on them."""
-    rollout, counts = known.rollout, known.view["counts"]
+    rollout = known.rollout
     rows = [
         (
             metric.name,
@@ -75,11 +104,12 @@ def data(known: Known) -> Part:
         )
         for metric in rollout.metrics
     ]
-    kept = [(kind, whole(count)) for kind, count in known.rows.items()]
+    kept = [(kind, whole(count), _KINDS.get(kind, "")) for kind, count in known.rows.items()]
     told = [
         text(
-            f"What is randomised, and counted, is the unit: {_unit(str(rollout.unit))}. A unit sees one arm for as "
-            "long as shares only grow, by a hash of its identity."
+            f"What is randomised, and counted, is the unit: {_unit(str(rollout.unit))}. A hash of its identity decides "
+            "which arm it sees, so that neither people nor luck of the day choose, and a growing share moves "
+            "nobody back."
         ),
         table(("metric", "what", "direction", "role", "margin", "window"), rows),
     ]
@@ -90,17 +120,20 @@ def data(known: Known) -> Part:
                 "part of the record. Who knows the key and a name can still find that unit's facts."
             )
         )
-    if counts.get("missing_units"):
+    if known.nameless:
         told.append(
-            text(
-                f"{whole(counts['missing_units'])} requests named no unit: the champion served them, and they"
-                " are in no comparison."
+            traced(
+                text(
+                    f"{whole(known.nameless)} requests named no unit: the champion served them, and they are in no "
+                    "comparison."
+                ),
+                facts(rollout.name, NAMELESS),
             )
         )
     if kept:
         told += [
-            heading("Facts recorded, of every rollout of this data folder"),
-            table(("kind", "facts"), kept, numbers=(1,)),
+            heading("Facts recorded of this rollout"),
+            traced(table(("kind", "facts", "what one of them is"), kept, numbers=(1,)), facts(rollout.name)),
         ]
     return Part(
         id="data",
@@ -109,14 +142,25 @@ def data(known: Known) -> Part:
         missing=[
             "who the units are: whether they stand for the people whom the models will serve is for others to say"
         ],
-        trace=f"crossfade verify {rollout.name} --json",
     )
+
+
+_KINDS = {
+    "exposed": "a request of a user, which arm it was assigned to and how that went",
+    "compared": "a copy of a request that a challenger answered unseen, set beside the champion's answer",
+    "shown": "a list merged of both arms' answers, and whose each item was",
+    "outcome": "what was reported to have happened after a reply",
+    "dropped": "copies for a shadow that were not made, and why",
+    "lease": "a gateway lost or regained the controller",
+    "fault": "something of Crossfade's own went wrong",
+    "sketched": "counts of the values of one field in one slice of time",
+}
 
 
 def plan(known: Known) -> Part:
     """The stages and what each was allowed to get wrong."""
     rollout = known.rollout
-    stages = [(n, stage_name(stage), _stage(stage)) for n, stage in enumerate(rollout.stages, start=1)]
+    stages = [(n + 1, stage_name(stage), _stage(rollout, n)) for n, stage in enumerate(rollout.stages)]
     tests = [
         (
             test.stage_name,
@@ -134,6 +178,10 @@ def plan(known: Known) -> Part:
         title="Plan and error rates",
         blocks=[
             table(("", "stage", "what"), stages),
+            text(
+                "No stage is passed because time has passed or because nothing is known: what cannot be measured holds."
+            ),
+            heading("How often this plan may be wrong"),
             items(
                 [
                     f"A challenger that is no worse than its margins is rolled back with a chance of at most "
@@ -142,11 +190,32 @@ def plan(known: Known) -> Part:
                 ]
             ),
             heading("Every test that was planned, and how often each of its verdicts may be wrong"),
+            text(_shares(rollout)),
             table(("stage", "metric", "role", "arm", "limit", "harmful", "safe"), tests, numbers=(5, 6)),
             *([text(_segments(rollout))] if rollout.segments else []),
             text(_recorded(known)),
         ],
-        trace=f"crossfade check FOLDER/specs/{rollout.revision}.yaml",
+        trace=_planning(rollout),
+    )
+
+
+def _planning(rollout: Rollout) -> str:
+    """The command that says the error rates again; what it has to assume of traffic has no part in them."""
+    asked = [metric for metric in rollout.metrics if metric.goal or metric.guardrail is not None]
+    assumed = "".join(f" --baseline {metric.name}={'1%' if metric.kind is Kind.RATE else '1'}" for metric in asked)
+    return f"crossfade plan FOLDER/specs/{rollout.revision}.yaml --rate 1{assumed} --json"
+
+
+def _shares(rollout: Rollout) -> str:
+    """How the columns add up to alpha."""
+    tests = alpha_plan(rollout).tests
+    together = sum(test.alpha_harm for test in tests)
+    segments = f", and {percent(SEGMENT_SHARE * rollout.alpha)} for segments" if rollout.segments else ""
+    return (
+        f"“harmful” is how often this test may blame a challenger that is no worse than its limit: {percent(together)} "
+        f"for all {len(tests)} together{segments}, {percent(rollout.alpha)} at most. “safe” is how often it may "
+        "clear one "
+        "that is worse; promotion takes that verdict from every guardrail and every goal."
     )
 
 
@@ -187,21 +256,45 @@ def _margin(margin: Margin | None, kind: Kind) -> str:
     return f"{margin.value * 100.0:g} pp" if kind is Kind.RATE else f"{margin.value:g}"
 
 
-def _stage(stage: Stage) -> str:
-    """What a stage does, and until when."""
+def _stage(rollout: Rollout, index: int) -> str:
+    """What a stage does, and what it takes to go on."""
+    stage = rollout.stages[index]
+    here = Position(phase=Phase.RUNNING, stage=index, step=_last_step(stage))
+    if isinstance(stage, Promote):
+        kept = f"all units but {percent(stage.holdback)}, who stay on the champion"
+        return f"{kept}; watched for {duration(stage.watch)} and rolled back on harm" if stage.watch else kept
+    what, until = _does(stage), ""
+    if last_before_promotion(rollout, here) and not isinstance(stage, Interleave):
+        until = "every guardrail is proven within its margin and every goal proven better"
+    elif isinstance(stage, Shadow):
+        gates = ", ".join(name for name, _ in stage.gates)
+        until = f"{f'{gates} is proven safe and ' if gates else ''}nothing is proven harmful"
+    elif isinstance(stage, Canary):
+        until = "everything has been measured, nothing is proven harmful, and the time of the step is over"
+    elif isinstance(stage, Interleave):
+        until = "the challenger's lists are proven to be preferred"
+    else:
+        until = "what it asks for is proven"
+    asked = f"; then {wanted(stage.approve)} must approve" if stage.approve is not None else ""
+    return f"{what}. Goes on when {until}{asked}; given up after {duration(stage.until.at_most)}"
+
+
+def _last_step(stage: Stage) -> int:
+    return max(0, len(stage.steps) - 1) if isinstance(stage, Canary) else 0
+
+
+def _does(stage: Stage) -> str:
     match stage:
         case Shadow():
             what = f"the challenger answers {percent(stage.mirror)} of requests, and nobody sees its answers"
-            until = stage.until
-            return f"{what}; until {whole(until.requests)} were compared" if until.requests else what
+            return f"{what}, until {whole(stage.until.requests)} were compared" if stage.until.requests else what
         case Canary():
-            steps = ", ".join(percent(step) for step in stage.steps)
+            steps = ", ".join(percent(step) for step in stage.steps) if stage.steps else "steps as the budget allows"
             budget = "".join(f"; at most {amount:g} excess {name}" for name, amount in stage.budget)
             return f"{steps} of units, each step for at least {duration(stage.hold_for)}{budget}"
         case Interleave():
             return f"{percent(stage.weight)} of units see one list of both ({stage.method})"
         case Ab():
-            return f"{percent(stage.weight)} of units, given up after {duration(stage.until.at_most)}"
-        case Promote():
-            kept = f"all units but {percent(stage.holdback)}, who stay on the champion"
-            return f"{kept}; watched for {duration(stage.watch)}" if stage.watch else kept
+            return f"{percent(stage.weight)} of units on challengers"
+        case _:
+            return ""

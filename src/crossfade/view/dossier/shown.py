@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from crossfade.view.dossier.blocks import Block, Part, code, heading, items, table, text
-from crossfade.view.dossier.happened import assumptions
+from crossfade.view.dossier.decided import assumptions
 from crossfade.view.dossier.known import Known
+from crossfade.view.dossier.questions import FOLDER
 from crossfade.view.words import duration, moment, percent, whole
 
 SIX_MONTHS = 183 * 86_400.0
@@ -24,10 +25,15 @@ def method(known: Known) -> Part:
                     "nothing of other people, of later times, or of harm that no metric counts.",
                     f"“Safe” means: not worse than the margin, wrong at most {percent(rollout.alpha)} of the time. It "
                     "does not mean that there is no difference.",
+                    "What people knew beyond these numbers when they acted is recorded only as far as they "
+                    "gave it as a reason.",
                     "“Undecided” is not “no difference”: there was not enough evidence for either. “Unmeasured” means "
                     "that there was nothing to judge.",
                     "Intervals hold at every look at once, so that stopping early does not make them wrong. They are "
                     "wider than those of a test that looks once.",
+                    "Differences are between arms at the same time: what changes for both alike is not seen as "
+                    "a difference. "
+                    "Units that talk to each other, or one person with two identities, are taken for separate units.",
                     "The chances of error hold for a rollout as a whole; over many rollouts errors add up.",
                 ]
             ),
@@ -61,6 +67,15 @@ def integrity(known: Known) -> Part:
                 f"({replayed['by_hand']} of them made by people, and only carried out again)."
             )
         )
+        if gone := replayed.get("aged_out"):
+            blocks.append(
+                text(
+                    f"{gone} more aged out, as recorded: the facts they stood on were deleted beyond the time "
+                    "for which the "
+                    "spec keeps them, so that nobody can recompute them."
+                )
+            )
+            missing.append(f"the facts of {gone} decisions, which were deleted in their time")
         for one in replayed["differing"]:
             blocks.append(items([f"entry {one['n']}: {difference}" for difference in one["differences"]]))
             missing.append(f"entry {one['n']} could not be reproduced")
@@ -71,12 +86,34 @@ def integrity(known: Known) -> Part:
     blocks.append(text(f"The last entry of the ledger has the hash {verified['head']}."))
     if verified["not_shown"]:
         blocks += [text("What this does not show:"), items(verified["not_shown"])]
+    if not verified["signed"]["by"]:
+        missing.append("signatures: nobody's key vouches for the record")
     commands = f"""\
-crossfade export {name} -o FOLDER           # where the data is
+pip install crossfade                       # {known.software} wrote this
+crossfade export {name} -o FOLDER           # where the data is; then carry FOLDER anywhere
 crossfade verify {name} --folder FOLDER --expect {verified["head"]}
-crossfade replay {name} --folder FOLDER     # anywhere else"""
-    blocks += [heading("How to check it"), code(commands)]
-    return Part(id="integrity", title="Whether this holds, and how to check", blocks=blocks, missing=missing)
+crossfade replay {name} --folder FOLDER     # every decision, recomputed from the facts
+crossfade report {name} --folder FOLDER -o again.html"""
+    blocks += [
+        heading("How to check it"),
+        text(
+            "This page proves nothing by itself: anybody can write such a page. What it says can be found out "
+            "anew from "
+            f"the record, on another machine and by people who trust nobody, with {FOLDER} for the folder that was "
+            "exported. Beside each table stands the command that gives its numbers again; those that begin with "
+            "`crossfade facts` are plain SQL over Parquet files, which other programs can ask as well. If the "
+            "rollout went on "
+            "after this was written, an export made later counts more."
+        ),
+        code(commands),
+    ]
+    return Part(
+        id="integrity",
+        title="Whether this holds, and how to check",
+        blocks=blocks,
+        missing=missing,
+        trace=f"crossfade verify {name} --folder FOLDER --json; crossfade replay {name} --folder FOLDER --json",
+    )
 
 
 def retention(known: Known) -> Part:
@@ -112,5 +149,5 @@ def retention(known: Known) -> Part:
         title="Privacy, and how long records are kept",
         blocks=blocks,
         missing=[] if enough else [f"six months: keep_facts is {duration(kept)}"],
-        trace="keep_facts, pseudonyms, examples and redact in the spec; about.erased in the ledger",
+        trace=f"cat FOLDER/specs/{rollout.revision}.yaml; cat FOLDER/ledger.jsonl",
     )
