@@ -21,7 +21,8 @@ from crossfade.facts import KINDS, Dropped, Fact, Fault, Lease
 from crossfade.rim import batches
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.journal import Journal
-from crossfade.rim.lake import DELETE_ROWS, SCHEMAS, Lake, LakeError, columns
+from crossfade.rim.lake import SCHEMAS, Lake, LakeError, columns
+from crossfade.rim.lake_sources import DELETE_ROWS
 
 from .facts_made import compared, exposed, outcome, shown
 
@@ -257,7 +258,8 @@ COMPACTOR = """
 import os, sys
 from pathlib import Path
 from crossfade.rim import lake as lakes
-lakes.DELETE_ROWS = 1
+from crossfade.rim import lake_sources
+lake_sources.DELETE_ROWS = 1
 lake = lakes.Lake(Path(sys.argv[1]))
 os.write(1, b"ready\\n")
 while True:

@@ -21,10 +21,11 @@ from typing import Any
 from crossfade.ledger import Replacement, Seal, Sets
 from crossfade.ledger.seals import FORGOTTEN
 from crossfade.rim import examples
-from crossfade.rim.lake import DRAIN, Lake
+from crossfade.rim.lake import Lake
 from crossfade.rim.lake_place import Place
 from crossfade.rim.lake_rewriting import Search, Tombstones, anew, new_name, put_in_place
 from crossfade.rim.lake_sealed import describe
+from crossfade.rim.lake_sources import DRAIN
 from crossfade.rim.pseudonym_keys import Keys
 from crossfade.rim.sealing import Sealer
 from crossfade.rim.secrets import SecretError

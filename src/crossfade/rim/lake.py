@@ -8,15 +8,10 @@ the data folder or below the URL of an object store, see `lake_place`.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
-import os
-import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -31,18 +26,16 @@ from deltalake import (
 )
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from crossfade.facts import Fact, by_kind
+from crossfade.facts import Fact
 from crossfade.ledger import SealedFile
-from crossfade.rim import batches, lake_sealed, lake_upkeep
-from crossfade.rim.batches import JournalError
+from crossfade.rim import lake_sealed, lake_upkeep
+from crossfade.rim.lake_claim import Busy, Claim
 from crossfade.rim.lake_columns import SCHEMAS, columns, fitted
 from crossfade.rim.lake_place import LakeError, Place
-from crossfade.rim.lake_rewriting import OPERATION
+from crossfade.rim.lake_rewriting import files_brought
+from crossfade.rim.lake_sources import Sources
 
-__all__ = ["SCHEMAS", "Lake", "LakeError", "columns"]
-
-DRAIN = 200_000
-"""Facts taken from one journal in one go, so that memory stays bounded after a long outage."""
+__all__ = ["SCHEMAS", "Busy", "Lake", "LakeError", "columns"]
 
 SMALL_FILES = 32
 """Files per table above which `optimize` rewrites them into few."""
@@ -51,26 +44,6 @@ KEEP_HOURS = 24.0 * 7
 """Hours for which versions that nobody names stay readable, so that slow readers are not cut off."""
 
 NOTHING: Mapping[str, Collection[int]] = {}
-
-DELETE_ROWS = 64
-"""Journal rows that may lie about after they were moved, so that deletion seldom meets a writer."""
-
-
-class Busy(LakeError):
-    """Another process has the right to change the tables."""
-
-
-@dataclass(slots=True)
-class _Source:
-    """One journal as the compactor knows it."""
-
-    path: Path
-    connection: sqlite3.Connection
-    app: str
-    """Names this journal in Delta's application transactions."""
-    moved: int = 0
-    """Every row up to here is in the tables."""
-    deleted: int = 0
 
 
 class Lake:
@@ -83,25 +56,25 @@ class Lake:
         self._digests: dict[tuple[str, str], str] = {}
         self._tables: dict[str, DeltaTable] = {}
         self._done: dict[tuple[str, str], int] = {}
-        self._sources: dict[Path, _Source] = {}
+        self._sources = Sources(data)
         self._lock = threading.RLock()
-        self._claim: int | None = None
+        self._claim = Claim(self.path)
 
     # -- writing ---------------------------------------------------------------------------------
 
     def compact_journals(self) -> dict[str, int]:
         """Move what is new in the journals to the tables: rows added per kind. Raises LakeError, JournalError."""
         with self._lock:
-            self._claim_compaction()
+            self._claim.take()
             grouped: dict[str, list[Fact]] = {}
             upto: dict[str, int] = {}
-            for source in self._open_sources():
-                self._collect(source, grouped, upto)
+            sources = self._sources.all()
+            for source in sources:
+                source.collect(self._done_upto, grouped, upto)
             for kind, facts in grouped.items():
                 self._commit(kind, facts, upto)
-            for source in self._sources.values():
-                source.moved = max(source.moved, upto.get(source.app, 0))
-                self._delete_moved(source)
+            for source in sources:
+                source.leave(upto.get(source.app, 0))
             return {kind: len(facts) for kind, facts in grouped.items()}
 
     def moved(self, journal: Path) -> int:
@@ -114,7 +87,7 @@ class Lake:
         """Rewrite tables that have come to consist of many small files: files removed per kind."""
         removed: dict[str, int] = {}
         with self._lock:
-            self._claim_compaction()
+            self._claim.take()
             for kind in SCHEMAS:
                 table = self._table(kind)
                 if table is None or len(table.file_uris()) <= small_files:
@@ -141,7 +114,7 @@ class Lake:
         """
         count = 0
         with self._lock:
-            self._claim_compaction()
+            self._claim.take()
             found = self.unneeded(keep_hours=keep_hours, named=named)
             doomed = {kind: [name for name in names if (kind, name) not in needed] for kind, names in found.items()}
             announce(doomed)
@@ -178,7 +151,7 @@ class Lake:
         """
         deleted: dict[str, int] = {}
         with self._lock:
-            self._claim_compaction()
+            self._claim.take()
             tables = {kind: table for kind in lake_upkeep.TIMES if (table := self._table(kind)) is not None}
             if any(lake_upkeep.due(table, kind, before, cuts) for kind, table in tables.items()):
                 announce()
@@ -192,7 +165,7 @@ class Lake:
     def alone(self) -> Iterator[Place]:
         """For those who rewrite files: nobody else moves facts, and what is known of the tables is read anew after."""
         with self._lock:
-            self._claim_compaction()
+            self._claim.take()
             try:
                 yield self._place
             finally:
@@ -202,14 +175,8 @@ class Lake:
     def purge_journals(self) -> None:
         """Leave nothing in the journals of what is in the tables, not even in their files' free space."""
         with self._lock:
-            for source in self._open_sources():
-                try:
-                    source.connection.execute("DELETE FROM batches WHERE id <= ?", (source.moved,))
-                    source.connection.execute("VACUUM")
-                    source.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                    source.deleted = source.moved
-                except sqlite3.Error as error:
-                    raise JournalError(f"cannot empty {source.path}: {error}; it is tried again") from error
+            for source in self._sources.all():
+                source.purge()
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -229,7 +196,7 @@ class Lake:
         for version in range(after + 1, upto + 1):
             try:
                 lines = self._place.read(kind, f"_delta_log/{version:020d}.json").splitlines()
-                brought = _brought(lines)
+                brought = files_brought(lines)
                 if brought is None:
                     return None
                 for line in brought:
@@ -279,12 +246,8 @@ class Lake:
     def close(self) -> None:
         """Let go of the journals and of the right to compact."""
         with self._lock:
-            for source in self._sources.values():
-                source.connection.close()
-            self._sources.clear()
-            if self._claim is not None:
-                os.close(self._claim)
-                self._claim = None
+            self._sources.close()
+            self._claim.close()
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -319,43 +282,10 @@ class Lake:
         """Take the right to compact, for as long as this lake is open; whether nobody else has it."""
         with self._lock:
             try:
-                self._claim_compaction()
+                self._claim.take()
             except LakeError:
                 return False
             return True
-
-    def _claim_compaction(self) -> None:
-        if self._claim is not None:
-            return
-        handle = os.open(self.path / ".compactor", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(handle)
-            raise Busy(f"another process is compacting {self.path}; only one may") from error
-        self._claim = handle
-
-    def _open_sources(self) -> list[_Source]:
-        for path in batches.journals(self.data):
-            if path not in self._sources:
-                try:
-                    # Losing a deletion in a power cut is harmless, so the writers' disk is not made to wait for it.
-                    connection = batches.connect(path, durable=False)
-                    app = f"{path.stem}-{batches.identity(connection)}"
-                except (sqlite3.Error, OSError) as error:
-                    raise JournalError(f"cannot open {path}: {error}") from error
-                self._sources[path] = _Source(path, connection, app)
-        return list(self._sources.values())
-
-    def _collect(self, source: _Source, grouped: dict[str, list[Fact]], upto: dict[str, int]) -> None:
-        try:
-            for row in batches.rows(source.connection, source.moved, DRAIN):
-                for kind, facts in by_kind(row.facts).items():
-                    if row.id > self._done_upto(kind, source.app):
-                        grouped.setdefault(kind, []).extend(facts)
-                upto[source.app] = row.id
-        except sqlite3.Error as error:
-            raise JournalError(f"cannot read {source.path}: {error}") from error
 
     def _done_upto(self, kind: str, app: str) -> int:
         key = (kind, app)
@@ -388,16 +318,6 @@ class Lake:
         for app, row in upto.items():
             self._done[(kind, app)] = row
 
-    def _delete_moved(self, source: _Source) -> None:
-        if source.moved - source.deleted < DELETE_ROWS:
-            return
-        try:
-            source.connection.execute("DELETE FROM batches WHERE id <= ?", (source.moved,))
-            source.deleted = source.moved
-        except sqlite3.Error:
-            # The writer was busy or the disk is full: the rows are in the tables, so a later turn will do.
-            return
-
     def _table(self, kind: str) -> DeltaTable | None:
         if kind not in self._tables:
             try:
@@ -411,7 +331,7 @@ class Lake:
     def _fresh(self, kind: str) -> DeltaTable | None:
         """The table with what others have committed; the one who compacts knows it already."""
         table = self._table(kind)
-        if table is not None and self._claim is None:
+        if table is not None and not self._claim.held:
             table.update_incremental()
         return table
 
@@ -419,16 +339,3 @@ class Lake:
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-
-
-def _brought(lines: Iterable[bytes]) -> list[str] | None:
-    """The files that one entry of a table's log brought new facts in; None where known ones were changed.
-
-    Deleting rewrites files, which brings none.
-    """
-    actions = [json.loads(line) for line in lines]
-    if any(action.get("commitInfo", {}).get("operation") == OPERATION for action in actions):
-        return None
-    if any(action.get("commitInfo", {}).get("operation") == "DELETE" for action in actions):
-        return []
-    return [action["add"]["path"] for action in actions if "add" in action and action["add"]["dataChange"]]

@@ -11,7 +11,7 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -226,3 +226,16 @@ def _rewritten_at(place: Place, kind: str, seal: int) -> int | None:
             if told.get("operation") == OPERATION and int(told.get("seal", 0)) >= seal:
                 return version
     return None
+
+
+def files_brought(lines: Iterable[bytes]) -> list[str] | None:
+    """The files that one entry of a table's log brought new facts in; None where known ones were changed.
+
+    Deleting rewrites files, which brings none.
+    """
+    actions = [json.loads(line) for line in lines]
+    if any(action.get("commitInfo", {}).get("operation") == OPERATION for action in actions):
+        return None
+    if any(action.get("commitInfo", {}).get("operation") == "DELETE" for action in actions):
+        return []
+    return [action["add"]["path"] for action in actions if "add" in action and action["add"]["dataChange"]]

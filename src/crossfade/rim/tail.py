@@ -39,10 +39,15 @@ class Tail:
         """Facts that did not fit and would be lost by a kill before their batch is committed."""
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Real blocks, not a hole: a full disk must show here, not as a fatal signal at the first write.
-            os.posix_fallocate(self._file, 0, 2 * half)
-            self._map = mmap.mmap(self._file, 2 * half)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Real blocks, not a hole: a full disk must show here, not as a fatal signal at the first write.
+                os.posix_fallocate(self._file, 0, 2 * half)
+                self._map = mmap.mmap(self._file, 2 * half)
+            except OSError:
+                # Left open it would keep its lock, and the next attempt would take itself for another process.
+                os.close(self._file)
+                raise
         except BlockingIOError as busy:
             raise TailError(f"{path} is in use by another process: two workers have the same name") from busy
         except OSError as error:
