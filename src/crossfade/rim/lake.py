@@ -80,8 +80,7 @@ class Lake:
     def moved(self, journal: Path) -> int:
         """Every batch of a journal up to this row is in the tables."""
         with self._lock:
-            source = self._sources.get(journal)
-            return 0 if source is None else max(source.moved, batches.gone(source.connection))
+            return self._sources.moved(journal)
 
     def optimize(self, *, small_files: int = SMALL_FILES) -> dict[str, int]:
         """Rewrite tables that have come to consist of many small files: files removed per kind."""

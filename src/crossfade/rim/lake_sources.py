@@ -87,6 +87,11 @@ class Sources:
                 self._open[path] = Source(path, connection, app)
         return list(self._open.values())
 
+    def moved(self, path: Path) -> int:
+        """Every batch of that journal up to this row is in the tables."""
+        source = self._open.get(path)
+        return 0 if source is None else max(source.moved, batches.gone(source.connection))
+
     def close(self) -> None:
         """Let go of them."""
         for source in self._open.values():
