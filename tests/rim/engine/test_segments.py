@@ -12,7 +12,7 @@ import pytest
 
 from crossfade.facts import Compared
 from crossfade.judge.measure import Measured, spread
-from crossfade.judge.moments import MeanMoments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
+from crossfade.judge.moments import BINS, MeanMoments, PairedMoments, QuantileMoments, RateMoments, RatioMoments
 from crossfade.rim.engine import Engine, session
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.journal import Journal
@@ -105,17 +105,19 @@ def test_segments_add_up_to_the_whole(tmp_path, stage, steps):
             ]
             kinds.add(type(whole))
             for name in type(whole).__dataclass_fields__:
-                total = getattr(whole, name)
-                if name in ("step", "bucket", "share", "settled") or total is None:
+                if name in ("step", "bucket", "share", "settled", "low") or getattr(whole, name) is None:
                     continue
-                summed = np.atleast_1d(np.sum(total, axis=0))
-                told = np.zeros_like(summed)
-                for part in parts:
-                    # A segment's histogram ends where its own values do.
-                    own = np.atleast_1d(np.sum(getattr(part, name), axis=0))
-                    told[: len(own)] += own
-                assert told == pytest.approx(summed, rel=1e-12), (metric, name)
+                told = [_laid_out(part, name) for part in parts]
+                assert np.sum(told, axis=0) == pytest.approx(_laid_out(whole, name), rel=1e-12), (metric, name)
     assert kinds == {RateMoments, MeanMoments, QuantileMoments, RatioMoments}
+
+
+def _laid_out(moments, name):
+    """A field summed over its rows; of a histogram all bins, as each begins and ends where its own values do."""
+    summed = np.sum(getattr(moments, name), axis=0)
+    if not isinstance(moments, QuantileMoments) or not np.ndim(summed):
+        return summed
+    return np.pad(summed, (moments.low, BINS - moments.low - len(summed)))
 
 
 def value_of(pair: Compared) -> str:
