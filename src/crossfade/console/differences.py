@@ -229,7 +229,7 @@ def _arm(name: str, arm: Record, asked: Asked) -> Markup:
     table = el(
         "table",
         el("thead", el("tr", cells)),
-        el("tbody", [_line(name, line, asked) for line in lines]),
+        el("tbody", [_line(name, line, asked, line not in whole_lines) for line in lines]),
         class_="fields",
     )
     more = len(differing) - MOST_FIELDS
@@ -247,11 +247,12 @@ def _arm(name: str, arm: Record, asked: Asked) -> Markup:
     )  # fmt: skip
 
 
-def _line(name: str, line: Record, asked: Asked) -> Markup:
+def _line(name: str, line: Record, asked: Asked, one: bool) -> Markup:
+    """A field, or (`one` false) what is said of all of them."""
     path, size = line["path"], line.get("size")
     link = el("a", path, href=_link(name, **asked.words(field=path)))
     word = "unmute" if line["muted"] else "mute"
-    act = el("a", f"{word}…", href=act_link(name, word, field=path)) if path.startswith("$") else ""
+    act = el("a", f"{word}…", href=act_link(name, word, field=path)) if one else ""
     depth = max(path.count(".") + path.count("[") - 1, 0) if path.startswith("$") else 0
     kinds = ", ".join(f"{kind} {whole(count)}" for kind, count in line["kinds"].items() if kind != "any")
     apart = f"{percent(size['median'])} (up to {percent(size['largest'])})" if size else ""
@@ -259,7 +260,7 @@ def _line(name: str, line: Record, asked: Asked) -> Markup:
     shape = "–" if line["muted"] else SHAPES[line["verdict"]]
     return el(
         "tr",
-        el("th", "\u00a0\u00a0" * min(depth, 8), link if path.startswith("$") else path, scope="row"),
+        el("th", "\u00a0\u00a0" * min(depth, 8), link if one else path, scope="row"),
         el("td", el("span", f"{shape} {verdict}", class_=f"verdict {line['verdict']}"),
            el("small", line["muted"] or line["reason"] or "")),
         el("td", percent(line["rate"]), class_="number"),
