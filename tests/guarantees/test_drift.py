@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from math import log
 from statistics import median
 
@@ -13,7 +15,9 @@ from crossfade.judge.drift.bets import Bets
 from crossfade.judge.drift.causes import causes
 from crossfade.judge.drift.cells import Floats, Ints
 from crossfade.judge.drift.family import Family
-from judge.drift.slices import sketched
+from crossfade.judge.drift.watch import Watch
+from crossfade.rim.sketching import _Lately
+from judge.drift.slices import counts, sketched
 
 from .worlds import holds
 
@@ -127,3 +131,33 @@ def test_a_daily_cycle_is_the_worlds_where_the_reference_knows_half_of_it_and_no
     assert "world" in said[60.0]
     assert said[60.0] <= {"world", "none", "unclear", "unmeasured"}
     assert said[120.0] == {"none", "unmeasured"}
+
+
+def visits(rng: np.random.Generator, minutes: int, lasts: int) -> Iterator[list[float]]:
+    """What a gateway counts, by the minute, of visits that last so long: each of one unit, with a value of its own."""
+    lately, here, unit = _Lately(), deque[tuple[int, str, float]](), 0
+    for minute in range(minutes):
+        for _ in range(rng.poisson(20.0 / lasts)):
+            unit += 1
+            here.append((minute + lasts, f"u{unit}", float(rng.normal())))
+        while here and here[0][0] <= minute:
+            here.popleft()
+        drawn = [(name, value) for _, name, value in here if lately.takes(name, 60.0 * minute, 60.0)]
+        for name, _ in drawn:
+            lately.took(name)
+        yield [value for _, value in drawn]
+
+
+@pytest.mark.parametrize("lasts", [3, 20])
+def test_long_visits_are_no_drift(lasts: int) -> None:
+    """Counted anew in every minute, visits of three minutes were called drift in all of 40 runs: a bet on what it has
+    been like of late knows them."""
+    told = 0
+    for run in range(3):
+        watch = Watch("input", "x", "", first=0.0, every=1.0, reference=300.0)
+        for minute, values in enumerate(visits(np.random.default_rng([run, lasts]), 800, lasts)):
+            watch.take(float(minute), counts(values))
+            if minute > 300 and minute % 50 == 0:
+                change = watch.change()
+                told += change.measured and change.changed(log(1.0 / ALPHA))
+    assert told == 0

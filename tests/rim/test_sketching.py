@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,7 @@ from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
 from crossfade.rim.recorder import Recorder
 from crossfade.rim.routes_feed import Update
-from crossfade.rim.sketching import MOST_A_SECOND
+from crossfade.rim.sketching import MOST_A_SECOND, ONCE_IN, _Lately
 from crossfade.spec.model import Drift
 from rim.gateway_kit import Client, gate, post, route
 from rim.toy_server import ToyServer, says
@@ -75,10 +76,20 @@ async def test_the_champions_help_is_no_prediction_of_its_own_users() -> None:
     assert not any(side == "output" for side, _, _ in counts)
 
 
-async def test_a_unit_says_it_once_in_a_slice() -> None:
+async def test_a_unit_says_it_once_however_long_its_visit() -> None:
     facts = await run(*[b'{"x": 1}'] * 12, same_unit=True)
-    slices = {fact.at for fact in facts}
-    assert summed(facts)["input", "v1", "$.x"] == len(slices) < 5
+    assert summed(facts)["input", "v1", "$.x"] == 1
+
+
+def test_a_unit_that_comes_back_much_later_is_counted_again() -> None:
+    lately, counted = _Lately(), []
+    for minute in range(200):
+        if lately.takes("ann", 60.0 * minute, 60.0):
+            lately.took("ann")
+            counted.append(minute)
+    assert min(b - a for a, b in itertools.pairwise(counted)) >= ONCE_IN
+    assert len(counted) >= 200 // (2 * ONCE_IN)
+    assert lately.takes("ann", 60.0 * 400, 60.0)
 
 
 async def test_what_is_read_is_bounded_whatever_the_share() -> None:

@@ -31,6 +31,32 @@ LARGEST: Final = 64 * 1024
 """Bytes of a request or of a reply that are read; larger ones count as unread."""
 
 
+ONCE_IN: Final = 30
+"""Slices in which a unit is counted once at most: a visit lasts for many, and saying it again is no evidence anew."""
+
+
+class _Lately:
+    """Units of one rollout that were counted lately: in the last `ONCE_IN` slices, and up to twice as long ago."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._now: set[int] = set()
+        self._before: set[int] = set()
+
+    def takes(self, unit: str, now: float, every: float) -> bool:
+        """Whether the unit may be counted."""
+        period = ONCE_IN * every
+        if now >= self._began + period:
+            self._before = self._now if now < self._began + 2.0 * period else set()
+            self._began, self._now = now - now % period, set()
+        key = hash(unit)
+        return key not in self._now and key not in self._before
+
+    def took(self, unit: str) -> None:
+        """It was."""
+        self._now.add(hash(unit))
+
+
 class _Slice:
     """One rollout's counts since its present slice began."""
 
@@ -38,7 +64,6 @@ class _Slice:
         self.route = route
         self.began = began
         self.sketches: dict[tuple[str, str], Sketch] = {}
-        self.units: set[str] = set()
         self.second = 0
         self.read: dict[str, int] = {}
 
@@ -60,6 +85,7 @@ class Sketching:
         self._note = note
         self._worker = worker
         self._slices: dict[str, _Slice] = {}
+        self._lately: dict[str, _Lately] = {}
 
     def watch(self, exchange: Exchange, request: Request, route: Route, arm: str, unit: str, decision: str) -> Exchange:
         """The exchange as the gateway should use it: listened to where the request is drawn."""
@@ -70,10 +96,12 @@ class Sketching:
             return exchange
         now = time.time()
         slice_ = self._slice(route, now)
-        # A unit that asks over and over in one slice says the same again, which is not evidence anew.
-        if unit in slice_.units or not self._room(slice_, arm, now):
+        lately = self._lately.get(route.rollout)
+        if lately is None:
+            lately = self._lately[route.rollout] = _Lately()
+        if not lately.takes(unit, now, drift.every) or not self._room(slice_, arm, now):
             return exchange
-        slice_.units.add(unit)
+        lately.took(unit)
         return _Listening(self, exchange, request, route, arm, int(bucket("row", decision) * 2.0**53))
 
     def request_later(self, request: Request, route: Route, arm: str, row: int) -> None:
