@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from crossfade.judge.infer import answers
+from crossfade.judge.moments import PairedMoments
 from guarantees.worlds import Plan, latencies, returning, settled
 from judge.infer.test_laid import question
 from judge.questions import ERRORS, LATENCY, PURCHASE, REVENUE, ask, means, percent, pp
@@ -81,3 +82,20 @@ def test_fifty_metrics_twenty_segments_and_three_arms(metric, limit, make):
     print(f"2,000 lines of {metric.name}: {1000 * best:.0f} ms")
     # 35, 95, 65 and 85 ms on a shared core of 2024; one by one it takes seconds.
     assert best < 0.4
+
+
+@pytest.mark.parametrize("stage", ["shadow", "interleave"])
+def test_two_thousand_lines_of_pairs_and_of_votes(stage):
+    rng = np.random.default_rng(3)
+    counts = rng.integers(5, 80, (2000, 3))
+    asked = [
+        (
+            replace(question(ERRORS, pp(1.0)), stage=stage),
+            PairedMoments(**dict(zip(("plus", "minus", "zero"), row, strict=True))),
+        )
+        for row in counts[:, :, None]
+    ]
+    best = best_of(3, lambda: answers(asked))
+    print(f"2,000 lines in {stage}: {1000 * best:.0f} ms")
+    # 70 and 150 ms on a shared core of 2024.
+    assert best < 0.5

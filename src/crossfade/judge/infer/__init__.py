@@ -24,8 +24,8 @@ from crossfade.judge.infer.blocks import infer_in_blocks
 from crossfade.judge.infer.differences import infer_differences
 from crossfade.judge.infer.labelled import infer_scored
 from crossfade.judge.infer.means import infer_means
-from crossfade.judge.infer.paired import infer_paired
-from crossfade.judge.infer.preference import PREFERENCE, infer_preference
+from crossfade.judge.infer.paired import infer_paireds
+from crossfade.judge.infer.preference import PREFERENCE, infer_preferences
 from crossfade.judge.infer.quantiles import infer_quantiles
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.rates import infer_rates
@@ -91,6 +91,8 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
     means: dict[int, tuple[Question, MeanMoments]] = {}
     ratios: dict[int, tuple[Question, RatioMoments]] = {}
     quantiles: dict[int, tuple[Question, QuantileMoments]] = {}
+    votes: dict[int, tuple[Question, PairedMoments]] = {}
+    pairs: dict[int, tuple[Question, PairedMoments]] = {}
     found: dict[int, Evidence] = {}
     for place, (question, moments) in enumerate(asked):
         match moments:
@@ -105,9 +107,9 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
             case QuantileMoments():
                 quantiles[place] = question, moments
             case PairedMoments() if question.stage == "interleave":
-                found[place] = infer_preference(question, moments)
+                votes[place] = question, moments
             case PairedMoments():
-                found[place] = infer_paired(question, moments)
+                pairs[place] = question, moments
             case PairedMeans():
                 found[place] = infer_differences(question, moments)
             case ScoredMoments():
@@ -117,6 +119,8 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
     found |= zip(rates, infer_rates(list(rates.values())), strict=True)
     found |= zip(means, infer_means(list(means.values())), strict=True)
     found |= zip(ratios, infer_ratios(list(ratios.values())), strict=True)
+    found |= zip(votes, infer_preferences(list(votes.values())), strict=True)
+    found |= zip(pairs, infer_paireds(list(pairs.values())), strict=True)
     found |= zip(quantiles, infer_quantiles(list(quantiles.values())), strict=True)
     return [found[place] for place in range(len(asked))]
 

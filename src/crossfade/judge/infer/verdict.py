@@ -6,8 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.infer.question import Question
+from crossfade.judge.moments import Floats
 
 LARGEST_LOG = 690.0
 """Log e-values are capped here, before a float overflows."""
@@ -123,6 +127,18 @@ def bisect(rejects: Callable[[float], bool], near: float, far: float, *, rounds:
         middle = 0.5 * (near + far)
         near, far = (near, middle) if rejects(middle) else (middle, far)
     return far
+
+
+def bisected(rejects: Callable[[Floats], npt.NDArray[np.bool_]], near: Floats, far: Floats) -> list[float | None]:
+    """`bisect` of many at once: `rejects` says of one value for each whether it is rejected."""
+    never, at_once = ~rejects(far), rejects(near)
+    inner, outer = near, far
+    for _ in range(40):
+        middle = 0.5 * (inner + outer)
+        rejected = rejects(middle)
+        inner, outer = np.where(rejected, inner, middle), np.where(rejected, middle, outer)
+    found = np.where(at_once, near, outer).tolist()
+    return [None if none else end for none, end in zip(never.tolist(), found, strict=True)]
 
 
 def _reached(log_e: float | None, alpha: float) -> bool:
