@@ -99,8 +99,18 @@ ROWS = (
         ),
     ),
     Row(
+        method="quantiles in blocks of time",
+        functions=("infer_in_blocks",),
+        oracle="none: the effect it was given, and false verdicts simulated where hosts wander by themselves",
+        within="its alpha",
+        tests=(
+            "judge/infer/test_blocks.py::test_what_stays_slow_is_found_and_the_interval_says_by_how_much",
+            "guarantees/test_hosts.py::test_the_same_model_is_seldom_called_slow_however_its_latency_hangs_together",
+        ),
+    ),
+    Row(
         method="paired differences of −1, 0 and +1",
-        functions=("infer_paired", "mean_log_e"),
+        functions=("infer_paired", "infer_paireds", "mean_log_e", "mean_log_es"),
         oracle="none: the wealth of each bet played pair by pair",
         within="1e-9",
         tests=("judge/infer/test_paired.py::test_the_mixture_is_the_average_of_wealths_played_pair_by_pair",),
@@ -114,7 +124,7 @@ ROWS = (
     ),
     Row(
         method="preference, whole votes",
-        functions=("infer_preference", "two_sided_log_e", "share_log_e"),
+        functions=("infer_preference", "infer_preferences", "two_sided_log_e", "share_log_e", "share_log_es"),
         oracle="ville's `BernoulliTest`; a published value (130 wins, 90 losses: 6.897); the prior integrated by SciPy",
         within="1e-9",
         tests=(

@@ -114,6 +114,20 @@ def test_refusals():
     assert ask(CLICKS, RatioMoments(), role="goal").verdict is Verdict.UNMEASURED
 
 
+def test_a_ratio_that_few_units_have_a_denominator_of_is_not_measured_yet():
+    """Looked at from 100 units an arm on, of which five had any, false verdicts came three times as often as allowed."""
+    rng = np.random.default_rng(8)
+
+    def rare(n: int) -> tuple[np.ndarray, np.ndarray]:
+        x = (rng.random(n) < 0.05) * rng.poisson(5.0, n).astype(float)
+        return rng.binomial(x.astype(int), 0.3).astype(float), x
+
+    early = ask(CLICKS, ratios((rare(1000), rare(1000))), role="goal")
+    assert early.verdict is Verdict.UNMEASURED
+    assert "has the denominators of about" in early.reason
+    assert ask(CLICKS, ratios((rare(5000), rare(5000))), role="goal").estimate is not None
+
+
 def test_swapping_the_arms_turns_the_sign():
     rng = np.random.default_rng(7)
     a, b = visits(rng, 3000, 0.2), visits(rng, 800, 0.25)

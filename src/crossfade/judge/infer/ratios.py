@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer.contrast import Strata, compare, refusals
+from crossfade.judge.infer.contrast import MINIMUM_UNITS, Strata, compare, refusals
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers
 from crossfade.judge.moments import Floats, RatioMoments
@@ -51,6 +51,15 @@ def _broken(question: Question, moments: RatioMoments) -> str:
     if not _used(moments).any():
         arm = question.baseline if moments.sum_x_a.sum() <= 0.0 else question.arm
         return f"{name} has a denominator of zero: nothing of it was seen from {arm}"
+    for arm, x, squares in (
+        (question.baseline, moments.sum_x_a, moments.squares_x_a),
+        (question.arm, moments.sum_x_b, moments.squares_x_b),
+    ):
+        # As many units with equal denominators would vary as much: where few units have any, those few are what there
+        # is to say how the ratio varies.
+        like = float(x.sum()) ** 2 / max(float(squares.sum()), np.finfo(np.float64).tiny)
+        if like < MINIMUM_UNITS:
+            return f"{name} has the denominators of about {like:.0f} units from {arm}, needs {MINIMUM_UNITS}"
     return ""
 
 
