@@ -115,7 +115,7 @@ def test_refusals():
 
 
 def test_a_ratio_that_few_units_have_a_denominator_of_is_not_measured_yet():
-    """Looked at from 100 units an arm on, of which five had any, false verdicts came three times as often as allowed."""
+    """Looked at from 100 units an arm on, of which five had any, false verdicts came thrice as often as allowed."""
     rng = np.random.default_rng(8)
 
     def rare(n: int) -> tuple[np.ndarray, np.ndarray]:
