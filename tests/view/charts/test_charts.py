@@ -200,3 +200,12 @@ def test_charts_are_as_wide_as_asked() -> None:
     for chart in CHARTS.values():
         views = [part for part in marks_of(fitted(chart.spec, 500)) if "width" in part]
         assert {part["width"] for part in views} == {500 - chart.spec["usermeta"]["inset"]}
+
+
+def test_the_tree_of_fields_begins_with_any_field_and_names_the_others_as_they_are() -> None:
+    first, *others = rows_of(CHARTS["fields"]).values()
+    assert first["name"] == "any field"
+    assert [row["name"].strip("\u2002") for row in others] == ["$.scores[0]", "$.took"]
+    assert others[0]["from"] == others[0]["noise"] < others[0]["limit"] < others[0]["rate"]
+    assert others[1]["limit"] is None
+    assert others[1]["said"].startswith("muted: ana: a clock")

@@ -66,7 +66,7 @@ def _row(n: int, line: Record) -> dict[str, Any]:
         "row": n,
         "zero": 0.0,
         "one": 1.0,
-        "name": "\u2002" * min(2 * depth, 8) + (path if own else f"any field ({path})"),
+        "name": "\u2002" * min(2 * depth, 8) + ("any field" if n == 0 else path),
         "rate": line["rate"],
         "noise": line["noise"],
         "from": line["noise"] or 0.0,
@@ -86,6 +86,8 @@ def _view(rows: Sequence[Record]) -> dict[str, Any]:
         "title": "of pairs",
         "grid": False,
         "labelFlush": True,
+        "labelOverlap": "greedy",
+        "labelSeparation": 6,
         "labelExpr": "round(datum.value * 100) + ' %'",
     }
     x = {"type": "quantitative", "scale": {"type": "sqrt", "domain": [0, 1], "nice": False}, "axis": axis}
