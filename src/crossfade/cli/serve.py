@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Container
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, WRONG_USE, AsJson, DataDir, fail, print_json
+from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
     from crossfade.rim.supervisor import Supervisor
@@ -99,7 +101,14 @@ def serve(
     texts = texts_of(specs or [], as_json=json)
     if lake is not None:
         _settle(data, lake, as_json=json)
+    starting = ExitStack()
+
+    def ready(running: Supervisor) -> None:
+        starting.close()
+        _announce(running, data, as_json=json)
+
     try:
+        starting.enter_context(working("Starting"))
         serving.serve(
             texts,
             data,
@@ -114,7 +123,7 @@ def serve(
             start=start,
             actor=_user(),
             options=options,
-            on_ready=lambda running: _announce(running, data, as_json=json),
+            on_ready=ready,
             reread=lambda: _reread(specs or []),
         )
     except ServeError as error:
@@ -123,6 +132,8 @@ def serve(
         fail(str(error), code=PROBLEM, as_json=json)
     except StoreError as error:
         fail(str(error), "serve into another folder with --data", code=PROBLEM, as_json=json)
+    finally:
+        starting.close()
 
 
 def _part(about: str, without: Container[str], **fixed: Any) -> Callable[..., None]:
