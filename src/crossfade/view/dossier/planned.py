@@ -96,7 +96,8 @@ def data(known: Known) -> Part:
     rows = [
         (
             metric.name,
-            f"{metric.kind}{f' {metric.q:g}' if metric.q is not None else ''} of {metric.source}",
+            f"{metric.kind}{f' {metric.q:g}' if metric.q is not None else ''} of {metric.source}"
+            f"{f', in blocks of {duration(metric.blocks)}' if metric.blocks is not None else ''}",
             f"{metric.better} is better",
             "goal" if metric.goal else "guardrail" if metric.guardrail else "watched",
             _margin(metric.guardrail, metric.kind),
