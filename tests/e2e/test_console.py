@@ -36,8 +36,9 @@ def sentence(seen: Watched, words: str, within: float = 150.0) -> None:
 
 
 def test_harm_takes_a_canary_back_and_the_page_leads_to_a_pair_that_differs(demo: Demo) -> None:
-    running = demo("--scenario", "bad", "--seed", "7", "--keep")
-    with chromium(control(running, running.data)) as seen:
+    with chromium("") as seen:
+        running = demo("--scenario", "bad", "--seed", "7", "--keep")
+        seen.home = control(running, running.data)
         seen.go("/")
         seen.page.evaluate("window.untouched = true")
         planned = set()
@@ -63,10 +64,11 @@ def test_harm_takes_a_canary_back_and_the_page_leads_to_a_pair_that_differs(demo
 
 
 def test_a_preference_is_seen_and_a_person_takes_the_ranker_back(demo: Demo) -> None:
-    running = demo("--scenario", "ranking", "--seed", "7", "--keep")
-    home = control(running, running.data)
-    token = (running.data / "run" / "token").read_text().strip()
-    with chromium(home) as seen:
+    # The window is opened first: a rollout does not wait for who looks at it.
+    with chromium("") as seen:
+        running = demo("--scenario", "ranking", "--seed", "7", "--keep")
+        seen.home = control(running, running.data)
+        token = (running.data / "run" / "token").read_text().strip()
         seen.go("/rollouts/image-search-v2")
         seen.page.wait_for_selector("text=units preferred pixels", timeout=150_000)
         sentence(seen, "romoted")
@@ -85,10 +87,11 @@ def test_a_preference_is_seen_and_a_person_takes_the_ranker_back(demo: Demo) -> 
 
 
 def test_a_canary_rises_until_a_person_holds_it_and_rolls_it_back(demo: Demo) -> None:
-    running = demo("--scenario", "good", "--seed", "7", "--keep")
-    home = control(running, running.data)
-    token = (running.data / "run" / "token").read_text().strip()
-    with chromium(home) as seen:
+    # The window is opened first: a rollout does not wait for who looks at it.
+    with chromium("") as seen:
+        running = demo("--scenario", "good", "--seed", "7", "--keep")
+        seen.home = control(running, running.data)
+        token = (running.data / "run" / "token").read_text().strip()
         seen.go("/sign-in")
         seen.page.fill("[name=token]", token)
         seen.page.fill("[name=actor]", "ana")
