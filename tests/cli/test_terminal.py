@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
+from crossfade.cli.narrow import fitting
 from crossfade.cli.terminal import tree
 from crossfade.state import Move, Position
 from crossfade.view import Progress, view
@@ -96,3 +98,15 @@ def test_nothing_is_cut_where_there_is_little_room(name: str) -> None:
             assert line["interval"] in said
     for entry in record["decisions"]:
         assert " ".join(entry["reason"].split()) in said
+
+
+def test_a_table_becomes_a_list_where_it_would_break_words() -> None:
+    rows = [("stage", "expected", "units"), ("canary 10 % to 30 %", "1 min 38 s", "2,441")]
+    table = Table(*rows[0], box=None)
+    table.add_row(*rows[1])
+    out = io.StringIO()
+    for width in (80, 40):
+        Console(file=out, width=width).print(fitting(table, rows, least=60))
+    wide, narrow = out.getvalue().split("\n", 2)[:2], out.getvalue().splitlines()[2:]
+    assert [line.split("  ")[0].strip() for line in wide] == ["stage", "canary 10 % to 30 %"]
+    assert [line.rstrip() for line in narrow] == ["canary 10 % to 30 %", "  expected 1 min 38 s · units 2,441"]

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from crossfade.cli.narrow import ByWidth
 from crossfade.cli.terminal import QUIET, VERDICT_INK
 from crossfade.judge.analysis.report import Analysis
 from crossfade.judge.evidence import Evidence, Verdict
@@ -37,7 +38,9 @@ def drawn(analysis: Analysis) -> RenderableType:
             interval(line.lower, line.upper, unit, like=(line.estimate,)),
             Text(str(line.verdict), style=ink),
         )
-    parts += [table, Text("")]
+    # The sentences below say it all again in words.
+    verdicts = [Text(f"{MARK[line.verdict]} {line.metric} {line.arm}: {line.verdict}") for line in lines]
+    parts += [ByWidth(wide=table, narrow=Group(*verdicts), least=60), Text("")]
     for line in lines:
         parts.append(Padding(Text(f"{MARK[line.verdict]} {sentence(line)}"), (0, 0, 0, 0), expand=False))
     parts.append(Text(""))

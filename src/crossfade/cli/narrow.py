@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,19 @@ class ByWidth:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Rich asks."""
         yield self.wide if options.max_width >= self.least else self.narrow
+
+
+def fitting(table: Table, rows: Sequence[Sequence[str]], least: int) -> ByWidth:
+    """A table of texts, or where it would break words each row below its first cell. The first row are the headings."""
+    from rich.console import Group
+    from rich.padding import Padding
+
+    headings, *rest = rows
+    below: list[RenderableType] = []
+    for first, *cells in rest:
+        told = [f"{head} {cell}" for head, cell in zip(headings[1:], cells, strict=True) if cell]
+        below += [first, Padding(" · ".join(told), (0, 0, 0, 2), expand=False)]
+    return ByWidth(wide=table, narrow=Group(*below), least=least)
 
 
 def say(lines: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from crossfade.cli.assume import Baselines, Changes, Rate, Recorded, Spreads, recorded_values, world
 from crossfade.cli.common import DATA, AsJson, DataDir, console, print_json
+from crossfade.cli.narrow import fitting
 from crossfade.cli.specs import one_rollout
 
 if TYPE_CHECKING:
@@ -95,10 +96,11 @@ def _print(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) 
     out = console()
     out.print(f"{rollout.name} at {assumed.rate:g} units a second, if the challenger {_as_assumed(rollout, assumed)}:")
     times = Table(box=None, pad_edge=False)
-    for heading in ("stage", "expected", "90 %", "given up", "units", "false rollback", "promotion"):
+    rows: list[tuple[str, ...]] = [("stage", "expected", "90 %", "given up", "units", "false rollback", "promotion")]
+    for heading in rows[0]:
         times.add_column(heading, justify="left" if heading == "stage" else "right")
     for stage in stages:
-        times.add_row(
+        told = (
             _named(stage),
             duration(stage.expected) if stage.expected is not None else "not decided",
             duration(stage.sure) if stage.sure is not None else "not decided",
@@ -107,15 +109,20 @@ def _print(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) 
             f"≤ {percent(stage.false_rollback)}",
             f"≤ {percent(stage.false_promotion)}" if stage.false_promotion else "–",
         )
-    out.print(times)
+        times.add_row(*told)
+        rows.append(told)
+    out.print(fitting(times, rows, least=72))
     out.print()
     effects = Table(box=None, pad_edge=False)
-    for heading in ("stage", "metric", "harm seen", "worst cost", "at"):
+    rows = [("stage", "metric", "harm seen", "worst cost", "at")]
+    for heading in rows[0]:
         effects.add_column(heading, justify="left" if heading in ("stage", "metric") else "right")
     for stage in stages:
         for effect in stage.effects:
-            effects.add_row(_named(stage), effect.metric, *_effect(effect))
-    out.print(effects)
+            row = (_named(stage), effect.metric, *_effect(effect))
+            effects.add_row(*row)
+            rows.append(row)
+    out.print(fitting(effects, rows, least=60))
     out.print(
         "units: of challengers; harm seen: the difference found in 80 % of rollouts by the end; worst cost: the "
         "most that any difference is expected to cost before it is found; at: that difference."
