@@ -15,6 +15,8 @@ Record = Mapping[str, Any]
 
 Pair = tuple[Record, Record]
 
+WORDS = (("segment", None), ("difference", "number"), ("limit", "number"), ("verdict", None))
+
 ORDER = ("harmful", "undecided", "safe", "unmeasured")
 
 MOST_DRAWN = 24
@@ -52,7 +54,7 @@ def _metric(name: str, arm: str, several: bool, pairs: list[Pair], base: str) ->
         "summary", el("strong", f"{name} of {arm}" if several else name), f" in {whole(len(own))} segments: {told}"
     )
     chart = _chart(own, name, arm)
-    head = el("tr", *(el("th", word, scope="col") for word in ("segment", "difference", "limit", "verdict")))
+    head = el("tr", *(el("th", word, scope="col", class_=how) for word, how in WORDS))
     rows = [_row(line, said) for line, said in own]
     table = el("table", el("thead", head), el("tbody", rows), class_="evidence stacked")
     opened = counts[0][1] > 0
