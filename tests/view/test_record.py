@@ -9,6 +9,7 @@ import pytest
 
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
+from crossfade.spec.copies import Counterfactual
 from crossfade.state import Move, Phase, Position
 from crossfade.view import Harm, Harmed, Progress, harm_so_far, refreshed, status, view
 
@@ -151,6 +152,16 @@ def test_progress_says_how_far_a_stage_is() -> None:
     position, entries = ledger_of(MOVES[:1])
     shadow = record(position=position, entries=entries, progress=Progress(mirrored=1240))
     assert shadow["progress"]["text"] == "1,240 of 5,000 mirrored requests compared"
+
+
+def test_requests_that_the_other_arm_answered_too_are_counted_beside_the_time() -> None:
+    copying = replace(ROLLOUT.stages[1], counterfactual=Counterfactual(share=0.1))
+    rollout = replace(ROLLOUT, stages=(ROLLOUT.stages[0], copying, *ROLLOUT.stages[2:]))
+    position, entries = ledger_of(rollout=rollout)
+    told = view(rollout, position, (), None, entries, now=NOW, progress=Progress(mirrored=1234, dropped=56))
+    assert told["progress"]["text"] == (
+        "held 3 min 20 s of 10 min at this step; 1,234 requests compared with the other arm's answer, 56 copies lost"
+    )
 
 
 def test_votes_are_told_with_their_ties() -> None:

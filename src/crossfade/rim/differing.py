@@ -17,7 +17,7 @@ from crossfade.live.compare.sides import rules_of
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.pair_figures import COLUMNS, pair_figures
 from crossfade.rim.searching.kept import found
-from crossfade.spec.model import Rollout, Shadow
+from crossfade.spec.model import Rollout, Shadow, copies_of
 from crossfade.state import Position, as_muted
 from crossfade.view.comparison import margin_of
 from crossfade.view.comparison import told as comparison
@@ -151,8 +151,10 @@ def _absent(rollout: Rollout, reason: str) -> dict[str, Any]:
 
 
 def _summed(rollout: Rollout, files: list[str], within: Within) -> dict[str, Any]:
-    if not any(isinstance(stage, Shadow) for stage in rollout.stages):
-        return _absent(rollout, "the rollout has no shadow stage, so that no replies are compared")
+    if not any(isinstance(stage, Shadow) or copies_of(stage) for stage in rollout.stages):
+        return _absent(
+            rollout, "the rollout has no shadow stage and copies no requests, so that no replies are compared"
+        )
     muted = [one.path for one in rollout.compare if one.mute]
     names = [str(field) for field in rollout.segments]
     tallies, beside = _tallies(rollout.name, files, muted, names, rollout.alpha, within) if files else ({}, {})
@@ -188,7 +190,7 @@ _NOTHING: dict[str, Any] = {"latency": None, "cost": None, "unmeasured": {}}
 def _tallies(
     name: str, files: list[str], muted: Sequence[str], segments: Sequence[str], alpha: float, within: Within
 ) -> tuple[dict[str, _Counted], dict[str, dict[str, Any]]]:
-    """What the facts of one rollout's last shadow say, by challenger: where replies differ, and what is beside that."""
+    """What facts of a rollout's last stage with any say by challenger: where replies differ, what is beside that."""
     import duckdb
 
     settings: dict[str, Any] = {
@@ -240,7 +242,7 @@ def pairs_of(
     muted: Sequence[str],
     within: Within = None,
 ) -> None:
-    """Make the table `pairs`: mirrored requests of a rollout's last shadow, with what is muted taken back."""
+    """Make the table `pairs`: mirrored requests of a rollout's last stage with any, with what is muted taken back."""
     # An empty table of all columns goes first, because files that an earlier version wrote lack some.
     connection.execute(f"CREATE TABLE shape ({', '.join(f'{column} {kind}' for column, kind in _COLUMNS.items())})")
     read = f"read_parquet([{', '.join(map(_text, files))}], union_by_name = true)"

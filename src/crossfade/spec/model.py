@@ -483,6 +483,11 @@ STAGE_NAMES: dict[type, str] = {
 }
 
 
+def copies_of(stage: Stage) -> Counterfactual | None:
+    """Which requests of a stage are also answered by the arm that does not serve them; None where none are."""
+    return stage.counterfactual if isinstance(stage, Canary | Ab) else None
+
+
 def stage_name(stage: Stage) -> str:
     """The word for a stage in specs, records and pages."""
     return STAGE_NAMES[type(stage)]

@@ -17,7 +17,7 @@ from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.measure.measured import Segmented
 from crossfade.ledger import Entry
-from crossfade.spec.model import Ab, Canary, Promote, Rollout, Shadow, stage_name
+from crossfade.spec.model import Ab, Canary, Promote, Rollout, Shadow, Stage, copies_of, stage_name
 from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
 from crossfade.view.ageing import ageing_record
 from crossfade.view.approval import approval_record, shown_digest, with_approvals
@@ -355,12 +355,8 @@ def _progress(rollout: Rollout, position: Position, seen: Progress, now: float) 
         return {"what": "mirrored requests", "have": seen.mirrored, "need": need, "text": text}
     if isinstance(stage, Canary):
         have, need_s = max(0.0, now - position.step_since), stage.hold_for
-        return {
-            "what": "hold",
-            "have": have,
-            "need": need_s,
-            "text": f"held {duration(have)} of {duration(need_s)} at this step",
-        }
+        text = f"held {duration(have)} of {duration(need_s)} at this step{_copies(stage, seen)}"
+        return {"what": "hold", "have": have, "need": need_s, "text": text}
     limit = stage.watch if isinstance(stage, Promote) else stage.until.at_most
     if position.phase is Phase.PROMOTED and not isinstance(stage, Promote):
         return None
@@ -369,7 +365,15 @@ def _progress(rollout: Rollout, position: Position, seen: Progress, now: float) 
     text = f"{word} {duration(have)} of {duration(limit)}"
     if isinstance(stage, Ab) and weeks.ragged(have):
         text += f"; whole weeks are advised, the next is over after {duration(weeks.whole(have))}"
-    return {"what": "time", "have": have, "need": limit, "text": text}
+    return {"what": "time", "have": have, "need": limit, "text": text + _copies(stage, seen)}
+
+
+def _copies(stage: Stage, seen: Progress) -> str:
+    """How many requests were compared whose other arm answered a copy; empty where none are copied."""
+    if copies_of(stage) is None or seen.mirrored is None:
+        return ""
+    lost = "" if not seen.dropped else f", {whole(seen.dropped)} copies lost"
+    return f"; {whole(seen.mirrored)} requests compared with the other arm's answer{lost}"
 
 
 def _votes(rollout: Rollout, seen: Progress) -> dict[str, Any] | None:

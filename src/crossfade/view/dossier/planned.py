@@ -15,6 +15,7 @@ from crossfade.spec.model import (
     Rollout,
     Shadow,
     Stage,
+    copies_of,
     stage_name,
 )
 from crossfade.state import Phase, Position, last_before_promotion
@@ -284,6 +285,14 @@ def _last_step(stage: Stage) -> int:
     return max(0, len(stage.steps) - 1) if isinstance(stage, Canary) else 0
 
 
+def _copied(stage: Stage) -> str:
+    asked = copies_of(stage)
+    if asked is None:
+        return ""
+    whose = "the arm that does not serve them" if asked.both else "the challenger while the champion serves them"
+    return f"; of {percent(asked.share)} of units all requests are also answered by {whose}, hidden"
+
+
 def _does(stage: Stage) -> str:
     match stage:
         case Shadow():
@@ -292,10 +301,10 @@ def _does(stage: Stage) -> str:
         case Canary():
             steps = ", ".join(percent(step) for step in stage.steps) if stage.steps else "steps as the budget allows"
             budget = "".join(f"; at most {amount:g} excess {name}" for name, amount in stage.budget)
-            return f"{steps} of units, each step for at least {duration(stage.hold_for)}{budget}"
+            return f"{steps} of units, each step for at least {duration(stage.hold_for)}{budget}{_copied(stage)}"
         case Interleave():
             return f"{percent(stage.weight)} of units see one list of both ({stage.method})"
         case Ab():
-            return f"{percent(stage.weight)} of units on challengers"
+            return f"{percent(stage.weight)} of units on challengers{_copied(stage)}"
         case _:
             return ""
