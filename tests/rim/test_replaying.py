@@ -11,6 +11,7 @@ import pytest
 
 from crossfade import ledger
 from crossfade.ledger import Entry
+from crossfade.rim.dossier import gather
 from crossfade.rim.exporting import export
 from crossfade.rim.lake import Lake
 from crossfade.rim.otherwise import CannotCompare, otherwise
@@ -21,6 +22,7 @@ from crossfade.rim.store import Store
 from crossfade.rim.verifying import check
 from crossfade.spec.parse import parse
 from crossfade.state import Phase
+from crossfade.view.dossier import dossier
 
 from .facts_made import START
 from .recorded import NAME, make
@@ -130,6 +132,20 @@ def test_facts_that_are_gone_make_a_decision_one_that_cannot_be_recomputed(
     record.close()
     assert differing
     assert "cannot be recomputed" in differing[-1].differences[0]
+
+
+def test_a_torn_file_is_told_by_replay_and_dossier_and_ends_neither(recorded: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(recorded["bad"], tmp_path, dirs_exist_ok=True)
+    file = next((tmp_path / "lake" / "exposed").glob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:50])
+    record = LiveRecord(tmp_path, NAME)
+    record.found = []
+    differing = replay(record).differing
+    told = dossier(gather(record, now=START + 3600.0))
+    record.close()
+    assert "a file of facts cannot be read" in differing[-1].differences[0]
+    assert "\n" not in differing[-1].differences[0]
+    assert "THE RECORD DOES NOT HOLD" in next(line["text"] for line in told["summary"] if line["part"] == "integrity")
 
 
 def test_facts_deleted_in_their_time_leave_decisions_that_are_told_apart(

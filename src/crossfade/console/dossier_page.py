@@ -157,7 +157,8 @@ def _table(block: Record) -> Markup:
         el("tr", [el("td", _lines(cell), class_=c) for cell, c in zip(row, classes, strict=True)])
         for row in block["rows"]
     ]
-    return el("div", el("table", el("thead", head), el("tbody", rows)), class_="panel")
+    kept = "panel whole" if len(rows) <= TORN else "panel"
+    return el("div", el("table", el("thead", head), el("tbody", rows)), class_=kept)
 
 
 def _forest(block: Record) -> Markup:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import duckdb
+
 from crossfade.judge.assess import assess
 from crossfade.ledger import Entry
 from crossfade.rim.calibrating import calibrated
@@ -45,13 +47,12 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
     files = {kind: [str(record.path(kind, name)) for name in names] for kind, names in _facts(record, found).items()}
     moves = [entry for entry in found.read if entry.move is not None]
     try:
-        questions = Questions(rollout.name, found.read, files)
-        try:
-            counts = _counts(questions, rollout, moves)
-        finally:
-            questions.close()
+        counts = _asked(rollout, found.read, files, moves)
     except CannotAsk as error:
-        raise StoreError(f"the facts cannot be read: {error}; see `crossfade verify`") from error
+        if found.intact:
+            raise StoreError(f"the facts cannot be read: {error}; see `crossfade verify`") from error
+        # The dossier says which file does not hold; what nobody can read is counted by nobody.
+        counts = _asked(rollout, found.read, {}, moves)
     return Known(
         rollout=rollout,
         text=record.told.specs[last.revision],
@@ -66,6 +67,17 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
         software=software(),
         **counts,
     )
+
+
+def _asked(
+    rollout: Rollout, entries: Sequence[Entry], files: dict[str, list[str]], moves: Sequence[Entry]
+) -> dict[str, Any]:
+    """Raises CannotAsk."""
+    questions = Questions(rollout.name, entries, files)
+    try:
+        return _counts(questions, rollout, moves)
+    finally:
+        questions.close()
 
 
 def _counts(questions: Questions, rollout: Rollout, moves: Sequence[Entry]) -> dict[str, Any]:
@@ -119,7 +131,7 @@ def _calibration(
         if not facts.last():
             return None
         return calibrated(rollout, position, at, lambda: Full(facts, facts.versions(), threads=2))
-    except (StoreError, LakeError):
+    except (StoreError, LakeError, duckdb.Error):
         return None
 
 
@@ -135,7 +147,7 @@ def _view(
             evidence, drift = assess(rollout, seen), drift_of(rollout, sketched, seen, at)
             told = record_of(rollout, position, found.read, seen, evidence, None, now=at, drift=drift)
             return {**told, "from": "facts"}
-    except (StoreError, LakeError):
+    except (StoreError, LakeError, duckdb.Error):
         pass
     return {**refreshed(record.view, rollout, position, found.read, now=now), "from": "shown"}
 

@@ -64,7 +64,8 @@ class Questions:
             self._connection.execute("SET lock_configuration = true")
         except duckdb.Error as error:
             self.close()
-            raise CannotAsk(f"the facts cannot be read: {error}; see `crossfade verify`") from error
+            said = str(error).splitlines()[0]
+            raise CannotAsk(f"the facts cannot be read: {said}; see `crossfade verify`") from error
 
     def ask(self, sql: str) -> Answer:
         """The rows of one SELECT. Raises CannotAsk."""

@@ -190,7 +190,10 @@ def _accounts(data: Path) -> Accounts:
 
 def searched(record: AnyRecord, rollout: Rollout, position: Position) -> dict[str, Any]:
     """What was found among groups that nobody declared, as it was last written; no seal vouches for it."""
-    return kept.told(record.found, rollout, position)
+    try:
+        return kept.told(record.found, rollout, position)
+    except (KeyError, TypeError):
+        return kept.absent(rollout, "what was written of the search cannot be read", None)
 
 
 def _lines(file: Path) -> list[bytes]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import duckdb
+
 from crossfade.judge.assess import assess
 from crossfade.judge.decide import decide
 from crossfade.judge.evidence import Evidence
@@ -186,6 +188,9 @@ def _again(record: AnyRecord, facts: Facts, aged: Aged, entry: Entry, threads: i
             differences.append(f"it cannot be recomputed: {gone.said}")
     except (LakeError, StoreError, IndexError) as error:
         differences.append(f"it cannot be recomputed: {error}")
+    except duckdb.Error as error:
+        # A file that was damaged; what else its message says is about our own question.
+        differences.append(f"it cannot be recomputed: a file of facts cannot be read: {str(error).splitlines()[0]}")
     return Again(
         n=entry.n,
         move=entry.move or EXCLUDE,
