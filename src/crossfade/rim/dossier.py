@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import duckdb
-
 from crossfade.judge.assess import assess
 from crossfade.ledger import Entry
 from crossfade.rim.calibrating import calibrated
@@ -17,7 +15,7 @@ from crossfade.rim.lake import LakeError
 from crossfade.rim.lake_columns import SCHEMAS
 from crossfade.rim.querying import CannotAsk, Questions
 from crossfade.rim.record import AnyRecord, searched
-from crossfade.rim.replaying import Facts, chains, measured, replay, spec_of
+from crossfade.rim.replaying import UNREADABLE, Facts, chains, measured, replay, spec_of
 from crossfade.rim.showing import record_of
 from crossfade.rim.software import software
 from crossfade.rim.store import StoreError
@@ -131,7 +129,7 @@ def _calibration(
         if not facts.last():
             return None
         return calibrated(rollout, position, at, lambda: Full(facts, facts.versions(), threads=2))
-    except (StoreError, LakeError, duckdb.Error):
+    except (StoreError, LakeError, *UNREADABLE):
         return None
 
 
@@ -147,7 +145,7 @@ def _view(
             evidence, drift = assess(rollout, seen), drift_of(rollout, sketched, seen, at)
             told = record_of(rollout, position, found.read, seen, evidence, None, now=at, drift=drift)
             return {**told, "from": "facts"}
-    except (StoreError, LakeError, duckdb.Error):
+    except (StoreError, LakeError, *UNREADABLE):
         pass
     return {**refreshed(record.view, rollout, position, found.read, now=now), "from": "shown"}
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from crossfade.judge.assess import assess
 from crossfade.judge.decide import decide
@@ -35,6 +36,9 @@ from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
 from crossfade.state import RULE, IllegalMove, Move, Position, apply, approve, exclude
 from crossfade.view.approval import evidence_digest
+
+UNREADABLE = (duckdb.Error, pa.ArrowException, OSError)
+"""What reading a damaged file of facts may end in."""
 
 
 class Removed(LakeError):
@@ -188,7 +192,7 @@ def _again(record: AnyRecord, facts: Facts, aged: Aged, entry: Entry, threads: i
             differences.append(f"it cannot be recomputed: {gone.said}")
     except (LakeError, StoreError, IndexError) as error:
         differences.append(f"it cannot be recomputed: {error}")
-    except duckdb.Error as error:
+    except UNREADABLE as error:
         # A file that was damaged; what else its message says is about our own question.
         differences.append(f"it cannot be recomputed: a file of facts cannot be read: {str(error).splitlines()[0]}")
     return Again(
