@@ -113,6 +113,7 @@ def test_an_average_that_does_not_change_is_seldom_called_drifted(each):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("each", [6, 12, 200])
 def test_an_average_that_does_not_change_is_seldom_called_drifted_at_full_size(each):
     count = alarms(4, 1000, 10, each)
