@@ -70,12 +70,10 @@ def test_a_person_looks_acts_and_is_refused(
         page.click("button:has-text('Sign out')")
         page.wait_for_url(f"{url}/")
         seen.clean()
+    _elsewhere(url)
 
 
-def test_a_page_works_without_a_script_and_another_sites_form_is_refused(
-    running: tuple[str, subprocess.Popen[bytes]],
-) -> None:
-    url, _ = running
+def _elsewhere(url: str) -> None:
     # A page of another origin: its form arrives without a session, and is refused for where it comes from.
     with chromium(url, java_script_enabled=False) as seen:
         seen.go("/rollouts/ranker-v2")
