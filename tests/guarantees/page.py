@@ -57,8 +57,8 @@ def page(measured: Sequence[Measured]) -> str:
         "interval reaches down to the bound. The worlds are those of `tests/guarantees`: the judge and, where a whole",
         "rollout is told, the loop that decides are the real ones; only the traffic is drawn.",
         "",
-        "Latencies that go up and down with an arm's own hosts keep their level only where the spec says `blocks`; rows",
-        "for comparison, which have no bound, say what comes of it where it does not.",
+        "Latencies that go up and down with an arm's own hosts keep their level only where the spec says `blocks`;",
+        "rows for comparison, which have no bound, say what comes of it where it does not.",
     ]
     for table in TABLES:
         told += _table(table, [row for row in all_rows if row.table == table])
