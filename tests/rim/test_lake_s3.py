@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake, LakeError
-from crossfade.rim.lake_place import settle
+from crossfade.rim.lake_place import Place, settle
 
 from .facts_made import exposed, outcome
+from .on_disk import found
+from .recorded import NAME, make
 from .s3_kit import NO_S3, WITHOUT, environment, made, s3
+from .test_forgetting import UNIT, checked, forget
 
 pytestmark = pytest.mark.skipif(NO_S3, reason=WITHOUT)
 
@@ -105,3 +110,23 @@ def test_a_folder_with_facts_stays_where_it_is(tmp_path: Path) -> None:
         settle(tmp_path, "s3://bucket/prefix")
     lake.close()
     assert json.dumps(Lake(tmp_path).versions()) == '{"exposed": 1}'
+
+
+def test_a_unit_is_forgotten_in_an_object_store_too(bucket: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    settle(data, bucket)
+    make(data, wrong=0.2, ticks=4)
+    assert checked(data).intact
+    done = forget(data)
+    assert done.facts[NAME] >= 1
+    after = checked(data)
+    assert after.intact, after.reason
+    assert after.forgotten == done.files
+    assert found(data, UNIT) == {}, "no copy of it is left on this disk"
+    place = Place(data)
+    for kind in ("exposed", "outcome"):
+        for name in place.names(kind):
+            content = place.read(kind, name)
+            told = repr(pq.read_table(io.BytesIO(content)).to_pylist()) if name.endswith(".parquet") else str(content)
+            assert f"'{UNIT}'" not in told, name
+            assert f'"{UNIT}"' not in told, name
