@@ -88,7 +88,7 @@ def _e(value: float | None) -> str:
     if value is None:
         return "unknown"
     if value >= 1e6:
-        return f"{value:.0e}".replace("e+", "e")
+        return "over a million"
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 

@@ -156,4 +156,4 @@ def _value(value: float, line: Evidence) -> str:
 
 
 def _large(value: float) -> str:
-    return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}"
+    return f"{value:,.0f}" if value < 1e6 else "over a million"
