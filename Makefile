@@ -9,9 +9,10 @@ STAMP  := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/crossfade demo
 
-# The demos of tests/e2e fill a machine by themselves, so they run one at a time, after everything else.
+# Tests wait more than they compute, so three share two cores. The demos of tests/e2e fill a machine by themselves, so
+# they run one at a time, after everything else.
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/pytest -n 3 --dist loadfile --ignore tests/e2e
 	$(BIN)/pytest tests/e2e
 
 test-full: lint test-native
