@@ -107,6 +107,26 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_purpose_and_digests_are_told_where_the_spec_has_them(known: Known) -> None:
+    def missing(told: dict[str, Any]) -> str:
+        return " ".join(line for one in told["parts"] for line in one["missing"])
+
+    before = missing(dossier(known))
+    assert "the spec has no `purpose`" in before
+    assert "no `digest` for v1, v2" in before
+    digest = f"sha256:{'0f' * 32}"
+    rollout = replace(
+        known.rollout,
+        purpose="Ranks the shop's results.\nNobody is refused anything by it.",
+        champion=replace(known.rollout.champion, digest=digest),
+    )
+    told = dossier(replace(known, rollout=rollout))
+    assert [block["text"] for block in part(told, "purpose")["blocks"][:2]] == rollout.purpose.splitlines()
+    assert [["v1", digest]] in [block.get("rows") for block in part(told, "models")["blocks"]]
+    assert "purpose`" not in missing(told)
+    assert "no `digest` for v2," in missing(told)
+
+
 def test_the_page_is_whole_and_fetches_nothing(known: Known) -> None:
     text = dossier_page(dossier(known))
     page = Page()

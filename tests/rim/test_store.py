@@ -129,6 +129,16 @@ def test_a_changed_spec_that_does_not_fit_is_refused(store: Store) -> None:
     assert len(store.entries("r1")) == 3
 
 
+def test_another_digest_is_another_model(store: Store) -> None:
+    one, other = (f", digest: sha256:{part * 32}" for part in ("0f", "f0"))
+    first, second = (SPEC.replace(':8102"}', f':8102"{digest}}}') for digest in (one, other))
+    move(store, Move.START)
+    store.add(first, parse(first), 300.0)
+    for changed in (second, SPEC):
+        with pytest.raises(StoreError, match="of another model"):
+            store.add(changed, parse(changed), 400.0)
+
+
 def test_a_move_writes_position_and_entry_together(store: Store) -> None:
     entry = move(store, Move.START, facts={"exposed": 3}, evidence=[{"metric": "errors", "estimate": float("nan")}])
     assert entry.to_position == store.get("r1").position.to_json()

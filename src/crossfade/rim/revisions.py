@@ -27,6 +27,7 @@ def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
                 f"{new.name} is {position.phase} and cannot change its {what} from {was} to {now}: units would change"
                 f" sides; {advice}"
             )
+    _check_models(old, new, advice)
     if bool(old.pseudonyms) != bool(new.pseudonyms):
         was, now = ("pseudonyms", "names") if old.pseudonyms else ("names", "pseudonyms")
         raise StoreError(
@@ -57,6 +58,18 @@ def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
     was_last, now_last = isinstance(old.stages[-1], Promote), isinstance(new.stages[-1], Promote)
     if position.phase is Phase.PROMOTED and was_last != now_last:
         raise StoreError(f"{new.name} is promoted: its promote stage can neither be added nor removed; {advice}")
+
+
+def _check_models(old: Rollout, new: Rollout, advice: str) -> None:
+    """A digest may be told afterwards; another one is another model under the same name."""
+    now = {arm.name: arm.digest for arm in (new.champion, *new.challengers)}
+    for arm in (old.champion, *old.challengers):
+        if arm.digest and now[arm.name] != arm.digest:
+            said = f"{now[arm.name][:19]}…" if now[arm.name] else "none"
+            raise StoreError(
+                f"{new.name} has begun with {arm.name} of digest {arm.digest[:19]}… and the changed spec has {said}: "
+                f"what was learnt is of another model; {advice}"
+            )
 
 
 def _check_questions(old: Rollout, new: Rollout, advice: str) -> None:

@@ -7,6 +7,7 @@ outlives this process, however it dies.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import socket
@@ -65,17 +66,15 @@ class Lab:
             (self.data / folder).mkdir(parents=True, exist_ok=True)
         self._serve_models(trained)
         spec = self.data / "demo" / f"{self.scenario.rollout}.yaml"
-        spec.write_text(
-            self.scenario.spec(champion_port=self.ports["champion"], challenger_port=self.ports["challenger"]),
-            encoding="utf-8",
-        )
+        digests = {arm: _digest(self._model(arm)) for arm in ("champion", "challenger")}
+        spec.write_text(self.scenario.spec(ports=self.ports, digests=digests), encoding="utf-8")
         self._serve(spec)
         self._send_users(trained)
 
     def _serve_models(self, trained: Trained) -> None:
         self._began = time.monotonic()
         for arm, model in (("champion", trained.champion), ("challenger", trained.challenger)):
-            models.save(model, self.data / "demo" / f"{arm}.npz")
+            models.save(model, self._model(arm))
             # Fixed here, so that a server that is restarted comes back where its clients look for it.
             self.ports[arm] = _free_port()
             self.servers.append(Child(arm, self._server_command(arm), log=self.data / "logs" / f"{arm}.log"))
@@ -83,6 +82,9 @@ class Lab:
             server.start()
         for server in self.servers:
             _wait(partial(_listens, self.ports[server.name]), f"the {server.name}'s model server", server.log)
+
+    def _model(self, arm: str) -> Path:
+        return self.data / "demo" / f"{arm}.npz"
 
     def _server_command(self, arm: str) -> list[str]:
         champion = arm == "champion"
@@ -95,7 +97,7 @@ class Lab:
             "-m",
             "crossfade.sim.model_server",
             "--model",
-            str(self.data / "demo" / f"{arm}.npz"),
+            str(self._model(arm)),
         ]
         command += ["--name", self.scenario.model, "--port", str(self.ports[arm]), "--latency-ms", str(latency)]
         command += ["--fault", fault.value, "--fault-after", f"{after:.1f}"]
@@ -219,6 +221,11 @@ class Lab:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+
+def _digest(file: Path) -> str:
+    """A model's file as a spec names it."""
+    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 def _free_port() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -38,11 +39,12 @@ class Scenario:
         """The phase it should end in: no challenger that misbehaves may stay."""
         return self.ends if fault is Fault.NONE else Phase.ROLLED_BACK
 
-    def spec(self, *, champion_port: int, challenger_port: int) -> str:
-        """The rollout's spec with the ports of its two model servers."""
+    def spec(self, *, ports: Mapping[str, int], digests: Mapping[str, str]) -> str:
+        """The rollout's spec with the ports of its two model servers, and the digests of the models in them."""
         text = files("crossfade.sim").joinpath("specs", f"{self.name}.yaml").read_text(encoding="utf-8")
-        for place, port in (("champion_port", champion_port), ("challenger_port", challenger_port)):
-            text = text.replace("{{" + place + "}}", str(port))
+        for arm in ("champion", "challenger"):
+            text = text.replace("{{" + arm + "_port}}", str(ports[arm]))
+            text = text.replace("{{" + arm + "_digest}}", digests[arm])
         return text
 
 

@@ -39,6 +39,13 @@ class ProbeDocument(Written):
     """A JSON body, posted to the path: a real inference, whose reply has to be a usable prediction."""
 
 
+_PROSE = r"[^\x00-\x09\x0b-\x1f\x7f]+"
+"""Lines of printable characters."""
+
+
+_DIGEST = words.text("a digest: sha256: and 64 of the characters 0-9a-f", r"sha256:[0-9a-f]{64}")
+
+
 class ArmDocument(Written):
     """One model behind one URL."""
 
@@ -56,6 +63,9 @@ class ArmDocument(Written):
     probe: ProbeDocument | None = None
     """How to ask whether it is well, such as {path: /v2/health/ready, every: 5s}; without it only users' requests
     tell. An arm that is not well is left out for a while, its users served by the champion. Never the champion."""
+    digest: Annotated[str, _DIGEST] | None = None
+    """The SHA-256 of the model's file, such as `sha256sum` prints it, for the record: reviewers find it in the dossier,
+    and another one while the rollout runs is another model, which is refused. Nobody compares it with what answers."""
 
 
 class GuardrailDocument(Written):
@@ -215,6 +225,8 @@ class Document(Written):
         | None
     ) = None
     """Several models that want to take over, compared with the champion side by side. Write this or challenger."""
+    purpose: Annotated[str, words.text("a text of at most 2000 characters", _PROSE, most=2_000)] | None = None
+    """What the models are for and whom their answers concern, for those who review the rollout."""
     alpha: Annotated[float, measures.share(zero=False, most=0.5)] = 0.05
     """How often, at most, a wrong decision may be taken over the rollout's whole life. 5% unless written."""
     salt: words.Text | None = None

@@ -146,6 +146,8 @@ class Arm:
     """Seconds this arm may take for one request."""
     probe: Probe | None = None
     """None: only users' requests tell how it fares."""
+    digest: str = ""
+    """What the spec says of the model's file, `sha256:HEX`; empty where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -541,6 +543,8 @@ class Rollout:
     """What clients call the model in lists of models; empty for the rollout's name."""
     notify: tuple[Notify, ...] = ()
     """Who is told of what happens."""
+    purpose: str = ""
+    """What the models are for, for those who review the rollout; empty where the spec does not say."""
     registry: Registry | None = None
     """None: no registry follows."""
     revision: str = ""

@@ -81,6 +81,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         pseudonyms=document.pseudonyms or "",
         notify=tuple(_notify(one) for one in document.notify),
         registry=_registry(document.registry) if document.registry else None,
+        purpose=(document.purpose or "").strip(),
         cost=tuple(document.cost or ()),
         model=document.model or "",
         reveal=document.reveal,
@@ -139,7 +140,7 @@ def _ranking(ranking: written.RankingDocument) -> Ranking:
 def _arm(arm: written.ArmDocument) -> Arm:
     asked = arm.probe
     probe = Probe(path=asked.path, every=asked.every, body=asked.body or "") if asked else None
-    return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe)
+    return Arm(name=arm.name, url=arm.url, model=arm.model, timeout=arm.timeout, probe=probe, digest=arm.digest or "")
 
 
 def _drift(asked: DriftDocument) -> Drift:

@@ -63,6 +63,8 @@ _TEMPLATE = """\
 # What this rollout is called in commands, records and pages.
 name: <name>
 
+# purpose: Ranks the shop's search results for visitors.   # for reviewers (nothing by default)
+
 # Requests whose path begins like this are part of the rollout; all others pass through untouched.
 route: <route>
 
@@ -81,6 +83,7 @@ champion:
   url: <champion>
   # model: my-model        # its name at this URL, where it differs from the one in the route (nothing by default)
   # timeout: 30s           # how long it may take for one request
+  # digest: sha256:…       # of the model's file, for the record (nothing by default)
 
 # The model that wants to take over. For several at once write `challengers:` and a list of these.
 challenger:

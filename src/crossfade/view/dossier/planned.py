@@ -6,6 +6,7 @@ from crossfade.approvals import wanted
 from crossfade.judge.plan import MOST_SEGMENTS, SEGMENT_SHARE, alpha_plan
 from crossfade.spec.model import (
     Ab,
+    Arm,
     Canary,
     Interleave,
     Kind,
@@ -37,8 +38,16 @@ def purpose(known: Known) -> Part:
     return Part(
         id="purpose",
         title="Purpose",
-        blocks=[text(what), heading("The spec as it was written"), code(known.text.strip())],
-        missing=["the intended purpose of the models, and whether they are a high-risk system: specs do not hold it"],
+        blocks=[
+            *(text(line) for line in rollout.purpose.splitlines() if line.strip()),
+            text(what),
+            heading("The spec as it was written"),
+            code(known.text.strip()),
+        ],
+        missing=[
+            *([] if rollout.purpose else ["the intended purpose of the models: the spec has no `purpose`"]),
+            "whether they are a high-risk system: that is for those who put them into service to say",
+        ],
         trace=f"cat FOLDER/specs/{rollout.revision}.yaml",
     )
 
@@ -48,7 +57,7 @@ def models(known: Known) -> Part:
     seen = {row["arm"]: row for row in known.arms}
     total = sum(row["requests"] for row in known.arms)
     rows = []
-    for arm in (known.rollout.champion, *known.rollout.challengers):
+    for arm in _arms(known.rollout):
         role = "champion" if arm is known.rollout.champion else "challenger"
         mine = seen.get(arm.name)
         counts = ("–", "–", "–", "–")
@@ -66,6 +75,12 @@ def models(known: Known) -> Part:
         ),
         traced(table(head, rows, numbers=(4, 5, 6, 7)), facts(name, ARMS)),
     ]
+    digested = [(arm.name, arm.digest) for arm in _arms(known.rollout) if arm.digest]
+    if digested:
+        blocks += [
+            text("Digests of the models' files, as the spec states them; Crossfade sees what answers, not the files:"),
+            table(("arm", "digest"), digested),
+        ]
     if known.copies:
         copies = [(row["arm"], whole(row["copies"]), whole(row["failed"])) for row in known.copies]
         blocks += [
@@ -77,11 +92,22 @@ def models(known: Known) -> Part:
         title="Models",
         blocks=blocks,
         missing=[
-            "digests of the models: Crossfade sees URLs, and what answers there can be another model tomorrow",
+            *_undigested(known.rollout),
             "how the models were trained, and on what",
             *([] if known.arms else ["requests: the record holds none that was served"]),
         ],
     )
+
+
+def _arms(rollout: Rollout) -> tuple[Arm, ...]:
+    return (rollout.champion, *rollout.challengers)
+
+
+def _undigested(rollout: Rollout) -> list[str]:
+    without = [arm.name for arm in _arms(rollout) if not arm.digest]
+    if not without:
+        return []
+    return [f"digests of the models' files: the spec has no `digest` for {', '.join(without)}, and URLs do not tell"]
 
 
 def _version(rollout: Rollout, arm: str) -> str:
