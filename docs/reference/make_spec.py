@@ -67,6 +67,8 @@ def _takes(told: dict[str, Any]) -> str:
             return f"a list of {_takes(told['items'])}"
         case "object" if isinstance(told.get("additionalProperties"), dict):
             return f"a mapping to {_takes(told['additionalProperties'])}"
+        case "object" if keys := list(told.get("properties", {})):
+            return f"a mapping with {' and '.join(f'`{key}`' for key in keys)}"
         case "boolean":
             return "`true` or `false`"
         case "null":
