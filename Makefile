@@ -35,6 +35,12 @@ guarantees: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m guarantees docs/theory --runs $(RUNS) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(RESUME),--resume) $(if $(LIST),--list)
 
+# The documentation as a site that needs nothing from outside: build/docs/index.html leads to this version's.
+docs: $(STAMP)
+	@$(BIN)/python -c "import material" 2>/dev/null || $(BIN)/python -m pip install --quiet --group docs \
+	  || uv pip install --quiet --python $(BIN)/python --group docs
+	PYTHONPATH=src $(BIN)/python docs/build_site.py
+
 # The parser boundary under libFuzzer. A finding is left as crash-… and may be tried again: make fuzz FUZZ=crash-…
 FUZZ ?= -max_total_time=300
 fuzz: $(STAMP)

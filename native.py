@@ -56,7 +56,12 @@ def main() -> None:
     os.chdir(target)
     os.environ["MYPYPATH"] = str(target)
     files = [f"crossfade/{folder}/{name}.py" for folder, names in COMPILED.items() for name in names]
-    flags = ["--ignore-missing-imports", "--python-version", ".".join(map(str, sys.version_info[:2]))]
+    flags = [
+        "--ignore-missing-imports",
+        "--follow-imports=silent",
+        "--python-version",
+        ".".join(map(str, sys.version_info[:2])),
+    ]
     sys.argv[1:] = ["--quiet", "build_ext", "--inplace"]
     setup(
         name="crossfade-native",
