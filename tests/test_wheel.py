@@ -49,7 +49,7 @@ def built(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def isolated(place: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """The build as pip makes it: in an environment with what the build asks for, and nothing that this one has beside."""
+    """The build as pip makes it: in an environment that holds what the build asks for and nothing else."""
     venv.create(place, with_pip=True)
     command = [place / "bin" / "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT]
     env = ALONE | {"CROSSFADE_PURE": "0"}
