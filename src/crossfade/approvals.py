@@ -20,7 +20,7 @@ class Approval:
     stage: int
     """The stage that may be entered."""
     shown: str
-    """Digest of the evidence that they were shown."""
+    """Digest of what they were shown: stage, revision and verdicts."""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""

@@ -296,15 +296,19 @@ def _advance(rollout: Rollout, position: Position, at: float) -> Position:
     if isinstance(stage, Canary) and position.step + 1 < len(stage.steps):
         return replace(position, step=position.step + 1, step_since=at)
     following = position.stage + 1
-    if following >= len(rollout.stages) or isinstance(rollout.stages[following], Promote):
-        raise IllegalMove(position.phase, Move.ADVANCE)
     _approved(rollout, position, Move.ADVANCE, following)
+    if following >= len(rollout.stages) or isinstance(rollout.stages[following], Promote):
+        raise IllegalMove(
+            position.phase,
+            Move.ADVANCE,
+            f"cannot advance from {stage_name(stage)}: what comes next is promotion, which is another move",
+        )
     return replace(position, stage=following, step=0, stage_since=at, step_since=at, paused=0.0, approvals=())
 
 
 def _approved(rollout: Rollout, position: Position, move: Move, upto: int) -> None:
     """Nobody, a person as little as a rule, comes into a stage or past it without the approvals it asks for."""
-    for stage in range(position.stage + 1, upto + 1):
+    for stage in range(position.stage + 1, min(upto + 1, len(rollout.stages))):
         gate = asked(rollout, stage)
         if gate is not None and missing(rollout, stage, position.approvals):
             name = stage_name(rollout.stages[stage])

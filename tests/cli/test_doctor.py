@@ -116,6 +116,16 @@ def test_what_is_read_of_a_request_and_of_both_replies(doctor: Any, tmp_path: Pa
         assert (method, path, json.loads(body), headers["x-dry-run"]) == ("POST", "/p", {"q": "shoes"}, "true")
 
 
+def test_answers_that_differ_within_what_compare_allows_are_not_called_the_same(doctor: Any, tmp_path: Path) -> None:
+    request = request_file(tmp_path, {"body": {}, "headers": {"x-user-id": "42"}})
+    more = "compare: {$.minutes: {as: number, absolute: 15}}"
+    with model(posts={"minutes": 40}) as v1, model(posts={"minutes": 45.0}) as v2:
+        found = doctor(v1.url, v2.url, "--request", request, more=more)
+        assert found["v2 and v1"]["sentence"] == "differ by no more than `compare:` allows, for this request"
+        same = doctor(v1.url, v1.url, "--request", request, more=more)
+        assert same["v2 and v1"]["sentence"] == "say the same for this request"
+
+
 def test_tensors_are_made_up_of_what_the_model_says_it_takes(doctor: Any) -> None:
     reply = {"model_name": "m", "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 1], "data": [0.5]}]}
     with model(posts=reply, gets={"name": "m", "inputs": INPUTS}) as v1, model(posts=reply) as v2:

@@ -13,6 +13,8 @@ def test_now_is_explained_with_the_arithmetic_of_each_line(crossfade: Crossfade,
     told = crossfade("explain", "ranker-v2", "--data", str(data)).out
     assert "ranker-v2 now: running" in told
     assert "Watching 5 %" in told
+    # Nobody serves it, and an old look must not pass for a new one.
+    assert "ago; the controller has been silent since" in " ".join(told.split())
     assert "e = 612; needs 1/alpha = 40 (alpha 2.5 %): reached" in told
     assert "harm on errors, canary 5 %: 6 of 412" in told
 

@@ -46,7 +46,7 @@ def test_the_stages_of_the_page_are_a_spec() -> None:
 
 
 def test_every_command_of_the_page_runs(waiting: Path, crossfade: Crossfade) -> None:
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 9
     said = {}
     for command in COMMANDS:
         ran = crossfade(*words(command))
@@ -58,7 +58,7 @@ def test_every_command_of_the_page_runs(waiting: Path, crossfade: Crossfade) -> 
     assert "ab needs the approval of ana or ben; given by nobody yet" in status
     assert "Nothing else is needed: it goes on at the next look." in said["approve", "ranker-v2"]
     assert said["token", "revoke"] == "The token of wall opens nothing any more.\n"
-    assert [token.name for token in Tokens(waiting).all()] == ["ana", "ben"]
+    assert [token.name for token in Tokens(waiting).all()] == ["ana", "ben", "dan"]
     store = Store(waiting)
     assert store.get(NAME).position.phase is Phase.ROLLED_BACK
     assert [entry.rule for entry in store.entries(NAME)][-2:] == ["approve", "manual"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def test_a_port_that_is_taken(crossfade: Crossfade, tmp_path: Path) -> None:
         ran = crossfade("serve", str(spec), "--data", str(tmp_path / "data"), "--port", port)
     assert ran.code == 2
     assert f"cannot listen on 127.0.0.1:{port}" in ran.err
+    assert re.search(r"choose another port with --port \(such as `--port \d+`\)", " ".join(ran.err.split()))
 
 
 def test_nothing_to_serve(crossfade: Crossfade, tmp_path: Path) -> None:

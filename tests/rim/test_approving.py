@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,13 @@ from crossfade.approvals import IllegalApproval
 from crossfade.rim.approving import approve_by_hand
 from crossfade.rim.exporting import export
 from crossfade.rim.record import ExportedRecord, LiveRecord
-from crossfade.rim.replaying import replay
+from crossfade.rim.replaying import chains, replay
 from crossfade.rim.standing import move_by_hand, standing
 from crossfade.rim.store import Store
 from crossfade.rim.verifying import check
 from crossfade.spec.parse import parse
 from crossfade.state import IllegalMove, Move, Phase
-from crossfade.view.approval import evidence_digest
+from crossfade.view.approval import evidence_digest, verdicts_digest
 
 from .recorded import NAME, SPEC, make
 
@@ -44,10 +45,14 @@ def waits(store: Store, now: float) -> bool:
 
 def test_silence_never_advances(tmp_path: Path) -> None:
     said: list[str] = []
+    numbers, digests = set(), set()
 
     def after(store: Store, now: float) -> None:
         if waits(store, now):
-            said.append(standing(store, NAME, now)["sentence"])
+            record = standing(store, NAME, now)
+            said.append(record["sentence"])
+            numbers.add(evidence_digest(record["evidence"]))
+            digests.add(record["approval"]["shown"])
 
     assert make(tmp_path, wrong=0.05, ticks=14, spec=ONE, after=after) is Phase.RUNNING
     store = Store(tmp_path)
@@ -56,7 +61,9 @@ def test_silence_never_advances(tmp_path: Path) -> None:
     assert "Waiting for the approval of ana or ben to go on to ab" in said[-1]
     record = standing(store, NAME, 0.0)
     assert said[-1].endswith(f"Evidence {record['approval']['shown'][:12]}.")
-    assert record["approval"]["shown"] == evidence_digest(record["evidence"])
+    # Traffic flows, so the numbers are others at each look; what somebody read before can still be approved.
+    assert len(numbers) > 3
+    assert digests == {verdicts_digest("ab", store.get(NAME).revision, record["evidence"])}
     assert (record["tone"], record["approval"]["missing"]) == ("amber", 1)
     assert [entry.move for entry in store.entries(NAME)] == [None, "start", "advance"]
 
@@ -72,7 +79,7 @@ def test_one_of_a_list_is_enough_and_the_record_reproduces_it(tmp_path: Path) ->
     [entry] = [one for one in entries if one.rule == "approve"]
     assert (entry.actor, entry.by, entry.move) == ("ben", by("ben"), None)
     assert entry.about is not None
-    assert entry.about["shown"] == evidence_digest(entry.evidence)
+    assert entry.about["shown"] == verdicts_digest("ab", entry.revision, entry.evidence)
     assert entry.about["stage"] == "ab"
     after_it = entries[entry.n]
     assert (after_it.move, after_it.rule) == ("advance", "cleared")
@@ -87,24 +94,54 @@ def test_one_of_a_list_is_enough_and_the_record_reproduces_it(tmp_path: Path) ->
     assert [one.move for one in again.looked].count("approve") == 1
 
 
-def test_an_approval_that_was_forged_into_the_record_is_found(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def approved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of a rollout with an approval."""
+
     def after(store: Store, now: float) -> None:
         if waits(store, now):
             give(store, "ben", now)
 
-    make(tmp_path / "data", wrong=0.05, spec=ONE, after=after)
-    record = LiveRecord(tmp_path / "data", NAME)
-    export(record, tmp_path / "out", at=0.0)
+    folder = tmp_path_factory.mktemp("approved")
+    make(folder / "data", wrong=0.05, spec=ONE, after=after)
+    record = LiveRecord(folder / "data", NAME)
+    export(record, folder / "out", at=0.0)
     record.close()
-    # Whoever writes the whole chain anew, in the name of somebody who may not approve, is told from the spec.
-    file, chained, last = tmp_path / "out" / "ledger.jsonl", [], None
+    return folder / "out"
+
+
+def written_anew(exported: Path, to: Path, old: str, new: str) -> ExportedRecord:
+    """The same record with its whole chain written anew, and one word in it changed."""
+    shutil.copytree(exported, to)
+    file, chained, last = to / "ledger.jsonl", [], None
     for line in file.read_bytes().splitlines():
-        said = json.loads(line.replace(b'"actor":"ben"', b'"actor":"eve"').replace(b'"by":"ben"', b'"by":"eve"'))
+        said = json.loads(line.replace(old.encode(), new.encode()))
         body = {k: v for k, v in said.items() if k not in ("schema", "n", "previous", "hash")}
         last = ledger.append(last, ledger.Body(**body))
         chained.append(ledger.canonical(last.to_json()))
     file.write_bytes(b"\n".join(chained) + b"\n")
-    differing = replay(ExportedRecord(tmp_path / "out")).differing
+    return ExportedRecord(to)
+
+
+def test_approvals_by_the_digest_of_all_numbers_still_reproduce(approved: Path, tmp_path: Path) -> None:
+    [entry] = [one for one in chains(ExportedRecord(approved))[0] if one.rule == "approve"]
+    assert entry.about is not None
+    now = entry.about["shown"]
+    before = written_anew(approved, tmp_path / "before", now, evidence_digest(entry.evidence))
+    assert not replay(before).differing
+    other = written_anew(approved, tmp_path / "other", now, "0" * 64)
+    assert any(
+        "the evidence is not what was shown" in line for one in replay(other).differing for line in one.differences
+    )
+
+
+def test_an_approval_that_was_forged_into_the_record_is_found(approved: Path, tmp_path: Path) -> None:
+    # Whoever writes the whole chain anew, in the name of somebody who may not approve, is told from the spec.
+    text = (approved / "ledger.jsonl").read_text()
+    assert '"actor":"ben"' in text
+    assert '"by":"ben"' in text
+    forged = written_anew(approved, tmp_path / "forged", ':"ben"', ':"eve"')
+    differing = replay(forged).differing
     assert any("eve cannot approve ab: that is for ana or ben" in line for one in differing for line in one.differences)
 
 
@@ -124,8 +161,9 @@ def test_two_persons_have_to_be_two(tmp_path: Path) -> None:
             give(store, "ana", now)
         with pytest.raises(IllegalApproval, match="nobody approves twice"):
             approve_by_hand(store, NAME, actor="ben", reason="me again", at=now, by=by("ana"))
-        with pytest.raises(IllegalMove, match="cannot promote into or past promote without the approval of 2 of ana"):
-            move_by_hand(store, NAME, Move.PROMOTE, actor="ana", reason="now", at=now)
+        for move in (Move.PROMOTE, Move.ADVANCE):
+            with pytest.raises(IllegalMove, match=f"{move} into or past promote without the approval of 2 of ana"):
+                move_by_hand(store, NAME, move, actor="ana", reason="now", at=now)
         assert standing(store, NAME, now)["approval"]["given"] == [{"by": "ana", "shown": digest}]
         seen.append(digest)
 

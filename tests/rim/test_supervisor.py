@@ -29,7 +29,7 @@ assert soft == (MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST
 )
 def test_a_port_is_reached_where_it_listens(tmp_path: Path, host: str, reached: str) -> None:
     try:
-        control = listen(host, 0, "control port")
+        control = listen(host, 0, "control port", "--control-port")
     except ServeError as error:
         pytest.skip(f"this machine cannot listen there: {error}")
     with control:

@@ -11,7 +11,7 @@ from crossfade.cli.act import Actor, Reason, _user, by_user
 from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, print_json
 
 Shown = Annotated[
-    str | None, typer.Option("--shown", help="Digest of the evidence you looked at: refused if it is another by now.")
+    str | None, typer.Option("--shown", help="Digest of the verdicts you looked at: refused if one is another by now.")
 ]
 
 

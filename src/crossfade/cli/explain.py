@@ -42,14 +42,15 @@ def explain(
     with opened(data, as_json=json) as store:
         from crossfade.rim.standing import standing
 
-        record = standing(store, name, time.time())
+        now = time.time()
+        record = standing(store, name, now)
         rollout = store.get(name).rollout
         entries = store.entries(name)
     if n is None:
         if json:
             print_json(record)
         else:
-            say([*_now(record), *_arithmetic(rollout, record["evidence"])])
+            say([*_now(record, now), *_arithmetic(rollout, record["evidence"])])
         return
     _entry(name, n, rollout, entries, as_json=json)
 
@@ -75,8 +76,13 @@ def _entry(name: str, n: int, rollout: Rollout, entries: Sequence[Entry], *, as_
         say([*_then(entry), *_arithmetic(rollout, entry.evidence)])
 
 
-def _now(record: Mapping[str, Any]) -> list[str]:
+def _now(record: Mapping[str, Any], now: float) -> list[str]:
+    from crossfade.cli.terminal import silence
+
     told = [f"{record['name']} now: {record['phase'].replace('_', ' ')}", f"  {record['sentence']}"]
+    silent = silence(record, now)
+    if silent is not None:
+        told.append(f"  {silent}")
     if record["next"]["what"]:
         told.append(f"  {record['next']['what']}")
     if record["progress"]:

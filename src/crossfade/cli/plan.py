@@ -125,7 +125,8 @@ def _print(rollout: Rollout, assumed: World, stages: tuple[StageForecast, ...]) 
     out.print(fitting(effects, rows, least=60))
     out.print(
         "units: of challengers; harm seen: the difference found in 80 % of rollouts by the end; worst cost: the "
-        "most that any difference is expected to cost before it is found; at: that difference."
+        "most that any difference is expected to cost before it is found; at: that difference. One inside the margin "
+        "is never found: it costs until the stage ends."
     )
     for stage in stages:
         for note in stage.notes:

@@ -50,9 +50,9 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
     title = Text.assemble((record["name"], "bold"), "  ", (_standing(record), ink))
     root = Tree(title, guide_style=QUIET)
     root.add(Text(record["sentence"], style="bold" if record["tone"] in ("red", "amber") else ""))
-    stale = _stale(record, now)
-    if stale is not None:
-        root.add(stale)
+    silent = silence(record, now)
+    if silent is not None:
+        root.add(Text(silent, style=INK["amber"]))
     root.add(_titled("exposure", "", _exposure(record)))
     if record["lines"]:
         challenger = record["harm"]["arm"]
@@ -121,14 +121,14 @@ def _nothing_yet(record: Record) -> str:
     return "none yet"
 
 
-def _stale(record: Record, now: float | None) -> Text | None:
-    """A warning when a living rollout has not been looked at for a while: an old tree must not pass for a new one."""
+def silence(record: Record, now: float | None) -> str | None:
+    """A warning when a living rollout has not been looked at for a while: an old look must not pass for a new one."""
     if now is None or record["phase"] not in ("running", "held", "promoted"):
         return None
     age = now - float(record["at"])
     if age < 15.0:
         return None
-    return Text(f"? as of {duration(age)} ago; the controller has been silent since", style=INK["amber"])
+    return f"? as of {duration(age)} ago; the controller has been silent since"
 
 
 def _titled(title: str, note: str, body: Iterable[RenderableType]) -> RenderableType:

@@ -43,7 +43,8 @@ def approve_by_hand(
         raise IllegalApproval(f"{name} has moved on; look again")
     if shown is not None and not (len(shown) >= 8 and asked["shown"].startswith(shown)):
         raise IllegalApproval(
-            f"the evidence is not what was shown any more (then {shown}, now {asked['shown'][:12]}): look again"
+            f"the evidence is not what was shown any more: a verdict, the stage or the spec is another (then {shown}, "
+            f"now {asked['shown'][:12]}); look again"
         )
     via = f"token {by['token']}" if "token" in by else " ".join(str(part) for part in by.values())
 

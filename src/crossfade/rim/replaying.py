@@ -35,7 +35,7 @@ from crossfade.rim.store import StoreError
 from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
 from crossfade.state import RULE, IllegalMove, Move, Position, apply, approve, exclude
-from crossfade.view.approval import evidence_digest
+from crossfade.view.approval import evidence_digest, verdicts_digest
 
 UNREADABLE = (duckdb.Error, pa.ArrowException, OSError)
 """What reading a damaged file of facts may end in."""
@@ -210,7 +210,8 @@ def _approved(record: AnyRecord, entry: Entry) -> Again:
     """Whether a person might approve there, and whether the evidence is what they were shown."""
     differences = []
     about = entry.about or {}
-    if evidence_digest(entry.evidence) != about.get("shown"):
+    seen = verdicts_digest(str(about.get("stage")), entry.revision, entry.evidence)
+    if about.get("shown") not in (seen, evidence_digest(entry.evidence)):
         differences.append("the evidence is not what was shown")
     try:
         position = Position.from_json(entry.from_position or Position().to_json())

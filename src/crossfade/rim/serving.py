@@ -64,8 +64,12 @@ def serve(
         if controllers and not texts and not store.rollouts():
             raise ServeError("there is no rollout to serve; name a spec file, or run `crossfade init` to write one")
         Keys(data).check(stored.rollout for stored in store.rollouts() if stored.position.phase not in ENDED)
-        data_socket = unserved.enter_context(listen(host, port, "data port")) if workers else None
-        control_socket = unserved.enter_context(listen(control_host, control_port, "control port")) if console else None
+        data_socket = unserved.enter_context(listen(host, port, "data port", "--port")) if workers else None
+        control_socket = None
+        if console:
+            control_socket = unserved.enter_context(
+                listen(control_host, control_port, "control port", "--control-port")
+            )
         admit(store, texts, start=start, actor=actor, at=time.time())
         if console:
             write_token(data)

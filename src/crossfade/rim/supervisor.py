@@ -214,8 +214,8 @@ def more_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def listen(host: str, port: int, what: str) -> socket.socket:
-    """A listening TCP socket that children may inherit; raises ServeError when the port is taken."""
+def listen(host: str, port: int, what: str, option: str) -> socket.socket:
+    """A listening TCP socket that children may inherit; raises ServeError, which names the option, when it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -225,12 +225,17 @@ def listen(host: str, port: int, what: str) -> socket.socket:
     except OSError as error:
         sock.close()
         raise ServeError(
-            f"cannot listen on {host}:{port} for the {what}: {error.strerror}; "
-            "choose another port or stop what is using it"
+            f"cannot listen on {host}:{port} for the {what}: {error.strerror}; choose another port with {option} "
+            f"(such as `{option} {_another(port)}`) or stop what is using it"
         ) from error
     sock.setblocking(False)
     sock.set_inheritable(True)
     return sock
+
+
+def _another(port: int) -> int:
+    """A port to suggest: anybody may open it, and it is none that `serve` takes unasked."""
+    return port + 100 if 1024 <= port <= 65_435 else 8180
 
 
 def prepare(data: Path) -> None:

@@ -8,13 +8,28 @@ from typing import Any
 from crossfade.approvals import asked, missing, wanted
 from crossfade.judge.decide.approval import APPROVAL
 from crossfade.judge.decision import Decision
+from crossfade.judge.evidence import Verdict
 from crossfade.ledger import digest, plain
 from crossfade.spec.model import Rollout, stage_name
 from crossfade.state import Position, next_stage
 
 
+def verdicts_digest(stage: str, revision: str, evidence: Sequence[Mapping[str, Any]]) -> str:
+    """The digest of what an approver goes by: the stage, the revision of the spec and every verdict.
+
+    Numbers are not in it, because they change with each look while traffic flows. Of segments it has those that are
+    decided, because new ones appear with the traffic too.
+    """
+    verdicts = sorted(
+        [line["metric"], line["arm"], line["stage"], line.get("segment") or "", str(line["verdict"])]
+        for line in evidence
+        if line.get("segment") is None or line["verdict"] in (Verdict.SAFE, Verdict.HARMFUL)
+    )
+    return digest({"stage": stage, "revision": revision, "verdicts": verdicts})
+
+
 def evidence_digest(evidence: Sequence[Mapping[str, Any]]) -> str:
-    """The digest of evidence as it was shown: SHA-256 over its records as canonical JSON."""
+    """The digest that approvals held at first: SHA-256 over all records of the evidence as canonical JSON."""
     return digest({"evidence": plain(evidence)})
 
 
@@ -26,8 +41,9 @@ def approval_record(
     gate = asked(rollout, following) if following is not None else None
     if gate is None or following is None:
         return None
+    stage = stage_name(rollout.stages[following])
     return {
-        "stage": stage_name(rollout.stages[following]),
+        "stage": stage,
         "wanted": wanted(gate),
         "of": list(gate.by),
         "needed": gate.needed,
@@ -35,7 +51,7 @@ def approval_record(
         "given": [{"by": one.by, "shown": one.shown} for one in position.approvals if one.stage == following],
         "waiting": decision is not None and decision.rule == APPROVAL,
         "revision": rollout.revision,
-        "shown": evidence_digest(evidence),
+        "shown": verdicts_digest(stage, rollout.revision, evidence),
     }
 
 

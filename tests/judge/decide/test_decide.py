@@ -50,7 +50,9 @@ def test_a_shadow_gate_proven_broken_rolls_back():
 def test_a_canary_step_needs_its_time_and_its_measurements_but_no_proof():
     early = decide(WHOLE, at(1), lines(WHOLE, 1, default=D), NOON + 599, SEEN)
     assert (early.move, early.rule, early.until) == (None, "wait", NOON + 600)
-    assert early.sentence == "Watching at 1 % until 12:10 UTC; no harm found."
+    assert early.sentence == "Watching at 1 % until 12:10:00 UTC; no harm found."
+    sooner = decide(WHOLE, at(1), lines(WHOLE, 1, default=D), NOON + 300, SEEN)
+    assert sooner.sentence == "Watching at 1 % until 12:10 UTC; no harm found."
     due = decide(WHOLE, at(1), lines(WHOLE, 1, {"purchase": U}, default=D), NOON + 600, SEEN)
     assert (due.move, due.rule) == (Move.ADVANCE, "cleared")
     assert due.sentence.startswith("Advanced to 5 %")

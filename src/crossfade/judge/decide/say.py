@@ -46,6 +46,14 @@ def clock(at: float, now: float) -> str:
     return f"{day}{moment:%H:%M} UTC"
 
 
+def soon(at: float, now: float) -> str:
+    """A time of day for somebody who waits, with its seconds where it comes within two minutes.
+
+    Only for sentences of waiting: those of moves are in ledgers, and are reproduced word for word.
+    """
+    return f"{datetime.fromtimestamp(at, tz=UTC):%H:%M:%S} UTC" if abs(at - now) < 120.0 else clock(at, now)
+
+
 def where(look: Look) -> str:
     """Where the rollout stands: "at 5 %", "in shadow"."""
     if isinstance(look.stage, Shadow):

@@ -33,7 +33,7 @@ def _waiting(look: Look) -> tuple[str, float | None]:
                 kept = ", ".join(f"{field}={value}" for field, value in look.position.excluded)
                 todo = "include it to finish, or roll back"
                 return f"Promoted and watched; {kept} stays on {look.rollout.champion.name}: {todo}.", None
-            return f"Promoted; watched until {say.clock(until, look.now)}.", until
+            return f"Promoted; watched until {say.soon(until, look.now)}.", until
         case Phase.HELD:
             since = (
                 "" if look.position.held_since is None else f" since {say.clock(look.position.held_since, look.now)}"
@@ -49,7 +49,7 @@ def _running(look: Look) -> tuple[str, float | None]:
         wanted = look.stage.until.requests or 1
         return f"Watching {here}: {look.progress.mirrored:,} of {wanted:,} requests compared.", look.deadline
     if not look.enough:
-        return f"Watching {here} until {say.clock(look.due, look.now)}; {_so_far(look)}.", look.due
+        return f"Watching {here} until {say.soon(look.due, look.now)}; {_so_far(look)}.", look.due
     spent = budget.over(look)
     if spent:
         line, much, most = spent[0]
@@ -70,7 +70,7 @@ def _running(look: Look) -> tuple[str, float | None]:
             look.deadline,
         )
     unmet = [say.stands(want) for want in look.wants if not want.met]
-    end = "" if look.deadline is None else f"; given up at {say.clock(look.deadline, look.now)} if undecided"
+    end = "" if look.deadline is None else f"; given up at {say.soon(look.deadline, look.now)} if undecided"
     if not unmet and look.silent_arms:
         return f"Watching {here}: no unit exposed to {', '.join(look.silent_arms)} yet{end}.", look.deadline
     return f"Watching {here}, not decided: {say.several(unmet)}{patience(look)}{end}.", look.deadline

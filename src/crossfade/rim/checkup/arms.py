@@ -145,6 +145,8 @@ def _alike(rollout: Rollout, arm: str, told: Fit) -> None:
     elif differing:
         said = f"built alike; {', '.join(list(differing)[:SHOWN])} differ for this request"
         told.add(what, State.FINE, said)
+    elif found(told.predictions[champion], told.predictions[arm], rules=Rules()):
+        told.add(what, State.FINE, "differ by no more than `compare:` allows, for this request")
     else:
         told.add(what, State.FINE, "say the same for this request")
 
