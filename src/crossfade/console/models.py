@@ -344,7 +344,7 @@ class ApproveIn(MoveIn):
         None,
         min_length=8,
         max_length=64,
-        description="How the digest of the evidence begins that they looked at (`approval.shown`); refused if it has "
+        description="How the digest of the verdicts begins that they looked at (`approval.shown`); refused if it has "
         "changed. Left out, they approve what was shown last.",
     )
 
