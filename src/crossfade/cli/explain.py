@@ -87,8 +87,12 @@ def _now(record: Mapping[str, Any], now: float) -> list[str]:
         told.append(f"  {record['next']['what']}")
     if record["progress"]:
         told.append(f"  {record['progress']['text']}")
+    from crossfade.view.words import known_at
+
+    if record["harm"]["metrics"]:
+        told.append(f"  harm, {known_at(record)}:")
     for metric in record["harm"]["metrics"]:
-        told.extend(f"  harm on {metric['metric']}, {text}" for text in metric["arithmetic"])
+        told.extend(f"    {metric['metric']}, {text}" for text in metric["arithmetic"])
     return told
 
 

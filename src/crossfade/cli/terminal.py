@@ -19,7 +19,7 @@ from rich.tree import Tree
 from crossfade.cli.narrow import ByWidth
 from crossfade.view.drift import SHAPES
 from crossfade.view.outcomes import outcomes_in_words
-from crossfade.view.words import clock, duration, of_which, percent, untold, whole
+from crossfade.view.words import clock, duration, known_at, of_which, percent, promoted_by, seen_in, untold, whole
 
 INK = {"grey": "bright_black", "accent": "cyan", "amber": "yellow", "red": "red", "green": "green"}
 
@@ -57,7 +57,12 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
     if record["lines"]:
         challenger = record["harm"]["arm"]
         whole_ = [line for line in record["lines"] if line["segment"] is None]
-        root.add(_titled("evidence", f"{challenger} − champion, always-valid intervals", _evidence(whole_)))
+        promotion = promoted_by(record)
+        told = _evidence(whole_)
+        if promotion is not None:
+            asked = f"what promoted it: `crossfade explain {record['name']} {promotion}`"
+            told.append(Text(asked, style=QUIET))
+        root.add(_titled(f"evidence{seen_in(record)}", f"{challenger} − champion, always-valid", told))
     else:
         root.add(_titled("evidence", "", [Text(_nothing_yet(record), style=QUIET)]))
     segments = _segments(record)
@@ -65,7 +70,7 @@ def tree(record: Record, *, now: float | None = None) -> RenderableType:
         root.add(_titled("segments", "", segments))
     harm = _harm(record["harm"])
     if harm:
-        root.add(_titled("harm", "beyond the champion's rate", harm))
+        root.add(_titled("harm", f"beyond the champion's rate, {known_at(record)}", harm))
     outcomes = record.get("outcomes")
     if outcomes and outcomes["received"] is not None:
         root.add(_titled("outcomes", "", _outcomes(outcomes)))

@@ -9,8 +9,8 @@ from importlib.resources import files
 from typing import Any
 
 from crossfade.console.charting import WIDE, picture
-from crossfade.console.markup import Markup, el, join
-from crossfade.view.charts import exposure, forest
+from crossfade.console.markup import Markup, coded, el, join
+from crossfade.view.charts import drawable, exposure, forest
 
 Record = Mapping[str, Any]
 
@@ -60,7 +60,7 @@ def _cover(dossier: Record) -> Markup:
         el(
             "tr",
             el("th", line["label"], scope="row"),
-            el("td", line["text"]),
+            el("td", coded(line["text"])),
             el("td", el("a", f"part {numbers[line['part']]}", href=f"#{line['part']}"), class_="quiet"),
         )
         for line in dossier["summary"]
@@ -87,7 +87,7 @@ def _contents(dossier: Record) -> Markup:
 
 
 def _missing(dossier: Record) -> Markup:
-    rows = [el("li", el("b", one["title"]), f": {one['what']}") for one in dossier["missing"]]
+    rows = [el("li", el("b", one["title"]), ": ", coded(one["what"])) for one in dossier["missing"]]
     return el(
         "section",
         el("h2", el("span", "What is missing", class_="title")),
@@ -102,7 +102,7 @@ def _missing(dossier: Record) -> Markup:
 
 
 def _part(n: int, part: Record) -> Markup:
-    missing = [el("li", text) for text in part["missing"]]
+    missing = [el("li", coded(text)) for text in part["missing"]]
     return el(
         "section",
         el(
@@ -128,11 +128,11 @@ def _block(block: Record) -> Markup:
 def _drawn(block: Record) -> Markup:
     match block["kind"]:
         case "text":
-            return el("p", block["text"])
+            return el("p", coded(block["text"]))
         case "heading":
             return el("h3", block["text"])
         case "items":
-            return el("ul", [el("li", text) for text in block["items"]])
+            return el("ul", [el("li", coded(text)) for text in block["items"]])
         case "code":
             return el("pre", block["text"])
         case "table":
@@ -163,11 +163,10 @@ def _table(block: Record) -> Markup:
 
 def _forest(block: Record) -> Markup:
     """Evidence: the picture, and the numbers that it is drawn from."""
-    # Without interval there is nothing to draw: of a sample ratio only the verdict is of interest.
     shown = [
         (line, word)
         for line, word in zip(block["data"]["lines"], block["data"]["words"], strict=True)
-        if line["lower"] is not None or line["upper"] is not None or line["verdict"] == "unmeasured"
+        if drawable(line)
     ]
     lines, words = [line for line, _ in shown], [word for _, word in shown]
     figure = el("figure", picture(forest(lines, words), WIDE)) if lines else None

@@ -8,7 +8,7 @@ from typing import Any
 from crossfade.console.charting import figure, later
 from crossfade.console.markup import Markup, el
 from crossfade.view.charts import Chart
-from crossfade.view.words import percent
+from crossfade.view.words import percent, promoted_by, seen_in
 
 Record = Mapping[str, Any]
 
@@ -30,12 +30,16 @@ def evidence_part(record: Record, charts: Mapping[str, Chart], base: str) -> Mar
         text = WAITS.get(record["phase"], "Nothing has been measured yet: the first look comes with requests.")
         return el("section", el("h2", "Evidence"), el("p", f"? {text}", class_="empty"))
     note = f"{record['harm']['arm']} − champion. Intervals are {ASKED}."
+    promotion = promoted_by(record)
     bands = [figure(chart, base) for name, chart in charts.items() if name.startswith("band-")]
     more = el("p", el("a", "Fields, examples and segments in which replies differ", href=f"{base}/differences"))
     return el(
         "section",
-        el("h2", "Evidence"),
+        el("h2", f"Evidence{seen_in(record)}"),
         el("p", note, class_="quiet"),
+        el("p", el("a", "The evidence that promoted it", href=f"{base}/ledger/{promotion}"))
+        if promotion is not None
+        else None,
         el("p", record["votes"]["text"]) if record["votes"] else None,
         figure(charts["preference"], base) if "preference" in charts else None,
         figure(charts["forest"], base, folded=True) if "forest" in charts else None,

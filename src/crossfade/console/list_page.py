@@ -78,9 +78,11 @@ def _row(record: Record, now: float) -> Markup:
     exposure, harm = record["exposure"], record["harm"]
     units = whole(harm["units"]) if harm["units"] else None
     decided = record["decisions"][-1]["at"] if record["decisions"] else None
+    ended = record["phase"] in ENDED
+    hidden = "taken back" if record["phase"] == "rolled_back" else "hidden from users"
     facts = [
-        f"{percent(exposure['planned'])} planned" if exposure["planned"] else "hidden from users",
-        f"{units} units exposed" if units else None,
+        f"{percent(exposure['planned'])} planned" if exposure["planned"] else hidden,
+        f"{units} units {'were ' if ended else ''}exposed" if units else None,
         f"moved {_ago(now - decided, decided)}" if decided else None,
     ]
     told = el("p", " · ".join(fact for fact in facts if fact), class_="quiet") if record["phase"] != "pending" else None

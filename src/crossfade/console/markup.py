@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -9,6 +10,8 @@ HTML = frozenset({"meta", "link", "br", "hr", "img", "input", "source"})
 """Elements of HTML that hold nothing; those of SVG end in a slash."""
 
 VOID = HTML | frozenset({"rect", "line", "circle", "path", "polygon", "use"})
+
+CODE = re.compile(r"`([^`\n]+)`")
 
 
 class Markup(str):
@@ -38,6 +41,11 @@ def join(children: Any) -> Markup:
     if isinstance(children, list | tuple):
         return Markup("".join(join(child) for child in children))
     return Markup(escape(str(children)))
+
+
+def coded(text: str) -> Markup:
+    """A sentence in which what stands between backticks is code."""
+    return join([el("code", part) if n % 2 else part for n, part in enumerate(CODE.split(text))])
 
 
 def _text(value: Any) -> str:

@@ -18,7 +18,7 @@ from crossfade.console.segments import segments_section
 from crossfade.console.twins import twin_links
 from crossfade.view.charts import Chart, charts_of
 from crossfade.view.outcomes import WORDS
-from crossfade.view.words import clock, duration, moment, of_which, percent, untold, whole
+from crossfade.view.words import clock, duration, known_at, moment, of_which, percent, untold, whole
 
 Record = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ def rollout_page(record: Record, past: Record, now: float) -> str:
         _exposure(record, charts, base),
         evidence_part(record, charts, base),
         segments_section(record, base),
-        _harm(record["harm"], charts, base),
+        _harm(record, charts, base),
         _ageing(record.get("ageing"), charts, base),
         _outcomes(record.get("outcomes")),
         drift_part(record.get("drift"), base),
@@ -218,13 +218,14 @@ def _losses(record: Record) -> Markup | None:
     return el("p", "? " + " · ".join(told), class_="warning") if told else None
 
 
-def _harm(harm: Record, charts: Charts, base: str) -> Markup | None:
+def _harm(record: Record, charts: Charts, base: str) -> Markup | None:
+    harm = record["harm"]
     if not harm["units"]:
         return None
     items = [
         el("li", metric["text"], [el("small", text) for text in metric["arithmetic"]]) for metric in harm["metrics"]
     ]
-    served = f"{whole(harm['units'])} units have been served by {harm['arm']}."
+    served = f"{whole(harm['units'])} units have been served by {harm['arm']}; {known_at(record)}."
     return el(
         "section",
         el("h2", "Harm"),

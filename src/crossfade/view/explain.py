@@ -24,7 +24,8 @@ def explain(rollout: Rollout, line: Evidence) -> list[str]:
     if line.immature:
         told.append(f"{whole(line.immature)} units do not count yet: their {duration(line.window)} window is open")
     if line.estimate is not None:
-        told.append(f"difference {line.arm} − {line.baseline}: {said['estimate']} ({line.better} is better)")
+        better = "" if line.metric == SAMPLE_RATIO else f" ({line.better} is better)"
+        told.append(f"difference {line.arm} − {line.baseline}: {said['estimate']}{better}")
     if line.lower is not None or line.upper is not None:
         told.append(f"{said['confidence']} always-valid interval: {said['interval']}")
     if said["limit"]:

@@ -114,6 +114,27 @@ def moment(at: float | None, now: float | None = None) -> str:
     return ABSENT if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def seen_in(record: Mapping[str, Any]) -> str:
+    """Which stage a record's evidence is of, and since when: ` in promote, since 20:43:58`; nothing before a start."""
+    since = record["since"]["stage"]
+    if record["stage"] is None or since is None:
+        return ""
+    return f" in {record['stage']}, since {moment(since, record['at'])}"
+
+
+def promoted_by(record: Mapping[str, Any]) -> int | None:
+    """The ledger's number of the promotion, while the evidence is that of the watch which came after it."""
+    moves = [entry["n"] for entry in record["decisions"] if entry["move"] == "promote"]
+    return moves[-1] if moves and record["stage"] == "promote" else None
+
+
+def known_at(record: Mapping[str, Any]) -> str:
+    """What harm was counted up to; outcomes whose window is open may add to it."""
+    windows = ((record.get("outcomes") or {}).get("windows") or {}).values()
+    late = "; outcomes still come in" if any(window["open"] for window in windows) else ""
+    return f"as known at {clock(record['at'])} UTC{late}"
+
+
 def _signed(value: float, unit: str, like: Iterable[float | None]) -> str:
     scale = 100.0 if unit == "pp" else 1.0
     shown = value * scale

@@ -10,7 +10,7 @@ from crossfade.view.charts.chart import Chart, fitted, height_of
 from crossfade.view.charts.drift import drift
 from crossfade.view.charts.exposure import exposure
 from crossfade.view.charts.fields import fields
-from crossfade.view.charts.forest import forest
+from crossfade.view.charts.forest import drawable, forest
 from crossfade.view.charts.of_rollout import charts_of
 from crossfade.view.charts.preference import preference
 
@@ -19,6 +19,7 @@ __all__ = [
     "ageing",
     "calibration",
     "charts_of",
+    "drawable",
     "drift",
     "exposure",
     "fields",

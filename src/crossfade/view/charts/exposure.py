@@ -23,6 +23,9 @@ HEIGHT = 190
 
 HEAD = ("from (UTC)", "move", "planned share", "seen until the next")
 
+ROW = 15
+"""Pixels that a row of stages' names is high."""
+
 LETTERS = 36.0
 """Letters that fit beside each other where the page is narrow."""
 
@@ -123,43 +126,58 @@ def _staircase(
             },
         ]
     if stopped:
-        layers.append(_stop(steps, at, y))
+        layers.append(_stop(steps, at, y, 44 if hidden else HEIGHT))
     # Nobody meets a hidden challenger: a line says that.
     return {"height": 44 if hidden else HEIGHT, "layer": layers}
 
 
 def _stages(steps: Sequence[Record], end: float, at: Record, high: int) -> list[dict[str, Any]]:
-    """Where each stage begins, with its name where there is room for it."""
+    """Where each stage begins, with its name. A name that would run into the one before it stands a row higher."""
     span = end - steps[0]["at"]
     firsts = [next(group) for _, group in groupby(steps, key=lambda step: str(step["stage"]))]
     values = []
-    for one, following in zip(firsts, [*firsts[1:], {"at": end}], strict=True):
-        room = LETTERS * (following["at"] - one["at"]) / span
+    taken: list[float] = []
+    for one in firsts:
         name = str(one["stage"])
-        values.append({"at": _ms(one["at"]), "name": name if room > len(name) + 1 else ""})
-    top = {"y": {"value": -14}, "y2": {"value": high}}
+        room = (len(name) + 1) / LETTERS
+        start = (one["at"] - steps[0]["at"]) / span
+        left = start + room <= 1.0
+        first = start if left else start - room
+        row = next((n for n, until in enumerate(taken) if until <= first), len(taken))
+        taken[row : row + 1] = [first + room]
+        values.append({"at": _ms(one["at"]), "name": name, "row": row, "left": left})
     return [
         {
             "data": {"values": values},
             "mark": {"type": "rule", "color": FAINT, "strokeDash": [2, 3]},
-            "encoding": {"x": at, **top},
+            "encoding": {"x": at, "y": {"value": 1 - ROW * max(len(taken), 1)}, "y2": {"value": high}},
         },
-        {
-            "data": {"values": values},
-            "mark": {"type": "text", "align": "left", "dx": 5, "baseline": "top", "color": QUIET},
-            "encoding": {"x": at, "y": {"value": -15}, "text": {"field": "name"}},
-        },
+        *(_names(values, row, left, at) for row in range(len(taken)) for left in (True, False)),
     ]
 
 
-def _stop(steps: Sequence[Record], at: Record, y: Record) -> dict[str, Any]:
-    """The step on which it was rolled back."""
+def _names(values: Sequence[Record], row: int, left: bool, at: Record) -> dict[str, Any]:
+    side = {"align": "left", "dx": 5} if left else {"align": "right", "dx": -5}
+    return {
+        "data": {"values": [one for one in values if one["row"] == row and one["left"] == left]},
+        "mark": {"type": "text", "baseline": "top", "color": QUIET, **side},
+        "encoding": {"x": at, "y": {"value": -ROW * (row + 1)}, "text": {"field": "name"}},
+    }
+
+
+def _stop(steps: Sequence[Record], at: Record, y: Record, high: int) -> dict[str, Any]:
+    """The step on which it was rolled back; its words stand at the foot, where no share seen is."""
     last = steps[-1]
     before = steps[-2]["weight"] if len(steps) > 1 else 0.0
     right = last["at"] - steps[0]["at"] > 0
+    foot = {"value": high - 10}
     return {
         "data": {"values": [{"at": _ms(last["at"]), "share": before}]},
         "layer": [
+            {
+                "mark": {"type": "rule", "color": RED, "strokeWidth": 1, "strokeDash": [2, 3]},
+                "encoding": {"x": at, "y": y, "y2": {"value": high}},
+            },
             {
                 "mark": {"type": "point", "shape": CROSS, "size": 110, "strokeWidth": 3, "color": RED, "opacity": 1},
                 "encoding": {"x": at, "y": y},
@@ -170,12 +188,11 @@ def _stop(steps: Sequence[Record], at: Record, y: Record) -> dict[str, Any]:
                     "text": "stopped here",
                     "align": "right" if right else "left",
                     "dx": -6 if right else 6,
-                    "dy": 18,
                     "fontWeight": 600,
                     "color": RED,
                     "fontSize": 13,
                 },
-                "encoding": {"x": at, "y": y},
+                "encoding": {"x": at, "y": foot},
             },
         ],
     }

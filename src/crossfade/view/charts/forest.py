@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import copysign, expm1, isfinite, log1p
 from typing import Any
 
+from crossfade.judge.infer.mismatch import SAMPLE_RATIO
 from crossfade.view.charts.chart import Chart, spec_of
 from crossfade.view.charts.ink import AMBER, CROSS, FAINT, INK, LINE, RED_SOFT, SHAPES, SLASH, VERDICTS, exactly
 
@@ -27,6 +28,13 @@ TITLE = "Difference from the champion"
 
 HEAD = ("metric", "difference", "interval", "limit", "verdict", "units")
 
+UNBOUNDED = "judged by its e-value: no interval here"
+
+
+def drawable(line: Record) -> bool:
+    """A sample ratio is no difference in margins, and no side of it is better: its verdict stands in the table."""
+    return bool(line["metric"] != SAMPLE_RATIO)
+
 
 def forest(
     lines: Sequence[Record],
@@ -35,7 +43,7 @@ def forest(
     name: str = "forest",
     title: str = "Difference from the champion",
 ) -> Chart:
-    """`lines` of evidence with their words; which ones belong together is the caller's to know."""
+    """`lines` of evidence, each `drawable`, with their words; which ones belong together is the caller's to know."""
     arms = {line["arm"] for line in lines}
     rows = [_row(n, line, told, len(arms) > 1) for n, (line, told) in enumerate(zip(lines, said, strict=True))]
     reach = max(
@@ -66,6 +74,7 @@ def _row(n: int, line: Record, told: Record, several: bool) -> dict[str, Any]:
     measured = line["verdict"] != "unmeasured" and line["estimate"] is not None
     ends = [None if number is None or not isfinite(number) else way * number / scale for number in numbers[1:]]
     low, high = ends if way > 0 else (ends[1], ends[0])
+    bounded = measured and (low is not None or high is not None)
     subject = f"{line['metric']} of {line['arm']}" if several else line["metric"]
     of = [
         f"{arm} {told['values'][arm]} of {count}" if told["values"].get(arm) else f"{arm} {count} units"
@@ -84,8 +93,9 @@ def _row(n: int, line: Record, told: Record, several: bool) -> dict[str, Any]:
         "high": high if measured else None,
         "edge": None if line["limit"] is None else way * line["limit"] / scale,
         "measured": measured,
+        "bounded": bounded,
         "said": f"{told['shape']} {line['verdict']}" + (f"  {told['estimate']}" if measured else ""),
-        "of": " · ".join(of) if measured else told["reason"] or "not measured",
+        "of": " · ".join([*of, *([] if bounded else [UNBOUNDED])]) if measured else told["reason"] or "not measured",
         "units": " · ".join(of),
         "estimate": told["estimate"],
         "interval": told["interval"],
@@ -130,11 +140,11 @@ def _view(rows: Sequence[Record], reach: float) -> dict[str, Any]:
             },
             _mark("datum.edge != null", {"type": "tick", "size": 24, "thickness": 2, "color": INK}, x, "edge"),
             _hatch(rows, x, reach),
-            _mark("datum.measured", {"type": "rule", "strokeWidth": 3}, x, "left", "right", ink=True),
-            _mark("datum.measured && datum.low != null", end, x, "left", ink=True),
-            _mark("datum.measured && datum.high != null", end, x, "right", ink=True),
-            _mark("datum.measured && datum.low == null", _arrow("triangle-left"), x, "left", ink=True),
-            _mark("datum.measured && datum.high == null", _arrow("triangle-right"), x, "right", ink=True),
+            _mark("datum.bounded", {"type": "rule", "strokeWidth": 3}, x, "left", "right", ink=True),
+            _mark("datum.bounded && datum.low != null", end, x, "left", ink=True),
+            _mark("datum.bounded && datum.high != null", end, x, "right", ink=True),
+            _mark("datum.bounded && datum.low == null", _arrow("triangle-left"), x, "left", ink=True),
+            _mark("datum.bounded && datum.high == null", _arrow("triangle-right"), x, "right", ink=True),
             _point(x, tooltip),
             _text("head", {"align": "left", "dy": -24, "fontSize": 13, "fontWeight": 600, "color": INK}, 0),
             _text("said", {"align": "right", "dy": -24, "fontWeight": 600}, "width", ink=True),

@@ -10,7 +10,7 @@ from crossfade.view.charts.band import band
 from crossfade.view.charts.chart import Chart
 from crossfade.view.charts.drift import drift
 from crossfade.view.charts.exposure import exposure
-from crossfade.view.charts.forest import forest
+from crossfade.view.charts.forest import drawable, forest
 from crossfade.view.charts.harm import harm
 from crossfade.view.charts.preference import preference
 
@@ -42,7 +42,7 @@ def _evidence(record: Record, looks: list[Record]) -> list[Chart | None]:
     others = [pair for pair in pairs if pair[0]["metric"] != PREFERENCE]
     votes = record["votes"]
     charts: list[Chart | None] = [preference(preferred[0], votes)] if preferred and votes else []
-    shown = others if charts else pairs
+    shown = [pair for pair in (others if charts else pairs) if drawable(pair[0])]
     if shown:
         charts.append(forest([line for line, _ in shown], [said for _, said in shown]))
     drawn = [

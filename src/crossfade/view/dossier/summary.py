@@ -6,7 +6,7 @@ from crossfade.spec.model import Promote
 from crossfade.state import RULE, Phase, Position, weight
 from crossfade.view.dossier.happened import excess_said
 from crossfade.view.dossier.known import Known
-from crossfade.view.words import duration, moment, percent, whole
+from crossfade.view.words import duration, known_at, moment, percent, whole
 
 
 def summary(known: Known) -> list[dict[str, str]]:
@@ -63,7 +63,9 @@ def _exposure(known: Known) -> str:
 
 def _harm(known: Known) -> str:
     metrics = known.view["harm"]["metrics"]
-    return " ".join(excess_said(metric) for metric in metrics) or "No metric counts events, so that harm has no number."
+    if not metrics:
+        return "No metric counts events, so that harm has no number."
+    return f"{' '.join(excess_said(metric) for metric in metrics)} This is {known_at(known.view)}."
 
 
 def _people(known: Known) -> str:
