@@ -29,13 +29,14 @@ def evidence_part(record: Record, charts: Mapping[str, Chart], base: str) -> Mar
     if not pairs:
         text = WAITS.get(record["phase"], "Nothing has been measured yet: the first look comes with requests.")
         return el("section", el("h2", "Evidence"), el("p", f"? {text}", class_="empty"))
-    note = f"{record['harm']['arm']} − champion. Intervals are {ASKED}."
+    where = f"{seen_in(record).strip().capitalize()}: " if seen_in(record) else ""
+    note = f"{where}{record['harm']['arm']} − champion. Intervals are {ASKED}."
     promotion = promoted_by(record)
     bands = [figure(chart, base) for name, chart in charts.items() if name.startswith("band-")]
     more = el("p", el("a", "Fields, examples and segments in which replies differ", href=f"{base}/differences"))
     return el(
         "section",
-        el("h2", f"Evidence{seen_in(record)}"),
+        el("h2", "Evidence"),
         el("p", note, class_="quiet"),
         el("p", el("a", "The evidence that promoted it", href=f"{base}/ledger/{promotion}"))
         if promotion is not None
