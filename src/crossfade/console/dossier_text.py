@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from crossfade.console.markup import CODE
 from crossfade.view.words import moment, percent
 
 Record = Mapping[str, Any]
@@ -75,16 +74,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as it is, but for code, which keeps its backticks."""
-    parts = CODE.split(str(text).replace("\n", ", "))
-    told = "".join(_coded(part) if n % 2 else _escaped(part) for n, part in enumerate(parts))
+    """Text that Markdown takes as it is."""
+    text = str(text).replace("\n", ", ")
+    told = "".join(f"\\{c}" if c in "\\`*_|<>#" else c for c in text)
     return " ".join(told.split())
-
-
-def _coded(text: str) -> str:
-    """Within a code span only the bar means something, where the span is in a table."""
-    return f"`{text.replace('|', chr(92) + '|')}`"
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\`*_|<>#" else c for c in text)
