@@ -152,14 +152,20 @@ def _stages(steps: Sequence[Record], end: float, at: Record, high: int) -> list[
             "mark": {"type": "rule", "color": FAINT, "strokeDash": [2, 3]},
             "encoding": {"x": at, "y": {"value": 1 - ROW * max(len(taken), 1)}, "y2": {"value": high}},
         },
-        *(_names(values, row, left, at) for row in range(len(taken)) for left in (True, False)),
+        *(_names(list(group), at) for _, group in groupby(sorted(values, key=_side), key=_side)),
     ]
 
 
-def _names(values: Sequence[Record], row: int, left: bool, at: Record) -> dict[str, Any]:
+def _side(name: Record) -> tuple[int, bool]:
+    return int(name["row"]), bool(name["left"])
+
+
+def _names(names: Sequence[Record], at: Record) -> dict[str, Any]:
+    """Names of one row that stand on one side of where their stages begin."""
+    row, left = _side(names[0])
     side = {"align": "left", "dx": 5} if left else {"align": "right", "dx": -5}
     return {
-        "data": {"values": [one for one in values if one["row"] == row and one["left"] == left]},
+        "data": {"values": names},
         "mark": {"type": "text", "baseline": "top", "color": QUIET, **side},
         "encoding": {"x": at, "y": {"value": -ROW * (row + 1)}, "text": {"field": "name"}},
     }
