@@ -14,7 +14,7 @@ import pytest
 from crossfade.facts import Outcome
 from crossfade.rim.differing import Differing
 from crossfade.rim.inbox import OutcomeInbox
-from rim.gateway_kit import Client, post
+from rim.gateway_kit import Client, ask, post
 from rim.toy_server import Got, ToyServer, sized
 
 from .test_hot import Serving, serving
@@ -61,6 +61,17 @@ async def until(there: Serving, seconds: float, **wanted: Any) -> dict[str, Any]
     return record
 
 
+async def _mirrored(there: Serving, shadow: ToyServer) -> int:
+    """Ask until the gateway has heard that the shadow began, and so mirrors all; how many it mirrored at least."""
+    deadline = time.monotonic() + 30.0
+    while not shadow.requests:
+        assert time.monotonic() < deadline, there.status()
+        answer = await ask(there.port, post(b'{"x": 1}', path=b"/alpha", headers=b"X-User-Id: u1\r\nX-Country: at\r\n"))
+        assert answer.status == 200
+        await asyncio.sleep(0.05)
+    return 1
+
+
 async def _judged(there: Serving, pairs: int) -> bool:
     """Wait until so many pairs have been looked at; whether the rollout has been stopped by then."""
     deadline = time.monotonic() + 30.0
@@ -77,6 +88,7 @@ async def test_a_model_that_fails_one_country_is_stopped_within_200_of_its_reque
         spec = tmp_path / "alpha.yaml"
         spec.write_text(SPEC.format(one=one.url, two=two.url, metrics="", requests=100_000))
         async with serving(tmp_path / "data", spec) as there:
+            first = await _mirrored(there, two)
             client, asked = await Client.to(there.port), 0
             for n in range(20_000):
                 country = b"ch" if n % 20 == 0 else (b"at", b"de", b"fr")[n % 3]
@@ -85,7 +97,7 @@ async def test_a_model_that_fails_one_country_is_stopped_within_200_of_its_reque
                     post(b'{"x": 1}', path=b"/alpha", headers=b"X-User-Id: u%d\r\nX-Country: %b\r\n" % (n, country))
                 )
                 assert (await client.answer()).body == b'{"p": 0.800}'
-                if n % 200 == 199 and await _judged(there, n + 1):
+                if n % 200 == 199 and await _judged(there, first + n + 1):
                     break
             client.close()
             record = await until(there, 10.0, phase="rolled_back")
@@ -118,11 +130,12 @@ async def test_two_shadows_have_evidence_of_their_own_and_the_bad_one_is_named(t
         spec = tmp_path / "alpha.yaml"
         spec.write_text(TWO.format(one=one.url, two=two.url, three=three.url))
         async with serving(tmp_path / "data", spec) as there:
+            first = await _mirrored(there, three)
             client = await Client.to(there.port)
             for n in range(4000):
                 client.send(post(b'{"x": 1}', path=b"/alpha", headers=b"X-User-Id: u%d\r\n" % n))
                 assert (await client.answer()).body == b'{"p": 0.800}'
-                if n % 100 == 99 and await _judged(there, n + 1):
+                if n % 100 == 99 and await _judged(there, first + n + 1):
                     break
             client.close()
             record = await until(there, 10.0, phase="rolled_back")
