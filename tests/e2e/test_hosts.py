@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class Host:
 
 
 @contextmanager
-def shared(folder: Path) -> AsyncIterator[str]:  # type: ignore[misc]
+def shared(folder: Path) -> Iterator[str]:
     """What hosts share, in the environment; gives the lake's URL."""
     with postgres() as where, s3() as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, schema(where))
@@ -119,10 +119,10 @@ def purchases(token: str, count: int) -> bytes:
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def until(true: object, within: float) -> float:
+async def until(true: Callable[[], Awaitable[bool]], within: float) -> float:
     """Seconds until something holds."""
     began = time.monotonic()
-    while not (await true()):  # type: ignore[operator]
+    while not await true():
         assert time.monotonic() - began < within
         await asyncio.sleep(0.02)
     return time.monotonic() - began

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import JSONResponse
 
-from crossfade.console import models
+from crossfade.console import models, noting
 from crossfade.console.access import Caller
-from crossfade.console.problems import Refused
 from crossfade.rim.excluding import EXCLUDE, INCLUDE, exclude_by_hand
 from crossfade.rim.store import Store
 from crossfade.state import IllegalExclusion
@@ -32,36 +30,17 @@ def _add(routes: APIRouter, store: Store, word: str, allowed: Any, responses: An
 
     def act(name: Name, asked: models.ExcludeIn, caller: Caller = passed) -> JSONResponse:
         """Write it to the ledger and answer with the entry; gateways follow within a second."""
-        try:
-            entry = exclude_by_hand(
-                store,
-                name,
-                asked.segment,
-                actor=caller.actor(asked.actor, "actor" in asked.model_fields_set),
-                reason=asked.reason,
-                at=time.time(),
-                on=word == EXCLUDE,
-                by=caller.by,
-            )
-        except IllegalExclusion as error:
-            raise Refused(
-                409, str(error), "GET …/segments lists segments, and the rollout those that are kept on the champion"
-            ) from error
-        except ValueError as error:
-            if type(error) is not ValueError:
-                raise
-            raise Refused(
-                422, str(error), 'send {"segment": "header:x-country=DE", "reason": "why", "actor": "who"}'
-            ) from error
-        return JSONResponse(entry.to_json())
+        return noting.noted(
+            exclude_by_hand,
+            store,
+            name,
+            asked.segment,
+            asked,
+            caller,
+            on=word == EXCLUDE,
+            illegal=IllegalExclusion,
+            see="GET …/segments lists segments, and the rollout those that are kept on the champion",
+            send='send {"segment": "header:x-country=DE", "reason": "why", "actor": "who"}',
+        )
 
-    routes.add_api_route(
-        f"/{{name}}/{word}",
-        act,
-        methods=["POST"],
-        response_model=models.EntryRecord,
-        responses=responses,
-        summary=SUMMARY[word],
-        name=word,
-        operation_id=word,
-    )
+    noting.add(routes, word, act, SUMMARY[word], responses)

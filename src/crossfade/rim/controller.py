@@ -37,6 +37,7 @@ from crossfade.rim.searching.searcher import Searcher
 from crossfade.rim.showing import record_of
 from crossfade.rim.stopping import carry_out_all
 from crossfade.rim.store import StaleDecision, Store, Stored, StoreError
+from crossfade.rim.store_address import server
 from crossfade.rim.stored import Deposed
 from crossfade.rim.teller import Teller
 from crossfade.rim.upkeep import Upkeep
@@ -61,7 +62,8 @@ class Controller:
         self._store = Store(data)
         self._store.lead(term)
         self._lake = Lake(data)
-        self._received = Received(data)
+        # Where the store is this host's own file, no other host has facts to send.
+        self._received = Received(data) if server() is not None else None
         self._engine = Engine(self._lake)
         self._drifting = Drifting(self._lake)
         self._ageing = Ageing(self._engine)
@@ -85,9 +87,11 @@ class Controller:
             # Tables that were left half rewritten are not to be read, nor sealed, as they are.
             self._upkeep.forgetting.finish()
             self._begun = True
-        self._received.turn()
+        if self._received is not None:
+            self._received.turn()
         self._lake.compact_journals()
-        self._received.done(self._lake.moved)
+        if self._received is not None:
+            self._received.done(self._lake.moved)
         self._losses.turn(self._clock())
         judged = True
         for stored in self._store.rollouts():
@@ -124,9 +128,9 @@ class Controller:
         self._searcher.close()
         self._engine.close()
         self._corrected.close()
-        self._lake.close()
         self._repeats.close()
-        self._received.close()
+        if self._received is not None:
+            self._received.close()
         self._lake.close()
         self._store.close()
 

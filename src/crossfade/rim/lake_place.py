@@ -151,7 +151,6 @@ class Place:
         """Write a file whole or not at all; a `fresh` one must not be there yet. Raises LakeError."""
         try:
             if self.url is not None:
-                # A writer below that takes bytes alone is not to be handed pyarrow's own buffers.
                 # pyarrow would hand its own buffers to a writer that takes bytes alone.
                 out = self._store(kind).handler._handler.open_output_stream(name, None)
                 out.write(content)

@@ -75,18 +75,15 @@ class StoreServer:
     @contextmanager
     def writing(self, *, light: bool = False, unfenced: bool = False) -> Iterator[Connection]:
         """One change, all or nothing; `light` ones may be lost with the server. Raises StoreError, Deposed."""
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(_ALONE)
-                if light:
-                    connection.execute(sa.text("SET LOCAL synchronous_commit = off"))
-                if not unfenced:
-                    fence(connection, self.term)
-                yield connection
-                if not light:
-                    connection.execute(_TELL)
-        except SQLAlchemyError as error:
-            raise StoreError(f"cannot write {self.said}: {cause(error)}") from error
+        with self._changing() as connection:
+            connection.execute(_ALONE)
+            if light:
+                connection.execute(sa.text("SET LOCAL synchronous_commit = off"))
+            if not unfenced:
+                fence(connection, self.term)
+            yield connection
+            if not light:
+                connection.execute(_TELL)
 
     def heartbeat(self) -> int:
         """A number that moves while the controller is alive."""
@@ -106,18 +103,15 @@ class StoreServer:
     def give(self, order: stop_orders.Order) -> None:
         """Stop a rollout on every host. Waits for nobody who writes. Raises StoreError."""
         text = json.dumps(asdict(order))
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(
-                    sa.text(
-                        "INSERT INTO stop_orders (name, told) VALUES (:name, :told)"
-                        " ON CONFLICT (name) DO UPDATE SET told = excluded.told"
-                    ),
-                    {"name": order.name, "told": text},
-                )
-                connection.execute(_TELL)
-        except SQLAlchemyError as error:
-            raise StoreError(f"cannot write {self.said}: {cause(error)}") from error
+        with self._changing() as connection:
+            connection.execute(
+                sa.text(
+                    "INSERT INTO stop_orders (name, told) VALUES (:name, :told)"
+                    " ON CONFLICT (name) DO UPDATE SET told = excluded.told"
+                ),
+                {"name": order.name, "told": text},
+            )
+            connection.execute(_TELL)
 
     def order(self, name: str) -> stop_orders.Order | None:
         """An order to stop as it was given; None where it is gone or was damaged."""
@@ -131,6 +125,15 @@ class StoreServer:
         with self.writing() as connection:
             connection.execute(tables.stop_orders.delete().where(tables.stop_orders.c.name == name))
         stop_orders.done(self._data, name)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        """One transaction, whoever else writes. Raises StoreError."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(f"cannot write {self.said}: {cause(error)}") from error
 
     def _counter(self, name: str) -> int:
         with self.reading() as connection:

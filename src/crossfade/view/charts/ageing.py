@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossfade.view.charts.chart import Chart, spec_of
-from crossfade.view.charts.ink import ACCENT, ACCENT_SOFT, FAINT, INK, signed_labels
+from crossfade.view.charts.ink import ACCENT, ACCENT_SOFT, FAINT, INK, signed_axis
 
 Record = Mapping[str, Any]
 
@@ -40,15 +40,7 @@ def ageing(metric: Record, unit: str) -> Chart | None:
 
 
 def _view(days: list[dict[str, Any]], unit: str) -> dict[str, Any]:
-    axis = {
-        "title": None,
-        "tickCount": 5,
-        "grid": False,
-        "minExtent": INSET - 8,
-        "maxExtent": INSET - 8,
-        "labelExpr": signed_labels(unit),
-    }
-    y = {"field": "estimate", "type": "quantitative", "axis": axis, "scale": {"zero": True}}
+    y = {"field": "estimate", "type": "quantitative", "axis": signed_axis(unit, INSET - 8), "scale": {"zero": True}}
     x = {
         "field": "day",
         "type": "quantitative",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossfade.view.charts.chart import Chart, spec_of
-from crossfade.view.charts.ink import INK, LINE, QUIET, RED, RED_SOFT, SHAPES, VERDICTS, exactly, signed_labels
+from crossfade.view.charts.ink import INK, LINE, QUIET, RED, RED_SOFT, SHAPES, VERDICTS, exactly, signed_axis
 from crossfade.view.words import interval, signed, whole
 
 Record = Mapping[str, Any]
@@ -89,15 +89,11 @@ def _view(
     points: Sequence[Record], limit: float, domain: tuple[float, float], up: bool, unit: str, verdict: str
 ) -> dict[str, Any]:
     low, high = domain
-    axis = {
-        "title": None,
-        "tickCount": 5,
-        "grid": False,
-        "minExtent": INSET - 8,
-        "maxExtent": INSET - 8,
-        "labelExpr": signed_labels(unit),
+    y = {
+        "type": "quantitative",
+        "axis": signed_axis(unit, INSET - 8),
+        "scale": {"domain": [low, high], "nice": False, "reverse": not up},
     }
-    y = {"type": "quantitative", "axis": axis, "scale": {"domain": [low, high], "nice": False, "reverse": not up}}
     first, last = points[0]["units"], points[-1]["units"]
     x = {
         "field": "units",

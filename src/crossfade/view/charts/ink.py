@@ -53,10 +53,17 @@ CONFIG: Mapping[str, Any] = {
 }
 
 
-def signed_labels(unit: str) -> str:
-    """The expression that labels an axis of differences."""
+def signed_axis(unit: str, extent: int) -> dict[str, Any]:
+    """An axis of differences, `extent` pixels wide, whose labels have a sign and the unit."""
     end = f" {unit}" if unit else ""
-    return f"(datum.value > 0 ? '+' : datum.value < 0 ? '−' : '') + format(abs(datum.value), '~g') + '{end}'"
+    return {
+        "title": None,
+        "tickCount": 5,
+        "grid": False,
+        "minExtent": extent,
+        "maxExtent": extent,
+        "labelExpr": f"(datum.value > 0 ? '+' : datum.value < 0 ? '−' : '') + format(abs(datum.value), '~g') + '{end}'",
+    }
 
 
 def exactly(field: str) -> dict[str, Any]:
