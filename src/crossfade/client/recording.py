@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from crossfade.client.claiming import claim
 from crossfade.rim.glance import Glance
 from crossfade.rim.glance_at import glance_at
 from crossfade.rim.glance_server import ServerGlance
@@ -21,8 +21,6 @@ from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
 
 log = logging.getLogger("crossfade.client")
-
-MOST_PROCESSES = 1000
 
 
 @dataclass(slots=True)
@@ -71,23 +69,8 @@ def open_all(text: str, data: Path, now: float) -> Opened:
     except SecretError:
         store.close()
         raise
-    worker, claim = _claim(data)
+    worker, held = claim(data)
     recorder = Recorder(Journal(data, worker))
     glance = glance_at(data)
     feed = RoutesFeed(glance, lambda: recorder.healthy, only=wanted.name, key=keys.of)
-    return Opened(stored.rollout, worker, recorder, feed, store, glance, claim)
-
-
-def _claim(data: Path) -> tuple[str, IO[str]]:
-    """A worker's name that no other process on this machine holds, the lowest: journals are found again and emptied."""
-    run = data / "run"
-    run.mkdir(parents=True, exist_ok=True)
-    for number in range(MOST_PROCESSES):
-        handle = (run / f"client-{number}.lock").open("a")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.close()
-            continue
-        return f"client-{number}", handle
-    raise OSError(f"{MOST_PROCESSES} programs already record into {data}; close some of them")
+    return Opened(stored.rollout, worker, recorder, feed, store, glance, held)

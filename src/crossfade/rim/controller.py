@@ -25,7 +25,6 @@ from crossfade.rim.batches import JournalError
 from crossfade.rim.corrected import Corrected
 from crossfade.rim.drifting import Drifting
 from crossfade.rim.engine import Engine
-from crossfade.rim.engine.look import outcome_names
 from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.leading import Candidate, Renewal
@@ -230,7 +229,7 @@ class Controller:
 
     def _outcomes(self, rollout: Rollout, measured: Measured) -> OutcomeCounts:
         try:
-            repeats = self._repeats.of(rollout.name, outcome_names(rollout))
+            repeats = self._repeats.of(rollout.name, rollout.outcome_names)
         except JournalError as error:
             log.warning("repeated outcomes could not be counted: %s", error)
             return outcome_counts(rollout, measured.progress, None, None)

@@ -11,7 +11,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from crossfade.rim.engine.look import outcome_names
 from crossfade.rim.engine.session import Session, reading, text
 from crossfade.rim.lake import Lake
 from crossfade.rim.store import Store, Stored
@@ -89,7 +88,7 @@ class Corrected:
         return _Told(upto=int(said["upto"]), first=entries[0].at, last=entries[-1].at)
 
     def _found(self, stored: Stored, files: list[str]) -> list[tuple[Any, ...]]:
-        names = ", ".join(map(text, outcome_names(stored.rollout)))
+        names = ", ".join(map(text, stored.rollout.outcome_names))
         if not files or not names:
             return []
         asked = _ASKED.format(facts=reading("outcome", files), names=names, rollout=text(stored.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -103,16 +103,26 @@ class FixedRoutes:
         """Nothing to end."""
 
 
+Pick = Callable[[Sequence[Stands]], Iterable[Stands]]
+"""Of which rollouts routes are made."""
+
+
 class StoreWatch:
     """One look at a time: what a store says, turned into routes that may be acted on. Time is an argument."""
 
     def __init__(
-        self, store: Store, healthy: Callable[[], bool], only: str = "", key: Callable[[Rollout], bytes] = no_key
+        self,
+        store: Store,
+        healthy: Callable[[], bool],
+        only: str = "",
+        key: Callable[[Rollout], bytes] = no_key,
+        pick: Pick | None = None,
     ) -> None:
         self._store = store
         self._key = key
         self._healthy = healthy
         self._only = only
+        self._pick = pick or self._served
         self._version: int | None = None
         self._beat: int | None = None
         self._moved = float("-inf")
@@ -138,8 +148,7 @@ class StoreWatch:
             self._beat = beat
             version = self._store.version()
             if version != self._version:
-                ours = [one for one in self._store.rollouts() if self._ours(one.rollout)]
-                self._routes = tuple(self._route(one) for one in holders(ours))
+                self._routes = tuple(self._route(one) for one in self._pick(self._store.rollouts()))
                 self._version = version
                 fresh = True
             self._complaint = ""
@@ -173,6 +182,9 @@ class StoreWatch:
             log.error("nobody new is exposed by %s: %s", route.rollout, error)
             return route
 
+    def _served(self, stored: Sequence[Stands]) -> Iterable[Stands]:
+        return holders(one for one in stored if self._ours(one.rollout))
+
     def _ours(self, rollout: Rollout) -> bool:
         """A gateway serves what can be called over HTTP; a program serves the one rollout it has opened."""
         return rollout.name == self._only if self._only else not rollout.in_process
@@ -184,7 +196,8 @@ class StoreWatch:
 
 
 class RoutesFeed:
-    """A thread that looks at the store every 100 ms; `only` names the one rollout of a program."""
+    """A thread that looks at the store every 100 ms; `only` names the one rollout of a program, `pick` chooses others
+    than those that a gateway serves."""
 
     def __init__(
         self,
@@ -194,9 +207,10 @@ class RoutesFeed:
         only: str = "",
         interval: float = INTERVAL,
         key: Callable[[Rollout], bytes] = no_key,
+        pick: Pick | None = None,
     ) -> None:
         self._store = store
-        self._watch = StoreWatch(store, healthy, only, key)
+        self._watch = StoreWatch(store, healthy, only, key, pick)
         self._interval = interval
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

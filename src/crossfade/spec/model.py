@@ -561,6 +561,16 @@ class Rollout:
         return (*self.segments, *self.explore)
 
     @property
+    def outcome_names(self) -> tuple[str, ...]:
+        """The names of outcomes that are asked for, in order."""
+        stages = [stage for stage in self.stages if isinstance(stage, Interleave)]
+        names: set[str | None] = {one.outcome for stage in stages for one in stage.credit}
+        for metric in self.metrics:
+            if metric.source in (Source.OUTCOME, Source.PREDICTION):
+                names |= {metric.outcome or metric.name, metric.per, metric.covariate}
+        return tuple(sorted(name for name in names if name))
+
+    @property
     def challenger(self) -> Arm:
         """The first challenger; most rollouts have one."""
         return self.challengers[0]

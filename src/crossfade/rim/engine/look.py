@@ -30,7 +30,7 @@ from crossfade.judge.measure.segments import Key, Segmented, by_segment, heard, 
 from crossfade.judge.measure.tables import Expr
 from crossfade.judge.moments import MeanMoments, PairedMoments, RateMoments, RatioMoments
 from crossfade.rim.theirs import scorer
-from crossfade.spec.model import Interleave, Kind, Promote, Rollout, Shadow, Source, stage_name
+from crossfade.spec.model import Kind, Promote, Rollout, Shadow, Source, stage_name
 from crossfade.state import Phase, Position, as_muted
 
 SHADOW = stage_name(Shadow())
@@ -205,7 +205,7 @@ def _progress(
             for (name, arm), moments in metrics.items()
             if arm == challengers[0] and isinstance(moments, RateMoments | MeanMoments | RatioMoments)
         },
-        received=source.received(outcome_names(rollout)),
+        received=source.received(rollout.outcome_names),
         orphans=orphans,
         early=early,
         faults=int(source.count("faults", counts.faults)["faults"][0]),
@@ -219,16 +219,6 @@ def _windowed(rows: Rows, arms: Collection[str]) -> Windowed:
     open_ = (rows["bucket"] == OPEN if "bucket" in rows else ~rows["closed"].astype(bool)) & mine
     n = rows["n"]
     return Windowed(open=int(n[open_].sum()), settled=int(n[mine & ~open_].sum()), late=int(rows["late"][mine].sum()))
-
-
-def outcome_names(rollout: Rollout) -> tuple[str, ...]:
-    """The names of outcomes that are asked for, in order."""
-    stages = [stage for stage in rollout.stages if isinstance(stage, Interleave)]
-    names: set[str | None] = {one.outcome for stage in stages for one in stage.credit}
-    for metric in rollout.metrics:
-        if metric.source in (Source.OUTCOME, Source.PREDICTION):
-            names |= {metric.outcome or metric.name, metric.per, metric.covariate}
-    return tuple(sorted(name for name in names if name))
 
 
 def _reach(source: Answers, rollout: Rollout) -> Reach:

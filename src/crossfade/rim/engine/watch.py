@@ -22,7 +22,7 @@ from crossfade.rim.engine.decisions import Decisions
 from crossfade.rim.engine.feed import Feed, Rewritten
 from crossfade.rim.engine.hits import NOBODY, Hits
 from crossfade.rim.engine.keys import KeyIndex
-from crossfade.rim.engine.look import look_mode, outcome_names
+from crossfade.rim.engine.look import look_mode
 from crossfade.rim.engine.reach import Touched
 from crossfade.rim.engine.segmenting import Segments
 from crossfade.rim.engine.session import Session, compiled, number, reading, text
@@ -89,7 +89,7 @@ class Watch:
         # Numbers in the order of the names, so that ties are broken alike by name and by number; 0 is any other arm.
         self._arms = ["", *sorted(arm.name for arm in (rollout.champion, *rollout.challengers))]
         self._units = KeyIndex()
-        self._names = outcome_names(rollout)
+        self._names = rollout.outcome_names
         self._sides = sorted({metric.predicted for metric in rollout.metrics} - {""})
         self._hits = Hits([*self._names, *map(predicted_by, self._sides), *map(copied_by, self._sides)])
         self._guessed = np.zeros(0, dtype=np.int64)
