@@ -45,6 +45,7 @@ COMMANDS: dict[str, str] = {
     "differences": "differences",
     **dict.fromkeys(("mute", "unmute"), "mute"),
     "token": "token",
+    "store": "store",
     **dict.fromkeys(("exclude", "include"), "exclude"),
 }
 """Every command and the module that registers it, in the order help lists them."""

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from crossfade.rim import stop_orders
+from crossfade.rim import stop_orders, store_layout
 from crossfade.rim.glance import BUSY_SECONDS, Glance
 from crossfade.rim.revisions import StoreError
 from crossfade.rim.store_address import FILE
-from crossfade.rim.store_place import cause, complete, fence
+from crossfade.rim.store_place import cause, fence
 
 
 class StoreFile:
@@ -32,11 +32,11 @@ class StoreFile:
         self._light = _engine(self._path, "NORMAL", busy)
 
     def made(self) -> bool:
-        """Whether all tables are there. Only who finds one missing has to write, and to wait for other writers."""
+        """Whether it is laid out as this program needs it. Raises StoreError, TooNew."""
         if not self._path.exists():
             return False
         with self.reading() as connection:
-            return complete(connection)
+            return store_layout.present(connection, self.said) == store_layout.NEWEST
 
     def close(self) -> None:
         """Let go of the file."""

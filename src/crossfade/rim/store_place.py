@@ -10,9 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from crossfade.rim import store_layout
 from crossfade.rim import store_tables as tables
+from crossfade.rim.revisions import StoreError
 from crossfade.rim.stop_orders import Order
 from crossfade.rim.store_address import server
+from crossfade.rim.store_layout import Step
 from crossfade.rim.stored import Deposed
 
 
@@ -25,7 +28,8 @@ class Place(Protocol):
     """The leadership in which everything is written from now on; None for people, who need none."""
 
     def made(self) -> bool:
-        """Whether all tables are there. Only who finds one missing has to write, and to wait for other writers."""
+        """Whether it is laid out as this program needs it. Only who finds that it is not has to write, and to wait for
+        other writers. Raises StoreError, TooNew."""
         ...
 
     def reading(self) -> AbstractContextManager[Connection]:
@@ -73,24 +77,17 @@ def place(data: Path, busy: float | None = None) -> Place:
     return StoreServer(address, data, busy)
 
 
-def make(of: Place) -> None:
-    """Make what is missing of the tables."""
-    with of.writing(unfenced=True) as connection:
-        tables.TABLES.create_all(connection)
-        if connection.dialect.name != "sqlite":
-            tables.stop_orders.create(connection, checkfirst=True)
-        for name in tables.COUNTERS:
-            connection.execute(
-                sa.text("INSERT INTO counters (name, value) VALUES (:name, 0) ON CONFLICT (name) DO NOTHING"),
-                {"name": name},
-            )
-
-
-def complete(connection: Connection) -> bool:
-    """Whether all tables are there, and all counters in them."""
-    if set(tables.TABLES.tables) - set(sa.inspect(connection).get_table_names()):
-        return False
-    return set(tables.COUNTERS) <= set(connection.execute(sa.select(tables.counters.c.name)).scalars())
+def make(of: Place) -> list[Step]:
+    """Lay the store out as this program needs it, unless it is; the steps that this took. Raises StoreError."""
+    try:
+        with of.writing(unfenced=True) as connection:
+            return store_layout.migrate(connection, of.said)
+    except store_layout.TooNew:
+        raise
+    except StoreError as error:
+        if any(words in str(error) for words in store_layout.NO_RIGHT):
+            raise store_layout.refused(of.said, error) from error
+        raise
 
 
 def fence(connection: Connection, term: int | None) -> None:

@@ -17,12 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from crossfade.rim import stop_orders
+from crossfade.rim import stop_orders, store_layout
 from crossfade.rim import store_tables as tables
 from crossfade.rim.glance import BUSY_SECONDS
 from crossfade.rim.revisions import StoreError
 from crossfade.rim.store_address import spoken
-from crossfade.rim.store_place import cause, complete, fence
+from crossfade.rim.store_place import cause, fence
 
 CHANNEL = "crossfade"
 """Where the server says that something has changed; the message is the schema it changed in."""
@@ -55,9 +55,9 @@ class StoreServer:
         self._engine = _engine(address, self.said, BUSY_SECONDS if busy is None else busy)
 
     def made(self) -> bool:
-        """Whether all tables are there."""
+        """Whether it is laid out as this program needs it. Raises StoreError, TooNew."""
         with self.reading() as connection:
-            return complete(connection) and sa.inspect(connection).has_table(tables.stop_orders.name)
+            return store_layout.present(connection, self.said) == store_layout.NEWEST
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -1,4 +1,4 @@
-"""The tables of the store, the same in a file and on a server."""
+"""The tables of the store as they are now, the same in a file and on a server; `store_layout` makes them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ledger = sa.Table(
 seals = sa.Table(
     "seals",
     TABLES,
-    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("seal", sa.Text, nullable=False),
 )
 views = sa.Table(
@@ -62,11 +62,19 @@ counters = sa.Table(
 leader = sa.Table(
     "leader",
     TABLES,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("term", sa.Integer, nullable=False),
     sa.Column("renewals", sa.Integer, nullable=False),
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("held", sa.Integer, nullable=False),
+)
+layout = sa.Table(
+    "layout",
+    TABLES,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("software", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
 )
 stop_orders = sa.Table(
     "stop_orders",
@@ -75,5 +83,3 @@ stop_orders = sa.Table(
     sa.Column("told", sa.Text, nullable=False),
 )
 """On a server alone: of a data folder these are files, which are obeyed also where the store cannot be written."""
-
-COUNTERS = ("changes", "beats", "seals")
