@@ -23,6 +23,7 @@ from crossfade.spec.parse import parse
 from crossfade.state import Move, Phase
 from rim.engine.postgres_kit import INITDB, MISSING, postgres
 from rim.test_store import SPEC, move
+from rim.test_store_server import soon
 
 pytestmark = pytest.mark.skipif(INITDB is None, reason=MISSING)
 
@@ -97,7 +98,7 @@ def test_each_role_does_its_work(roles: Roles) -> None:
     stopped = stop_now(roles.data / "console", Order(name="r1", actor="ana", reason="it is on fire", at=400.0))
     assert stopped.entry is not None
     assert stopped.entry.move == "rollback"
-    assert glance.stopped() == frozenset()
+    soon(lambda: glance.stopped() == frozenset(), within=30.0)
     glance.close()
 
     deciding.save_view("r1", {"sentence": "hello"})
