@@ -17,7 +17,7 @@ import pytest
 from crossfade.facts import Outcome
 from crossfade.rim import batches
 from crossfade.rim.batches import JournalError
-from crossfade.rim.inbox import Accepted, OutcomeInbox, RepeatCounts, Repeats
+from crossfade.rim.inbox import Accepted, OutcomeInbox, RepeatCounts, Repeats, path
 
 from .facts_made import outcome
 
@@ -54,7 +54,7 @@ def test_the_first_report_wins(tmp_path: Path) -> None:
 
 
 def test_repeats_are_counted_by_what_they_say_and_outlive_a_restart(tmp_path: Path) -> None:
-    counts = RepeatCounts(tmp_path)
+    counts = RepeatCounts(path(tmp_path))
     assert counts.of("r1", ["purchase"]) == Repeats()
     inbox = OutcomeInbox(tmp_path)
     told = [outcome("a"), outcome("b", rollout="r1", unit="u"), outcome("c", rollout="r2", unit="u")]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
@@ -113,14 +114,14 @@ def test_a_new_compactor_goes_on_where_the_tables_say(tmp_path: Path) -> None:
 def test_a_death_between_two_tables_repeats_neither(tmp_path: Path) -> None:
     journal, lake = Journal(tmp_path, "w0"), Lake(tmp_path)
     journal.append([exposed(1), outcome("o1")])
-    real = lake._commit
+    real = lake._tables.commit
 
-    def dies_before_outcomes(kind: str, facts: list[Fact], upto: dict[str, int]) -> None:
+    def dies_before_outcomes(kind: str, facts: pa.Table, upto: Any, asked: Any) -> int:
         if kind == "outcome":
             raise KeyboardInterrupt
-        real(kind, facts, upto)
+        return real(kind, facts, upto, asked)
 
-    lake._commit = dies_before_outcomes  # type: ignore[method-assign, assignment]
+    lake._tables.commit = dies_before_outcomes  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         lake.compact_journals()
     lake.close()
@@ -257,6 +258,7 @@ def test_tables_of_an_earlier_version_get_the_columns_of_this_one(tmp_path: Path
 COMPACTOR = """
 import os, sys
 from pathlib import Path
+from typing import Any
 from crossfade.rim import lake as lakes
 from crossfade.rim import lake_sources
 lake_sources.DELETE_ROWS = 1

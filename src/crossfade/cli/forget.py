@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
     from crossfade.rim.forgetting import Forgotten
+    from crossfade.rim.lake_fence import Fence
     from crossfade.rim.store import Store
 
 WAIT = 120.0
@@ -76,26 +79,70 @@ def _carried_out(store: Store, data: Path, request: Path, *, as_json: bool) -> F
     from crossfade.rim.sealing import Sealer
 
     until = time.monotonic() + WAIT
-    while time.monotonic() < until:
-        lake = Lake(data)
-        try:
-            with lake.alone():
-                own = Forgetting(store, lake, Sealer(store, lake, now=time.time()))
-            while request in own.pending():
-                own.turn(settle=0.0)
-        except Busy:
-            # The controller has the lake, and looks for requests once a tick.
-            time.sleep(0.2)
-        except (LakeError, JournalError) as error:
-            fail(str(error), "ask again; what was begun is gone on with", code=PROBLEM, as_json=as_json)
-        finally:
-            lake.close()
-        found = answered(request)
-        if found is not None:
-            return found
+    with _leading(store, data, as_json=as_json) as fence:
+        while time.monotonic() < until:
+            lake = Lake(data, fence)
+            try:
+                with lake.alone():
+                    own = Forgetting(store, lake, Sealer(store, lake, now=time.time()))
+                while request in own.pending():
+                    own.turn(settle=0.0)
+            except Busy:
+                # The controller has the lake, and looks for requests once a tick.
+                time.sleep(0.2)
+            except (LakeError, JournalError) as error:
+                fail(str(error), "ask again; what was begun is gone on with", code=PROBLEM, as_json=as_json)
+            finally:
+                lake.close()
+            found = answered(request)
+            if found is not None:
+                return found
     return fail(
         f"the controller did not get to it within {WAIT:.0f} s; it will, and `crossfade explain` then tells",
         f"its log says what keeps it: {data / 'logs' / 'controller.log'}",
         code=PROBLEM,
         as_json=as_json,
     )
+
+
+@contextmanager
+def _leading(store: Store, data: Path, *, as_json: bool) -> Iterator[Fence | None]:
+    """The leadership, where several hosts share the lake and nobody has it: one of them at a time rewrites facts."""
+    from crossfade.rim.holder import myself
+    from crossfade.rim.lake_fence import Fence
+    from crossfade.rim.lake_place import location
+    from crossfade.rim.leading import Renewal
+    from crossfade.rim.store_address import server
+
+    if server() is None or location(data) is None:
+        yield None
+        return
+    leader = store.leaders.present()
+    term = None if leader.held else store.leaders.take(leader, myself())
+    if term is None:
+        if _nobody_here(data):
+            fail(
+                "the controller that leads is on another host, and nobody else rewrites facts meanwhile",
+                "ask again there, where `run/serve.json` names its controller and its log says that it leads",
+                code=PROBLEM,
+                as_json=as_json,
+            )
+        yield None
+        return
+    renewal = Renewal(store, term)
+    try:
+        yield Fence(term, lambda: store.leaders.check(term))
+    finally:
+        renewal.stop()
+        store.leaders.release(term)
+
+
+def _nobody_here(data: Path) -> bool:
+    """Whether no controller of this host leads."""
+    from crossfade.rim.lake import Lake
+
+    lake = Lake(data)
+    try:
+        return lake.claim()
+    finally:
+        lake.close()

@@ -20,6 +20,7 @@ from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.measure.measured import Measured
 from crossfade.judge.seen import seen_of
+from crossfade.rim import inbox, reported
 from crossfade.rim.ageing import Ageing
 from crossfade.rim.batches import JournalError
 from crossfade.rim.corrected import Corrected
@@ -27,6 +28,7 @@ from crossfade.rim.drifting import Drifting
 from crossfade.rim.engine import Engine
 from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.lake_fence import Fence
 from crossfade.rim.leading import Candidate, Renewal
 from crossfade.rim.lease_losses import LeaseLosses
 from crossfade.rim.looking import Looking
@@ -60,7 +62,8 @@ class Controller:
         """`term`: the leadership in which it decides; None where it is known to be the only one."""
         self._store = Store(data)
         self._store.lead(term)
-        self._lake = Lake(data)
+        leaders = self._store.leaders
+        self._lake = Lake(data, None if term is None else Fence(term, lambda: leaders.check(term)))
         # Where the store is this host's own file, no other host has facts to send.
         self._received = Received(data) if server() is not None else None
         self._engine = Engine(self._lake)
@@ -68,7 +71,7 @@ class Controller:
         self._ageing = Ageing(self._engine)
         self._looking = Looking(self._store)
         self._corrected = Corrected(self._store, self._lake)
-        self._repeats = RepeatCounts(data)
+        self._repeats = RepeatCounts(inbox.path(data), reported.path(data))
         self._clock = clock
         self._sealer = Sealer(self._store, self._lake, now=clock())
         self._losses = LeaseLosses(self._store, self._lake)

@@ -27,7 +27,7 @@ REMEMBER = 400 * 86_400.0
 """Seconds for which ids are remembered, counted from their acceptance; longer than facts are kept by default."""
 
 
-_REPEATS = """
+REPEATS = """
 CREATE TABLE IF NOT EXISTS repeats (
   rollout TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -37,10 +37,15 @@ CREATE TABLE IF NOT EXISTS repeats (
 ) WITHOUT ROWID
 """
 
-_AGAIN = """
+AGAIN = """
 INSERT INTO repeats VALUES (?, ?, ?, ?) ON CONFLICT (rollout, name) DO UPDATE SET
   duplicates = duplicates + excluded.duplicates, contradictions = contradictions + excluded.contradictions
 """
+
+
+def path(data: Path) -> Path:
+    """The inbox of a data folder."""
+    return data / batches.FOLDER / f"{WORKER}.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +72,11 @@ class OutcomeInbox:
     """Where outcomes arrive. Safe to share between threads and processes."""
 
     def __init__(self, data: Path) -> None:
-        self.path = data / batches.FOLDER / f"{WORKER}.db"
+        self.path = path(data)
         self._lock = threading.Lock()
         try:
             self._connection = batches.connect(self.path)
-            self._connection.execute(_REPEATS)
+            self._connection.execute(REPEATS)
             self._seen = Seen(self._connection, self.path.with_suffix(".seen"))
         except (sqlite3.Error, OSError) as error:
             raise JournalError(f"cannot open {self.path}: {error}") from error
@@ -142,7 +147,7 @@ class OutcomeInbox:
             (outcomes[place].rollout, outcomes[place].name, place in contradicted) for place in known
         )
         for (rollout, name, other), count in counts.items():
-            self._connection.execute(_AGAIN, (rollout, name, 0 if other else count, count if other else 0))
+            self._connection.execute(AGAIN, (rollout, name, 0 if other else count, count if other else 0))
 
     def _tidy(self, now: float) -> None:
         try:
@@ -154,36 +159,44 @@ class OutcomeInbox:
 
 
 class RepeatCounts:
-    """What an inbox has counted, for those who take nothing in."""
+    """What was counted of repeats, by an inbox or by who moves what several took, for those who take nothing in."""
 
-    def __init__(self, data: Path) -> None:
-        self._path = data / batches.FOLDER / f"{WORKER}.db"
-        self._connection: sqlite3.Connection | None = None
+    def __init__(self, *files: Path) -> None:
+        self._files = files
+        self._open: dict[Path, sqlite3.Connection] = {}
 
     def of(self, rollout: str, names: Collection[str]) -> Repeats:
         """Repeats that name the rollout; or a decision, whose rollout nobody looks up, and an outcome of these names.
 
         Raises JournalError.
         """
-        if self._connection is None and not self._path.exists():
-            return Repeats()
-        marks = ", ".join("?" * len(names))
-        try:
-            if self._connection is None:
-                self._connection = batches.connect(self._path)
-                self._connection.execute(_REPEATS)
-            found = self._connection.execute(
-                "SELECT coalesce(sum(duplicates), 0), coalesce(sum(contradictions), 0) FROM repeats "
-                f"WHERE (rollout = ? OR rollout = '') AND name IN ({marks})",
-                (rollout, *names),
-            ).fetchone()
-        except sqlite3.Error as error:
-            self.close()
-            raise JournalError(f"cannot read {self._path}: {error}") from error
-        return Repeats(duplicates=int(found[0]), contradictions=int(found[1]))
+        found = [self._of(file, rollout, names) for file in self._files if file in self._open or file.exists()]
+        return Repeats(
+            duplicates=sum(one.duplicates for one in found), contradictions=sum(one.contradictions for one in found)
+        )
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Let go of the files."""
+        for connection in self._open.values():
+            connection.close()
+        self._open.clear()
+
+    def _of(self, file: Path, rollout: str, names: Collection[str]) -> Repeats:
+        marks = ", ".join("?" * len(names))
+        try:
+            if file not in self._open:
+                self._open[file] = batches.connect(file)
+                self._open[file].execute(REPEATS)
+            found = (
+                self._open[file]
+                .execute(
+                    "SELECT coalesce(sum(duplicates), 0), coalesce(sum(contradictions), 0) FROM repeats "
+                    f"WHERE (rollout = ? OR rollout = '') AND name IN ({marks})",
+                    (rollout, *names),
+                )
+                .fetchone()
+            )
+        except sqlite3.Error as error:
+            self.close()
+            raise JournalError(f"cannot read {file}: {error}") from error
+        return Repeats(duplicates=int(found[0]), contradictions=int(found[1]))

@@ -12,28 +12,25 @@ import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import (
-    CommitProperties,
-    DeltaTable,
-    PostCommitHookProperties,
-    Transaction,
-    WriterProperties,
-    write_deltalake,
-)
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import DeltaError
 
-from crossfade.facts import Fact
+from crossfade.facts import Fact, Outcome
 from crossfade.ledger import SealedFile
 from crossfade.rim import lake_sealed, lake_upkeep
 from crossfade.rim.lake_claim import Busy, Claim
 from crossfade.rim.lake_columns import SCHEMAS, columns, fitted
+from crossfade.rim.lake_fence import Fence
 from crossfade.rim.lake_place import LakeError, Place
 from crossfade.rim.lake_rewriting import files_brought
 from crossfade.rim.lake_sources import Sources
+from crossfade.rim.lake_tables import WRITER, Tables
+from crossfade.rim.reported import Reported
 
 __all__ = ["SCHEMAS", "Busy", "Lake", "LakeError", "columns"]
 
@@ -44,18 +41,22 @@ KEEP_HOURS = 24.0 * 7
 """Hours for which versions that nobody names stay readable, so that slow readers are not cut off."""
 
 NOTHING: Mapping[str, Collection[int]] = {}
+OUTCOME = "outcome"
 
 
 class Lake:
     """The fact tables under one data directory. Anyone may read; one process at a time compacts."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, fence: Fence | None = None) -> None:
+        """`fence`: the leadership in which everything is written, where several hosts may write."""
         self.data = data
         self._place = Place(data)
+        # A folder has one host, whose processes agree by the claim on it.
+        self._fence = fence if self._place.url is not None else None
+        self._reported: Reported | None = None
         self.path = self._place.folder
         self._digests: dict[tuple[str, str], str] = {}
-        self._tables: dict[str, DeltaTable] = {}
-        self._done: dict[tuple[str, str], int] = {}
+        self._tables = Tables(self._place, self._fence)
         self._sources = Sources(data)
         self._lock = threading.RLock()
         self._claim = Claim(self.path)
@@ -65,14 +66,19 @@ class Lake:
     def compact_journals(self) -> dict[str, int]:
         """Move what is new in the journals to the tables: rows added per kind. Raises LakeError, JournalError."""
         with self._lock:
-            self._claim.take()
+            self._own()
             grouped: dict[str, list[Fact]] = {}
             upto: dict[str, int] = {}
+            asked: dict[tuple[str, str], int] = {}
             sources = self._sources.all()
             for source in sources:
-                source.collect(self._done_upto, grouped, upto)
+                source.collect(partial(self._upto, asked), grouped, upto)
+            if self._fence is not None and OUTCOME in grouped:
+                grouped[OUTCOME] = self._unreported(grouped[OUTCOME])
             for kind, facts in grouped.items():
-                self._commit(kind, facts, upto)
+                version = self._tables.commit(kind, columns(kind, facts), upto, asked) if facts else None
+                if kind == OUTCOME and self._reported is not None:
+                    self._reported.keep(version)
             for source in sources:
                 source.leave(upto.get(source.app, 0))
             return {kind: len(facts) for kind, facts in grouped.items()}
@@ -86,13 +92,17 @@ class Lake:
         """Rewrite tables that have come to consist of many small files: files removed per kind."""
         removed: dict[str, int] = {}
         with self._lock:
-            self._claim.take()
+            self._own(anew=True)
             for kind in SCHEMAS:
-                table = self._table(kind)
+                table = self._tables.table(kind)
                 if table is None or len(table.file_uris()) <= small_files:
                     continue
                 try:
-                    result = table.optimize.compact(max_concurrent_tasks=1, writer_properties=_WRITER)
+                    result = table.optimize.compact(
+                        max_concurrent_tasks=1,
+                        writer_properties=WRITER,
+                        commit_properties=CommitProperties(app_transactions=self._tables.said() or None),
+                    )
                 except DeltaError as error:
                     raise LakeError(f"cannot compact {self._place.uri(kind)}: {error}") from error
                 removed[kind] = int(result["numFilesRemoved"])
@@ -113,12 +123,12 @@ class Lake:
         """
         count = 0
         with self._lock:
-            self._claim.take()
+            self._own(anew=True)
             found = self.unneeded(keep_hours=keep_hours, named=named)
             doomed = {kind: [name for name in names if (kind, name) not in needed] for kind, names in found.items()}
             announce(doomed)
             for kind in SCHEMAS:
-                table = self._table(kind)
+                table = self._tables.table(kind)
                 if table is not None:
                     versions = self._readable(kind, table, named.get(kind, ()))
                     for name in doomed.get(kind, ()):
@@ -134,7 +144,7 @@ class Lake:
         found: dict[str, list[str]] = {}
         with self._lock:
             for kind in SCHEMAS:
-                table = self._table(kind)
+                table = self._tables.table(kind)
                 if table is not None:
                     versions = self._readable(kind, table, named.get(kind, ()))
                     names = lake_upkeep.unneeded(table, keep_hours, versions)
@@ -150,13 +160,15 @@ class Lake:
         """
         deleted: dict[str, int] = {}
         with self._lock:
-            self._claim.take()
-            tables = {kind: table for kind in lake_upkeep.TIMES if (table := self._table(kind)) is not None}
+            self._own(anew=True)
+            tables = {kind: table for kind in lake_upkeep.TIMES if (table := self._tables.table(kind)) is not None}
             if any(lake_upkeep.due(table, kind, before, cuts) for kind, table in tables.items()):
                 announce()
             for kind in lake_upkeep.TIMES:
-                table = self._table(kind)
-                if table is not None and (count := lake_upkeep.retire(table, kind, before, cuts, _WRITER)):
+                table = self._tables.table(kind)
+                if table is not None and (
+                    count := lake_upkeep.retire(table, kind, before, cuts, WRITER, self._tables.said())
+                ):
                     deleted[kind] = count
         return deleted
 
@@ -164,12 +176,12 @@ class Lake:
     def alone(self) -> Iterator[Place]:
         """For those who rewrite files: nobody else moves facts, and what is known of the tables is read anew after."""
         with self._lock:
-            self._claim.take()
+            self._own(anew=True)
             try:
                 yield self._place
             finally:
-                for known in (self._tables, self._done, self._digests):
-                    known.clear()
+                self._tables.forget()
+                self._digests.clear()
 
     def purge_journals(self) -> None:
         """Leave nothing in the journals of what is in the tables, not even in their files' free space."""
@@ -247,6 +259,9 @@ class Lake:
         with self._lock:
             self._sources.close()
             self._claim.close()
+            if self._reported is not None:
+                self._reported.close()
+                self._reported = None
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -286,55 +301,35 @@ class Lake:
                 return False
             return True
 
-    def _done_upto(self, kind: str, app: str) -> int:
+    def _own(self, *, anew: bool = False) -> None:
+        """The right to change the tables: on this host, and where there are several, among them. Raises Deposed."""
+        self._claim.take()
+        self._tables.own(anew=anew)
+
+    def _upto(self, asked: dict[tuple[str, str], int], kind: str, app: str) -> int:
+        """How far a journal has come in a table, the same for a whole turn."""
         key = (kind, app)
-        if key not in self._done:
-            table = self._table(kind)
-            self._done[key] = (table.transaction_version(app) or 0) if table is not None else 0
-        return self._done[key]
+        if key not in asked:
+            asked[key] = self._tables.upto(kind, app)
+        return asked[key]
 
-    def _commit(self, kind: str, facts: Sequence[Fact], upto: Mapping[str, int]) -> None:
-        table = self._table(kind)
-        try:
-            if table is None:
-                table = self._tables[kind] = DeltaTable.create(self._place.uri(kind), SCHEMAS[kind], mode="ignore")
-            write_deltalake(
-                table,
-                columns(kind, facts),
-                mode="append",
-                # A later version's facts have more columns than the tables of an earlier one.
-                schema_mode="merge",
-                commit_properties=CommitProperties(
-                    app_transactions=[Transaction(app_id=app, version=row) for app, row in upto.items()]
-                ),
-                post_commithook_properties=_HOOKS,
-                writer_properties=_WRITER,
-            )
-        except (DeltaError, OSError) as error:
-            self._tables.pop(kind, None)
-            self._done.clear()
-            raise LakeError(f"cannot commit to {self._place.uri(kind)}: {error}") from error
-        for app, row in upto.items():
-            self._done[(kind, app)] = row
+    def _unreported(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Those outcomes that the table has not under their id."""
+        if self._reported is None:
+            self._reported = Reported(self.data)
+        table = self._tables.table(OUTCOME)
+        if table is not None:
+            self._reported.catch_up(table.version(), self._brought)
+        return list(self._reported.new([one for one in facts if isinstance(one, Outcome)]))
 
-    def _table(self, kind: str) -> DeltaTable | None:
-        if kind not in self._tables:
-            try:
-                self._tables[kind] = DeltaTable(self._place.uri(kind))
-            except TableNotFoundError:
-                return None
-            except (DeltaError, OSError) as error:
-                raise LakeError(f"cannot open {self._place.uri(kind)}: {error}") from error
-        return self._tables[kind]
+    def _brought(self, after: int, upto: int) -> list[str]:
+        """The files with the outcomes that came between two versions, or with all where the log does not tell."""
+        files = self.added(OUTCOME, after, upto)
+        return self.files(OUTCOME, upto) if files is None else files
 
     def _fresh(self, kind: str) -> DeltaTable | None:
         """The table with what others have committed; the one who compacts knows it already."""
-        table = self._table(kind)
+        table = self._tables.table(kind)
         if table is not None and not self._claim.held:
             table.update_incremental()
         return table
-
-
-_WRITER = WriterProperties(compression="ZSTD", compression_level=1)
-
-_HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)

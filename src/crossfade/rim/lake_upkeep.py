@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, WriterProperties
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, WriterProperties
 from deltalake.exceptions import DeltaError
 
 from crossfade.rim.lake_place import Entry, LakeError, Place
@@ -63,7 +63,14 @@ def doomed(files: Sequence[str], kind: str, before: float, cuts: Mapping[str, fl
         raise LakeError(f"cannot count the facts of kind {kind} that are beyond their time: {error}") from error
 
 
-def retire(table: DeltaTable, kind: str, before: float, cuts: Mapping[str, float], writer: WriterProperties) -> int:
+def retire(
+    table: DeltaTable,
+    kind: str,
+    before: float,
+    cuts: Mapping[str, float],
+    writer: WriterProperties,
+    said: Sequence[Transaction] = (),
+) -> int:
     """Delete the facts that `predicate` names; how many. The table's own log records it. Raises LakeError."""
     if not due(table, kind, before, cuts):
         return 0
@@ -71,7 +78,9 @@ def retire(table: DeltaTable, kind: str, before: float, cuts: Mapping[str, float
         result = table.delete(
             predicate(kind, before, cuts),
             writer_properties=writer,
-            commit_properties=CommitProperties(custom_metadata={"crossfade": "retention"}),
+            commit_properties=CommitProperties(
+                custom_metadata={"crossfade": "retention"}, app_transactions=list(said) or None
+            ),
             post_commithook_properties=_HOOKS,
         )
     except (DeltaError, OSError) as error:

@@ -68,6 +68,12 @@ class Leaders:
             )
             return term if connection.execute(update.values(**values)).rowcount == 1 else None
 
+    def check(self, term: int) -> None:
+        """Raises Deposed when another leads, or nobody does; StoreError."""
+        leader = self.present()
+        if (leader.term, leader.held) != (term, True):
+            raise Deposed(term)
+
     def renew(self, term: int) -> None:
         """Say that this leader lives. Raises Deposed, StoreError."""
         self._mine(term, renewals=tables.leader.c.renewals + 1)
