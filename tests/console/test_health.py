@@ -40,6 +40,18 @@ async def test_ready_only_once_the_heart_was_seen_to_beat_and_the_gateways_live(
     assert await ready(client) == (200, {"store": True, "controller": True, "gateways": True})
 
 
+async def test_where_hosts_share_the_store_a_console_needs_no_gateway_of_its_own(
+    client: httpx.AsyncClient, store: Store, data: Path, monkeypatch
+) -> None:
+    (data / "run" / "serve.json").write_text(json.dumps({"pids": {"console": os.getpid(), "shipper": 1}}))
+    assert (await ready(client))[1]["gateways"] is False
+    monkeypatch.setenv("CROSSFADE_STORE", "postgresql://db/crossfade")
+    assert (await ready(client))[1]["gateways"] is True
+    (data / "run" / "serve.json").write_text(json.dumps({"pids": {"host-gateway-0": None}}))
+    answer = (await client.get("/readyz")).json()
+    assert answer["checks"]["gateways"] == {"ok": False, "reason": "not running: host-gateway-0"}
+
+
 async def test_a_dead_gateway_is_named(client: httpx.AsyncClient, data: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

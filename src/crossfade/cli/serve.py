@@ -44,6 +44,13 @@ def serve(
         str | None, typer.Option(metavar="URL", help="Where facts are kept, as s3://BUCKET/PREFIX; else in --data.")
     ] = None,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start rollouts that are pending.")] = True,
+    health_host: Annotated[str, typer.Option(help="Address of the health port.")] = "127.0.0.1",
+    health_port: Annotated[
+        int | None, typer.Option(help="Where /healthz, /readyz and /metrics answer orchestrators.", min=0, max=65535)
+    ] = None,
+    log_files: Annotated[
+        bool, typer.Option("--log-files/--log-stderr", help="Where processes log: in logs/, or on standard error.")
+    ] = True,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: clients speak HTTPS.", **_PORT)] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.", **_PORT)] = None,
     upstream_ca: Annotated[Path | None, typer.Option(help="PEM authorities of https:// models.", **_PORT)] = None,
@@ -123,6 +130,8 @@ def serve(
             start=start,
             actor=_user(),
             options=options,
+            health=None if health_port is None else (health_host, health_port),
+            log=log_files,
             on_ready=ready,
             reread=lambda: _reread(specs or []),
         )
@@ -173,10 +182,11 @@ def _shared(as_json: bool) -> None:
     )
 
 
+_EVERYWHERE = ("data", "lake", "health_host", "health_port", "log_files", "json")
 _DATA_PORT = [
     name
     for name in inspect.signature(serve).parameters
-    if name not in ("specs", "data", "control_host", "control_port", "tick", "controllers", "lake", "start", "json")
+    if name not in (*_EVERYWHERE, "specs", "control_host", "control_port", "tick", "controllers", "start")
 ]
 _CONTROL_PORT = ["control_host", "control_port", "console"]
 _DECIDING = ["tick", "controllers", "start", "specs"]

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from crossfade.console import models
 from crossfade.console.receiving import Tally
+from crossfade.rim import store_address
 from crossfade.rim.figures import path
 from crossfade.rim.standing import FRESH, all_standing
 from crossfade.rim.store import Store, StoreError
@@ -126,10 +127,13 @@ def _gateways(data: Path) -> dict[str, Any]:
     that hangs lives too. So each is judged by the figures that its loop writes every second."""
     try:
         pids = json.loads((data / "run" / "serve.json").read_text())["pids"]
-        wanted = {name: int(pid) for name, pid in pids.items() if name.startswith("gateway") and pid is not None}
-        dead = [name for name, pid in pids.items() if name.startswith("gateway") and pid is None]
+        # Where hosts share a store, a gateway's name begins with its host's.
+        wanted = {name: int(pid) for name, pid in pids.items() if "gateway-" in name and pid is not None}
+        dead = [name for name, pid in pids.items() if "gateway-" in name and pid is None]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return _check(False, f"{data / 'run' / 'serve.json'} does not say which gateways should run")
+    if not wanted and not dead and "controller" not in pids and store_address.server() is not None:
+        return _check(True, "other hosts have them: their health ports say how they are")
     gone = [*dead, *(name for name, pid in wanted.items() if not _lives(pid))]
     if gone or not wanted:
         return _check(False, f"not running: {', '.join(gone)}" if gone else "no gateway was started")

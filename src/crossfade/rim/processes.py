@@ -33,6 +33,7 @@ class Child:
     command: Sequence[str]
     pass_fds: tuple[int, ...] = ()
     log: Path | None = None
+    """Where its output is appended; None to give it ours."""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
@@ -51,8 +52,8 @@ class Child:
             self.process = subprocess.Popen(
                 list(self.command),
                 stdin=subprocess.DEVNULL,
-                stdout=out if out is not None else subprocess.DEVNULL,
-                stderr=subprocess.STDOUT if out is not None else subprocess.DEVNULL,
+                stdout=out if out is not None else sys.stderr,
+                stderr=subprocess.STDOUT if out is not None else sys.stderr,
                 pass_fds=self.pass_fds,
                 preexec_fn=die_with_parent,
                 # Ctrl-C in a terminal reaches the whole foreground group; only the parent may act on it,

@@ -14,6 +14,7 @@ from crossfade.rim.admission import admit, readmit
 from crossfade.rim.lake_place import location
 from crossfade.rim.options import PLAIN, Options, OptionsError
 from crossfade.rim.pseudonym_keys import Keys
+from crossfade.rim.service_manager import READY, ServiceManager
 from crossfade.rim.store import Store
 from crossfade.rim.store_address import server
 from crossfade.rim.supervisor import ServeError, Supervisor, listen, lock, more_files, prepare, write_token
@@ -35,14 +36,17 @@ def serve(
     start: bool = True,
     actor: str = "operator",
     options: Options = PLAIN,
+    health: tuple[str, int] | None = None,
+    log: bool = True,
     on_ready: Callable[[Supervisor], None] | None = None,
     reread: Callable[[], Sequence[str]] = tuple,
 ) -> None:
     """Serve the specs until SIGTERM or SIGINT. `tick` is the period in seconds of the controller that leads.
 
     With no `workers` there is no data port, because the models are called inside programs or other hosts have the
-    gateways; without a `console` there is no control port, and with no `controllers` others decide. On SIGHUP the
-    texts that `reread` gives are recorded, none where it has found a problem and said so.
+    gateways; without a `console` there is no control port, and with no `controllers` others decide. `health` is where
+    probes are answered; without a `log` the processes write to our standard error. On SIGHUP the texts that `reread`
+    gives are recorded, none where it has found a problem and said so.
 
     Raises ServeError when it cannot start, SpecProblems when a spec does not hold. The ports come before
     the start: a rollout's clocks must not run where nobody can be served.
@@ -81,13 +85,18 @@ def serve(
     plenty = asked == PLAIN.limits.connections and options.limits.connections > asked // 2
     if told and workers and not plenty:
         sys.stderr.write(f"crossfade: {told}\n")
-    supervisor = Supervisor(data, data_socket, control_socket, tls=bool(options.tls_cert))
+    manager = ServiceManager.found()
+    supervisor = Supervisor(data, data_socket, control_socket, tls=bool(options.tls_cert), manager=manager)
     signal.signal(signal.SIGHUP, supervisor.ask_reread)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, supervisor.ask_stop)
     try:
-        supervisor.start(workers=workers, tick=tick, options=options, controllers=controllers)
+        if health is not None:
+            supervisor.listen_health(*health)
+        supervisor.start(workers=workers, tick=tick, options=options, controllers=controllers, log=log)
         supervisor.wait_ready(store)
+        if not supervisor.stopping:
+            manager.tell(READY)
         if on_ready is not None and not supervisor.stopping:
             on_ready(supervisor)
         supervisor.run(lambda: readmit(store, reread, start=start, actor=actor))

@@ -11,6 +11,9 @@ from crossfade.rim.revisions import StoreError
 VARIABLE = "CROSSFADE_STORE"
 """Names the server; no option, because others can read those in the list of processes."""
 
+VARIABLE_FILE = "CROSSFADE_STORE_FILE"
+"""Names a file that holds the address instead, such as a mounted secret or a credential of systemd."""
+
 FILE = "state.db"
 """Where the store is below a data folder, where no server is named."""
 
@@ -19,7 +22,7 @@ _SCHEMES = ("postgresql", "postgres")
 
 def server() -> str | None:
     """The address of the server, None where the store is a file. Raises StoreError for what is no such address."""
-    told = os.environ.get(VARIABLE, "").strip()
+    told = os.environ.get(VARIABLE, "").strip() or _in_file()
     if not told:
         return None
     scheme, apart, rest = told.partition("://")
@@ -30,6 +33,21 @@ def server() -> str | None:
             " PGPASSWORD or in the file that PGPASSFILE names, or leave it out to keep the store in the data folder"
         )
     return f"postgresql://{rest}"
+
+
+def _in_file() -> str:
+    named = os.environ.get(VARIABLE_FILE, "").strip()
+    if not named:
+        return ""
+    try:
+        told = Path(named).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{VARIABLE_FILE} names {named}, which cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    if not told:
+        raise StoreError(f"{VARIABLE_FILE} names {named}, which is empty: it holds postgresql://USER@HOST/DATABASE")
+    return told
 
 
 def spoken(address: str) -> str:

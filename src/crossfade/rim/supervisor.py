@@ -20,11 +20,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from crossfade.rim import figures, store_address
 from crossfade.rim.options import PLAIN, Options
+from crossfade.rim.probes import PATIENCE, HealthPort, own_checks
 from crossfade.rim.processes import Child, stop_all
+from crossfade.rim.service_manager import STOPPING, ServiceManager
 from crossfade.rim.store import Store
 
 READY_WITHIN = 60.0
@@ -57,6 +59,10 @@ class Supervisor:
     """When the processes were started, in seconds since the epoch."""
     stopping: bool = False
     rereading: bool = False
+    manager: ServiceManager = field(default_factory=ServiceManager)
+    health: HealthPort | None = None
+    turned: float = field(default_factory=time.monotonic)
+    """When the processes were looked after last."""
 
     @property
     def data_port(self) -> int | None:
@@ -78,8 +84,28 @@ class Supervisor:
         """Where this host reaches its control port."""
         return None if self.control_socket is None else _url(self.control_socket)
 
-    def start(self, *, workers: int, tick: float, options: Options = PLAIN, controllers: int = 1) -> None:
-        """Start every process; returns at once."""
+    def listen_health(self, host: str, port: int) -> None:
+        """Answer probes there until `stop`; raises ServeError where that cannot be."""
+        try:
+            self.health = HealthPort(host, port, alive=self._turns, checks=self._checks, data=self.data)
+        except OSError as error:
+            raise ServeError(
+                f"cannot listen on {host}:{port} for the health port: {error.strerror}; choose another port with "
+                "--health-port or stop what is using it"
+            ) from error
+
+    def _turns(self) -> bool:
+        return time.monotonic() - self.turned < PATIENCE
+
+    def _checks(self) -> dict[str, dict[str, Any]]:
+        if self.stopping:
+            return {"processes": {"ok": False, "reason": "stopping"}}
+        return own_checks(self.data, self.children)
+
+    def start(
+        self, *, workers: int, tick: float, options: Options = PLAIN, controllers: int = 1, log: bool = True
+    ) -> None:
+        """Start every process; returns at once. Without a `log` of their own they write to our standard error."""
         self.begun = time.time()
         logs = self.data / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -105,6 +131,7 @@ class Supervisor:
             # Whoever decides is elsewhere and has the facts from the lake.
             self.children.append(Child(SHIPPER, [*base, "shipper", *common], (), logs / "shipper.log"))
         for child in self.children:
+            child.log = child.log if log else None
             child.start()
         self._write_state()
 
@@ -140,7 +167,8 @@ class Supervisor:
 
     def tend(self) -> None:
         """Restart whatever has died."""
-        now = time.monotonic()
+        now = self.turned = time.monotonic()
+        self.manager.alive()
         revived = [child.name for child in self.children if child.revive(now)]
         if revived:
             self._write_state()
@@ -165,6 +193,7 @@ class Supervisor:
     def stop(self) -> None:
         """End every process: gateways first, so that nothing is exposed while nobody judges."""
         self.stopping = True
+        self.manager.tell(STOPPING)
         if self.data_socket is not None:
             # With the last gateway's copy it is gone, and new clients are refused at once instead of left waiting.
             self.data_socket.close()
@@ -175,12 +204,15 @@ class Supervisor:
         (self.data / "run" / "serve.json").unlink(missing_ok=True)
         if self.control_socket is not None:
             self.control_socket.close()
+        if self.health is not None:
+            self.health.close()
 
     def _write_state(self) -> None:
         state = {
             "pid": os.getpid(),
             "data_port": self.data_port,
             "control_port": self.control_port,
+            "health_port": None if self.health is None else self.health.port,
             "pids": {child.name: child.pid for child in self.children},
             "restarts": {child.name: child.restarts for child in self.children},
         }
