@@ -10,6 +10,7 @@ import pytest
 
 from crossfade import ledger
 from crossfade.rim.store import Store
+from crossfade.rim.tokens import Tokens
 
 from .conftest import Crossfade
 
@@ -68,3 +69,30 @@ def test_a_store_that_is_locked_is_not_called_damaged(
     assert "locked" in ran.err
     assert "try again" in ran.err
     assert "damaged" not in ran.err
+
+
+def test_who_shows_a_token_acts_under_its_name_and_with_its_roles(
+    crossfade: Crossfade, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--data", str(data), "-r", "the feed is broken")
+    secrets = {role: Tokens(data).add(f"{role}-1", [role], at=1.0, by="root") for role in ("viewer", "operator")}
+    refused = crossfade("hold", "ranker-v2", *where, "--token", secrets["viewer"])
+    assert (refused.code, refused.out) == (2, "")
+    assert "the token of viewer-1 has the role viewer, which may not hold or roll back" in refused.err
+    assert "nobody holds that token" in crossfade("hold", "ranker-v2", *where, "--token", "x").err
+    other = crossfade("hold", "ranker-v2", *where, "--token", secrets["operator"], "--actor", "ben")
+    assert "the token is operator-1's, and --actor says ben" in other.err
+    (tmp_path / "token").write_text(secrets["operator"] + "\n")
+    monkeypatch.setenv("CROSSFADE_TOKEN", f"file:{tmp_path / 'token'}")
+    entry = json.loads(crossfade("hold", "ranker-v2", *where, "--json").out)
+    assert (entry["n"], entry["actor"]) == (5, "operator-1")
+    assert {key: entry["by"][key] for key in ("through", "token", "roles")} == {
+        "through": "token", "token": "operator-1", "roles": ["operator"],
+    }  # fmt: skip
+    muted = crossfade("mute", "ranker-v2", "$.took_ms", *where)
+    assert "Muted $.took_ms by operator-1" in muted.out
+    assert "cannot be read" in crossfade("resume", "ranker-v2", *where, "--token", "file:/nowhere").err
+    stopped = crossfade("rollback", "ranker-v2", "--now", *where)
+    assert "Rolled back by operator-1" in stopped.out
+    store = Store(data)
+    assert ledger.verify(store.entries("ranker-v2")).intact

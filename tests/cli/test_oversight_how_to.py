@@ -87,3 +87,18 @@ def test_the_plan_says_who_is_asked(waiting: Path, crossfade: Crossfade, tmp_pat
         "plan", str(tmp_path / "spec.yaml"), "--rate", "10", "--baseline", "errors=1%", "--baseline", "wrong=40%"
     )
     assert "ab: entered with the approval of ana or ben" in ran.out, ran
+
+
+def test_who_approves_by_token_needs_the_role_and_is_that_person(waiting: Path, crossfade: Crossfade) -> None:
+    ana, dan = (Tokens(waiting).add(name, [role], at=1.0, by="root") for name, role in ROLES)
+    refused = crossfade("approve", NAME, "-r", "x", "--token", dan)
+    assert (refused.code, "may not approve" in refused.err) == (2, True)
+    given = crossfade("approve", NAME, "-r", "read it", "--token", ana)
+    assert given.out.startswith("ana approved going on to ab on evidence")
+    entry = Store(waiting).entries(NAME)[-1]
+    assert (entry.actor, entry.by and entry.by["token"], entry.about and entry.about["via"]) == (
+        "ana", "ana", "token ana",
+    )  # fmt: skip
+
+
+ROLES = (("ana", "approver"), ("dan", "operator"))

@@ -22,7 +22,7 @@ from .test_acting import OURS
 from .test_pages import parsed
 
 ONE = "/rollouts/ranker-v2"
-PAGES = ("/rollouts", ONE, f"{ONE}/differences", f"{ONE}/drift", f"{ONE}/ledger", "/health")
+PAGES = ("/rollouts", ONE, f"{ONE}/differences", f"{ONE}/lists", f"{ONE}/drift", f"{ONE}/ledger", "/health")
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -41,7 +41,7 @@ async def test_a_page_has_its_twins(client: httpx.AsyncClient, path: str) -> Non
     assert (sheet.status_code, sheet.headers["content-type"]) == (200, "text/csv; charset=utf-8")
     head, *rows = csv.reader(io.StringIO(sheet.text))
     assert all(len(row) == len(head) for row in rows)
-    assert rows or path.endswith(("differences", "drift"))
+    assert rows or path.endswith(("differences", "lists", "drift"))
 
 
 async def test_a_name_that_is_not_there_has_none(client: httpx.AsyncClient) -> None:
@@ -55,6 +55,8 @@ async def test_a_name_that_is_not_there_has_none(client: httpx.AsyncClient) -> N
         "/drift",
         "/drift.json",
         "/differences.csv",
+        "/lists",
+        "/lists.json",
     ):
         answer = await client.get(f"/rollouts/nobody{end}")
         assert answer.status_code == 404, end

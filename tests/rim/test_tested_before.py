@@ -10,7 +10,8 @@ import pytest
 
 from crossfade.console.rollout_page import rollout_page
 from crossfade.judge.evidence import Evidence, Verdict
-from crossfade.rim.standing import standing
+from crossfade.rim.remembered import Remembered
+from crossfade.rim.standing import all_standing, standing
 from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
 from crossfade.state import Move
@@ -114,3 +115,15 @@ def test_nobody_knows_without_a_rollout_that_was_tested_both_ways(store: Store) 
     assert told["text"] == (
         "what a preference is worth in purchase is not known: no rollout here has been both interleaved and A/B tested"
     )
+
+
+def test_a_list_reads_each_ledger_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(6):
+        run(store, f"r{n}", 0.1, 0.01)
+    asked: list[str] = []
+    once = Remembered.twice
+    monkeypatch.setattr(Remembered, "twice", lambda self, stored: asked.append(stored.name) or once(self, stored))
+    records = all_standing(store, 9.0)
+    assert sorted(asked) == [f"r{n}" for n in range(6)]
+    assert [len(record["worth"]["both"]) for record in records] == [6] * 6
+    assert records[3] == standing(store, "r3", 9.0)

@@ -5,7 +5,6 @@ They need no controller and no gateway to be alive: what is written here is what
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated
 import typer
 
 from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, print_json
+from crossfade.cli.identity import By, Token, identified
 
 MOVES = {
     "start": "Begin a pending rollout at its first stage.",
@@ -23,6 +23,9 @@ MOVES = {
     "rollback": "Give every unit back to the champion.",
     "promote": "Give the challenger every unit but the holdback.",
 }
+
+MOVE, STOP, APPROVE = "move", "stop", "approve"
+"""What a role may allow, as rim/tokens has it, which a command that shows no token need not import."""
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; others will read it in the ledger.")]
 Actor = Annotated[str | None, typer.Option("--actor", help="Who moves it; your user name if left out.")]
@@ -42,30 +45,44 @@ Now = Annotated[
 
 def _command(move: str) -> Callable[..., None]:
     def rollback(
-        name: Name, reason: Reason, now: Now = False, data: DataDir = DATA, actor: Actor = None, json: AsJson = False
+        name: Name,
+        reason: Reason,
+        now: Now = False,
+        data: DataDir = DATA,
+        actor: Actor = None,
+        token: Token = None,
+        json: AsJson = False,
     ) -> None:
+        by = identified(data, token, actor, STOP, as_json=json)
         if now:
-            _stop(name, reason, data, actor, json)
+            _stop(name, reason, data, by, json)
         else:
-            _act(move, name, reason, data, actor, json)
+            _act(move, name, reason, data, by, json)
 
     if move == "rollback":
         return rollback
 
-    def act(name: Name, reason: Reason, data: DataDir = DATA, actor: Actor = None, json: AsJson = False) -> None:
-        _act(move, name, reason, data, actor, json)
+    def act(
+        name: Name,
+        reason: Reason,
+        data: DataDir = DATA,
+        actor: Actor = None,
+        token: Token = None,
+        json: AsJson = False,
+    ) -> None:
+        may = STOP if move == "hold" else MOVE
+        _act(move, name, reason, data, identified(data, token, actor, may, as_json=json), json)
 
     return act
 
 
-def _act(move: str, name: str, reason: str, data: DataDir, actor: str | None, json: bool) -> None:
+def _act(move: str, name: str, reason: str, data: DataDir, by: By, json: bool) -> None:
     with opened(data, as_json=json) as store:
         from crossfade.rim.standing import move_by_hand
         from crossfade.state import IllegalMove, Move
 
         try:
-            who = actor if actor is not None else _user()
-            entry = move_by_hand(store, name, Move(move), actor=who, reason=reason, at=time.time(), by=by_user())
+            entry = move_by_hand(store, name, Move(move), actor=by[0], reason=reason, at=time.time(), by=by[1])
         except IllegalMove:
             raise
         except ValueError as error:
@@ -77,7 +94,7 @@ def _act(move: str, name: str, reason: str, data: DataDir, actor: str | None, js
     typer.echo(f"{name} is {phase}. {entry.sentence} (entry {entry.n})")
 
 
-def _stop(name: str, reason: str, data: Path, actor: str | None, json: bool) -> None:
+def _stop(name: str, reason: str, data: Path, by: By, json: bool) -> None:
     from crossfade.cli.common import PROBLEM, explained
     from crossfade.rim import standing, store_address
     from crossfade.rim.stop_orders import Order
@@ -87,8 +104,8 @@ def _stop(name: str, reason: str, data: Path, actor: str | None, json: bool) -> 
     with explained(data, lambda: None, as_json=json):
         if not store_address.there(data):
             raise standing.NoData(f"{data} holds no rollouts: it has no state.db")
-        who = actor if actor is not None else _user()
-        order = Order(name=name, actor=standing.plain(who), reason=standing.plain(reason), at=time.time(), by=by_user())
+        who, how = by
+        order = Order(name=name, actor=standing.plain(who), reason=standing.plain(reason), at=time.time(), by=how)
         try:
             stopped = stop_now(data, order)
         except IllegalMove:
@@ -107,15 +124,3 @@ def _stop(name: str, reason: str, data: Path, actor: str | None, json: bool) -> 
         return
     ended = " A controller that hung and kept others from writing was ended." if stopped.ended else ""
     typer.echo(f"{name} is rolled back. {stopped.entry.sentence} (entry {stopped.entry.n}){ended}")
-
-
-def by_user() -> dict[str, str]:
-    """How somebody at the command line is known: by their account on this machine, whatever name they give."""
-    return {"through": "command line", "user": _user()}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "operator"

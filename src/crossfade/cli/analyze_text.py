@@ -13,6 +13,7 @@ from crossfade.cli.narrow import ByWidth
 from crossfade.cli.terminal import QUIET, VERDICT_INK
 from crossfade.judge.analysis.report import Analysis
 from crossfade.judge.evidence import Evidence, Verdict
+from crossfade.view.covariate import without_covariate
 from crossfade.view.words import amount, interval, signed, whole
 
 MARK = {Verdict.SAFE: "+", Verdict.HARMFUL: "✖", Verdict.UNDECIDED: "·", Verdict.UNMEASURED: "?"}
@@ -59,7 +60,13 @@ def sentence(line: Evidence) -> str:
     shown = " against ".join(
         f"{arm} {amount(values.get(arm), unit)} of {whole(units[arm])} units" for arm in (line.arm, line.baseline)
     )
-    return f"{about}: {shown}. {_meaning(line)}{f' It is {line.reason}.' if line.reason else ''}"
+    return f"{about}: {shown}. {_meaning(line)}{_remarks(line, unit)}"
+
+
+def _remarks(line: Evidence, unit: str) -> str:
+    told = [f" It is {line.reason}."] if line.reason else []
+    plain = without_covariate(line, unit)
+    return "".join([*told, f" {plain[:1].upper()}{plain[1:]}." if plain else ""])
 
 
 def unit_of(line: Evidence) -> str:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from crossfade.cli.act import Actor, Reason, _user, by_user
+from crossfade.cli.act import APPROVE, Actor, Reason
 from crossfade.cli.common import DATA, AsJson, DataDir, Name, fail, opened, print_json
+from crossfade.cli.identity import Token, identified
 
 Shown = Annotated[
     str | None, typer.Option("--shown", help="Digest of the verdicts you looked at: refused if one is another by now.")
@@ -21,15 +22,21 @@ def register(app: typer.Typer) -> None:
 
 
 def approve(
-    name: Name, reason: Reason, shown: Shown = None, data: DataDir = DATA, actor: Actor = None, json: AsJson = False
+    name: Name,
+    reason: Reason,
+    shown: Shown = None,
+    data: DataDir = DATA,
+    actor: Actor = None,
+    token: Token = None,
+    json: AsJson = False,
 ) -> None:
     """Approve what is waited for."""
+    who, by = identified(data, token, actor, APPROVE, as_json=json)
     with opened(data, as_json=json) as store:
         from crossfade.rim.approving import approve_by_hand
 
-        who = actor if actor is not None else _user()
         try:
-            entry = approve_by_hand(store, name, actor=who, reason=reason, at=time.time(), by=by_user(), shown=shown)
+            entry = approve_by_hand(store, name, actor=who, reason=reason, at=time.time(), by=by, shown=shown)
         except ValueError as error:
             fail(str(error), f"see `crossfade status {name}`, and write why with --reason", as_json=json)
         left = store.get(name)

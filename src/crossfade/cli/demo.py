@@ -58,7 +58,7 @@ def demo(
         if found not in known:
             fail(f"there is no {what} {found!r}", f"choose from: {', '.join(known)}", as_json=json)
     if not training.available():
-        fail(training.INSTALL, training.INSTALL_HOW, as_json=json)
+        fail(training.INSTALL, training.how_to_install(), as_json=json)
     folder = data if data is not None else Path(tempfile.mkdtemp(prefix="crossfade-demo-"))
     asked = Asked(
         scenarios=names,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfade.cli.act import Actor, Reason
+from crossfade.cli.act import MOVE, STOP, Actor, Reason
 from crossfade.cli.common import DATA, AsJson, DataDir, Name
+from crossfade.cli.identity import Token, identified
 from crossfade.cli.noting import note
 
 if TYPE_CHECKING:
@@ -32,9 +33,16 @@ def register(app: typer.Typer) -> None:
 
 def _command(word: str) -> Callable[..., None]:
     def run(
-        name: Name, segment: Segment, reason: Reason, data: DataDir = DATA, actor: Actor = None, json: AsJson = False
+        name: Name,
+        segment: Segment,
+        reason: Reason,
+        data: DataDir = DATA,
+        actor: Actor = None,
+        token: Token = None,
+        json: AsJson = False,
     ) -> None:
-        note(_by_hand, name, segment, reason, data, actor, json, on=word == "exclude", see="status")
+        by = identified(data, token, actor, STOP if word == "exclude" else MOVE, as_json=json)
+        note(_by_hand, name, segment, reason, data, by, json, on=word == "exclude", see="status")
 
     return run
 

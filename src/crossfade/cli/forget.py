@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfade.cli.act import Actor, Reason, _user, by_user
+from crossfade.cli.act import Actor, Reason
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, fail, opened, print_json
+from crossfade.cli.identity import by_user, user
 from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def forget(
         for name in rollout or ():
             if name not in known:
                 raise UnknownRollout(name, known)
-        who = actor if actor is not None else _user()
+        who = actor if actor is not None else user()
         try:
             request = ask(data, unit, rollout or [], actor=who, reason=reason, at=time.time(), by=by_user())
         except ValueError as error:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from crossfade.cli.act import _user, by_user
 from crossfade.cli.common import DataDir, fail, opened, print_json
+from crossfade.cli.identity import By
 
 if TYPE_CHECKING:
     from crossfade.ledger import Entry
@@ -21,7 +21,7 @@ def note(
     what: str,
     reason: str,
     data: DataDir,
-    actor: str | None,
+    by: By,
     json: bool,
     *,
     on: bool,
@@ -34,9 +34,8 @@ def note(
     with opened(data, as_json=json) as store:
         from crossfade.rim.store import StoreError
 
-        who = actor if actor is not None else _user()
         try:
-            entry = by_hand()(store, name, what, actor=who, reason=reason, at=time.time(), on=on, by=by_user())
+            entry = by_hand()(store, name, what, actor=by[0], reason=reason, at=time.time(), on=on, by=by[1])
         except StoreError:
             raise
         except ValueError as error:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, opened, print_json
+from crossfade.cli.identity import user
 
 
 def register(app: typer.Typer) -> None:
@@ -26,14 +27,13 @@ def reload(
 
     A spec that does not hold, or that would move units to another side, is refused, and what is served goes on.
     """
-    from crossfade.cli.act import _user
     from crossfade.cli.serve import texts_of
     from crossfade.rim.admission import admit_each
 
     texts = texts_of(specs, as_json=json, so="nothing was changed")
     with opened(data, as_json=json) as store:
         before = {stored.name: stored.revision for stored in store.rollouts()}
-        names, refused = admit_each(store, texts, start=start, actor=_user(), at=time.time())
+        names, refused = admit_each(store, texts, start=start, actor=user(), at=time.time())
         told = []
         for name in names:
             stored = store.get(name)

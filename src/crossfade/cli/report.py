@@ -81,6 +81,8 @@ def _pdf(*, as_json: bool) -> Callable[[Mapping[str, Any]], bytes]:
         import weasyprint
     except (ImportError, OSError):
         # It is there without the system's text library, or not there.
-        todo = "install crossfade[pdf] and Pango (Debian: libpango-1.0-0, libpangoft2-1.0-0), or print the .html"
+        from crossfade.rim.extras import install
+
+        todo = f"{install('pdf')}; and Pango (Debian: libpango-1.0-0, libpangoft2-1.0-0); or print the .html"
         fail("PDF needs WeasyPrint, which is not here", todo, as_json=as_json)
     return lambda told: bytes(weasyprint.HTML(string=dossier_page(told)).write_pdf())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, WRONG_USE, AsJson, DataDir, fail, print_json
+from crossfade.cli.identity import user
 from crossfade.cli.progress import working
 
 if TYPE_CHECKING:
@@ -75,7 +76,6 @@ def serve(
     json: AsJson = False,
 ) -> None:
     """Serve rollouts until interrupted; whatever dies is restarted. SIGHUP reads the specs again."""
-    from crossfade.cli.act import _user
     from crossfade.rim import serving
     from crossfade.rim.limits import Limits
     from crossfade.rim.one_route import RouteTaken
@@ -128,7 +128,7 @@ def serve(
             tick=tick,
             controllers=controllers,
             start=start,
-            actor=_user(),
+            actor=user(),
             options=options,
             health=None if health_port is None else (health_host, health_port),
             log=log_files,

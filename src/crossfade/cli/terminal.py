@@ -214,6 +214,8 @@ def _denominators(line: Record) -> list[str]:
         told.extend(f"{percent(round(ways[way], 2))} toward {way}" for way in ("safe", "harm") if ways[way])
     if line["reason"]:
         told.append(line["reason"])
+    if line.get("unadjusted"):
+        told.append(line["unadjusted"])
     return told
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from crossfade.cli.act import _user
 from crossfade.cli.common import DATA, AsJson, DataDir, fail, print_json
+from crossfade.cli.identity import user
 
 Who = Annotated[
     str, typer.Argument(metavar="NAME", help="Whose it is; the ledger has what is done with it by this name.")
@@ -39,7 +39,7 @@ def add(name: Who, role: Role, data: DataDir = DATA, json: AsJson = False) -> No
     from crossfade.rim.tokens import TokenProblem, Tokens
 
     try:
-        secret = Tokens(data).add(name, role, at=time.time(), by=_user())
+        secret = Tokens(data).add(name, role, at=time.time(), by=user())
     except TokenProblem as error:
         fail(str(error), "see `crossfade token list`", as_json=json)
     if json:
@@ -72,7 +72,7 @@ def revoke(name: Who, data: DataDir = DATA, json: AsJson = False) -> None:
     from crossfade.rim.tokens import TokenProblem, Tokens
 
     try:
-        gone = Tokens(data).revoke(name, at=time.time(), by=_user())
+        gone = Tokens(data).revoke(name, at=time.time(), by=user())
     except TokenProblem as error:
         fail(str(error), "see `crossfade token list`", as_json=json)
     if json:

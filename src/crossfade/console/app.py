@@ -28,6 +28,7 @@ from crossfade.console import (
     frame,
     health,
     ledger_page,
+    lists_page,
     models_page,
     pages,
     problems,
@@ -104,6 +105,7 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     app.include_router(rollouts.router(store, access))
     app.include_router(health.router(store, data, pulse, tally))
     app.include_router(differences.router(store))
+    app.include_router(lists_page.router(store))
     app.include_router(frame.router())
     app.include_router(streaming.router(live))
     app.include_router(acting.router(store, access))

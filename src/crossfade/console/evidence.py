@@ -43,6 +43,9 @@ def evidence_part(record: Record, charts: Mapping[str, Chart], base: str) -> Mar
         else None,
         el("p", record["votes"]["text"]) if record["votes"] else None,
         figure(charts["preference"], base) if "preference" in charts else None,
+        el("p", el("a", "Lists as users saw them, and whether places are dealt evenly", href=f"{base}/lists"))
+        if record["stage"] == "interleave"
+        else None,
         figure(charts["forest"], base, folded=True) if "forest" in charts else None,
         _table(pairs),
         _worth(record.get("worth")),
@@ -78,6 +81,7 @@ def _row(line: Record, said: Record) -> Markup:
             "td",
             el("span", f"{said['shape']} {line['verdict']}", class_=f"verdict {line['verdict']}"),
             el("small", said["reason"] or (" · ".join(distance) if undecided else f"at {said['confidence']}")),
+            el("small", said["unadjusted"]) if said.get("unadjusted") else None,
             late,
             data_label="verdict",
         ),

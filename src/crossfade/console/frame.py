@@ -81,7 +81,7 @@ def page(title: str, body: Any, now: float, refresh: int | None = None) -> str:
     return "<!doctype html>\n" + el("html", head, el("body", bar, main, data_version=version), lang="en")
 
 
-SIGHTS = {"": "Overview", "differences": "Differences", "drift": "Drift", "ledger": "Ledger"}
+SIGHTS = {"": "Overview", "differences": "Differences", "lists": "Lists", "drift": "Drift", "ledger": "Ledger"}
 """What there is to see of a rollout, by the end of its address."""
 
 

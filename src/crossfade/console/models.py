@@ -237,6 +237,16 @@ class DifferencesOf(Open):
     )
 
 
+class ListsOf(Open):
+    """Interleaved lists of one rollout, by challenger; or why there are none."""
+
+    name: str
+    available: bool
+    reason: str
+    method: str | None
+    arms: list[dict[str, Any]]
+
+
 class DriftField(Open):
     """One field of requests, replies or outcomes; null where a number does not exist."""
 

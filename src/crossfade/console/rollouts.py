@@ -15,6 +15,7 @@ from crossfade.console.problems import Refused
 from crossfade.rim import examples
 from crossfade.rim.calibrating import Calibrating
 from crossfade.rim.differing import Differing
+from crossfade.rim.listing import Listing
 from crossfade.rim.standing import all_standing, move_by_hand, standing
 from crossfade.rim.store import Store
 from crossfade.rim.tokens import APPROVE, MOVE, STOP
@@ -122,6 +123,14 @@ def _add_reads(routes: APIRouter, store: Store) -> None:
         that is not known."""
         stored = store.get(name)
         return JSONResponse(differing.explored(stored.rollout, stored.position))
+
+    listing = Listing(store.data)
+
+    @routes.get("/{name}/lists", response_model=models.ListsOf, responses=OF_ONE, summary="Its interleaved lists")
+    def lists(name: Name) -> JSONResponse:
+        """How evenly the places of interleaved lists were dealt, and the latest lists of which something was picked,
+        with whose each item was; or why there are none."""
+        return JSONResponse(listing.of(store.get(name).rollout))
 
 
 def _add_calibration(routes: APIRouter, store: Store) -> None:

@@ -68,6 +68,8 @@ class Evidence:
     change: Mapping[str, Any] | None = None
     """After promotion, where harm began late: `after` so many seconds of the stage, with `units` and `values` of each
     arm since then. What began is estimated, so that these are for people to read."""
+    unadjusted: Mapping[str, float | None] | None = None
+    """Where a covariate is used: `estimate`, `lower` and `upper` as they would be without it. No rule reads them."""
 
     def to_json(self) -> dict[str, Any]:
         """The stable record that other programs read."""

@@ -77,7 +77,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         spoken = next((environment[name] for name in _SPOKEN if environment.get(name)), "http/protobuf")
         wrong = ""
         if not _installed():
-            wrong = "OpenTelemetry is not installed; do so with: pip install 'crossfade[otel]'"
+            from crossfade.rim.extras import install
+
+            wrong = f"OpenTelemetry is not installed; do so with: {install('otel')}"
         elif spoken != "http/protobuf":
             wrong = f"OTEL_EXPORTER_OTLP_PROTOCOL is {spoken}; only http/protobuf is spoken, usually at port 4318"
         if wrong and self.trace:

@@ -22,7 +22,11 @@ variable above then names the public key. For keys that nobody can read: in a va
 PATIENCE = 10.0
 """Seconds that such a command may take. While nothing can be signed nothing is decided, and users get the champion."""
 
-INSTALL = "signatures need the package `cryptography`; install crossfade[sign]"
+
+def _missing() -> StoreError:
+    from crossfade.rim.extras import install
+
+    return StoreError(f"signatures need the package `cryptography`: {install('sign')}")
 
 
 def from_environment() -> Sign | None:
@@ -58,7 +62,7 @@ def load(path: Path) -> Sign:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError as error:
-        raise StoreError(INSTALL) from error
+        raise _missing() from error
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
@@ -74,7 +78,7 @@ def public(path: Path) -> str:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError as error:
-        raise StoreError(INSTALL) from error
+        raise _missing() from error
     try:
         content = path.read_bytes()
         if b"PRIVATE KEY" in content:
@@ -93,7 +97,7 @@ def holds(signer: str, signature: str, hashed: str) -> bool:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError as error:
-        raise StoreError(INSTALL) from error
+        raise _missing() from error
     try:
         key, said = bytes.fromhex(signer), bytes.fromhex(signature)
         Ed25519PublicKey.from_public_bytes(key).verify(said, bytes.fromhex(hashed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from crossfade.rim import store_address, teller
 from crossfade.rim.remembered import remembered
 from crossfade.rim.searching.kept import found
 from crossfade.rim.store import Store, Stored, StoreError, UnknownRollout
-from crossfade.rim.tested_before import worth_of
+from crossfade.rim.tested_before import Before, before
 from crossfade.state import RULE, Move
 from crossfade.view import refreshed
 
@@ -50,18 +50,17 @@ def open_store(data: Path) -> Store:
 
 def standing(store: Store, name: str, now: float) -> dict[str, Any]:
     """The record of one rollout at time `now`. Raises UnknownRollout."""
-    return _standing(store, store.get(name), lease_held(store.data, now), now)
+    stored = store.get(name)
+    return _standing(store, stored, lease_held(store.data, now), now, before(store, stored))
 
 
-def _standing(
-    store: Store, stored: Stored, held: bool | None, now: float, known: Sequence[Stored] | None = None
-) -> dict[str, Any]:
+def _standing(store: Store, stored: Stored, held: bool | None, now: float, tested: Before) -> dict[str, Any]:
     entries = remembered(store).entries(stored)
     record = refreshed(store.view(stored.name), stored.rollout, stored.position, entries, now=now)
     lease = {} if held is None else {"lease": {"held": held}}
     notices = teller.standing(store.data, stored.rollout, stored.seq)
     searched = {"found": found(store.data, stored.rollout, stored.position)} if stored.rollout.features else {}
-    worth = worth_of(store, stored, record["evidence"], known)
+    worth = tested.worth(stored, record["evidence"])
     return {**record, **lease, **searched, "notices": notices, "worth": worth}
 
 
@@ -83,7 +82,8 @@ def lease_held(data: Path, now: float) -> bool | None:
 def all_standing(store: Store, now: float) -> list[dict[str, Any]]:
     """The records of every rollout, by name."""
     known, held = store.rollouts(), lease_held(store.data, now)
-    return [_standing(store, stored, held, now, known) for stored in known]
+    tested = Before(store, known)
+    return [_standing(store, stored, held, now, tested) for stored in known]
 
 
 def checked_words(

@@ -146,9 +146,9 @@ def _engine(address: str, said: str, busy: float) -> sa.Engine:
         url = sa.make_url(address).set(drivername="postgresql+psycopg")
         engine = sa.create_engine(url, pool_pre_ping=True, connect_args=dict(PATIENCE), hide_parameters=True)
     except ImportError as error:
-        raise StoreError(
-            f"{said} is a PostgreSQL, for which psycopg is needed: pip install 'crossfade[postgres]'"
-        ) from error
+        from crossfade.rim.extras import install
+
+        raise StoreError(f"{said} is a PostgreSQL, for which psycopg is needed: {install('postgres')}") from error
     except (SQLAlchemyError, ValueError) as error:
         raise StoreError(f"{said} cannot be reached by its address: {error}") from error
 

@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from crossfade.rim.extras import install
 from crossfade.sim.models import Floats, Ints, Linear, Model, Ranker, Tree
 
 INSTALL = "The demo trains scikit-learn models, and scikit-learn is not installed"
 """What is said to people who have not installed the extra."""
 
-INSTALL_HOW = "in a clone of Crossfade: make demo, or pip install '.[demo]'"
-"""What they can do. It names no package on a public index: a name that is not ours there could be anybody's."""
+
+def how_to_install() -> str:
+    """What they can do."""
+    return f"{install('demo')}; or, in a clone of Crossfade, make demo"
+
 
 TEXTURE = 1
 """Breast-cancer column `mean texture`: all that the bad challenger looks at."""

@@ -28,6 +28,8 @@ def explain(rollout: Rollout, line: Evidence) -> list[str]:
         told.append(f"difference {line.arm} − {line.baseline}: {said['estimate']}{better}")
     if line.lower is not None or line.upper is not None:
         told.append(f"{said['confidence']} always-valid interval: {said['interval']}")
+    if said["unadjusted"]:
+        told.append(said["unadjusted"])
     if said["limit"]:
         word = "superior if the difference is" if line.role == "goal" else "within its limit if the difference is"
         told.append(f"{word} {said['limit']}")

@@ -21,6 +21,7 @@ from crossfade.spec.model import Ab, Canary, Promote, Rollout, Shadow, Stage, co
 from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
 from crossfade.view.ageing import ageing_record
 from crossfade.view.approval import approval_record, shown_digest, with_approvals
+from crossfade.view.covariate import without_covariate
 from crossfade.view.harm import Harm, harm_record
 from crossfade.view.outcomes import OutcomeCounts, outcomes_record
 from crossfade.view.segments import segments_record
@@ -243,6 +244,7 @@ def line_in_words(rollout: Rollout, line: Evidence) -> dict[str, Any]:
         "events": {arm: whole(n) for arm, n in (line.events or {}).items()},
         "toward": {"harm": _toward(line.e_value, alpha), "safe": _toward(line.e_value_safe, alpha_safe)},
         "reason": line.reason,
+        "unadjusted": without_covariate(line, unit),
     }
 
 

@@ -130,6 +130,16 @@ def test_a_covariate_narrows_the_interval_by_what_it_explains():
     assert (found.upper - found.lower) / (plain.upper - plain.lower) == pytest.approx(np.sqrt(1 - 0.49), rel=0.02)
 
 
+def test_a_line_says_what_it_would_be_without_its_covariate():
+    a, b = correlated(3000, seed=7), correlated(2000, 0.1, seed=8)
+    plain, found = (
+        ask(REVENUE, means((a[0], b[0])), limit=percent(2)),
+        ask(REVENUE, with_covariate((a, b)), limit=percent(2)),
+    )
+    assert found.unadjusted == {"estimate": plain.estimate, "lower": plain.lower, "upper": plain.upper}
+    assert plain.unadjusted is None
+
+
 def test_a_covariate_takes_the_imbalance_away():
     """Arms whose units differ by chance in what was known before."""
     (y_a, x_a), (y_b, x_b) = correlated(400, seed=4), correlated(400, seed=5)

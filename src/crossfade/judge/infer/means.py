@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,7 +49,29 @@ def infer_means(asked: Sequence[tuple[Question, MeanMoments]]) -> list[Evidence]
         for (_, moments), covariate, words in zip(asked, covariates, refused, strict=True)
         if not words
     ]
-    return compare(numbered, refused, _strata(speaking))
+    return _with_widths(numbered, refused, speaking, compare(numbered, refused, _strata(speaking)))
+
+
+def _with_widths(
+    numbered: Sequence[tuple[Question, Numbers]],
+    refused: Sequence[str],
+    speaking: Sequence[tuple[MeanMoments, _Covariate | None]],
+    found: list[Evidence],
+) -> list[Evidence]:
+    """The lines, those that were adjusted with what they would say without: that is what a covariate is worth."""
+    spoken = [place for place, words in enumerate(refused) if not words]
+    mine = [at for at, (_, covariate) in enumerate(speaking) if covariate is not None and covariate.slope]
+    if not mine:
+        return found
+    plain = compare(
+        [numbered[spoken[at]] for at in mine], [""] * len(mine), _strata([(speaking[at][0], None) for at in mine])
+    )
+    for at, line in zip(mine, plain, strict=True):
+        place = spoken[at]
+        if found[place].estimate is not None and line.estimate is not None:
+            widths = {"estimate": line.estimate, "lower": line.lower, "upper": line.upper}
+            found[place] = replace(found[place], unadjusted=widths)
+    return found
 
 
 def _strata(speaking: Sequence[tuple[MeanMoments, _Covariate | None]]) -> Strata:

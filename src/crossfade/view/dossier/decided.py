@@ -57,7 +57,7 @@ def _decision(known: Known, entry: Entry) -> Iterator[Block]:
                 told["estimate"],
                 f"{told['interval']}{sure}" if line.lower is not None or line.upper is not None else "",
                 told["limit"],
-                f"{told['shape']} {line.verdict}" + (f": {line.reason}" if line.reason else ""),
+                _verdict(line, told),
             )
         )
     challenger = "challenger" if several else known.rollout.challenger.name
@@ -117,7 +117,7 @@ def segments(known: Known) -> Part:
             per_arm(told["units"]),
             told["estimate"],
             told["interval"],
-            f"{told['shape']} {line.verdict}" + (f": {line.reason}" if line.reason else ""),
+            _verdict(line, told),
         )
         for entry, line in lines
         if entry.n == last or line.verdict is Verdict.HARMFUL
@@ -221,3 +221,8 @@ def assumptions(known: Known) -> list[str]:
         for line in known.lines[entry.n]:
             told.update(dict.fromkeys(line.assumptions))
     return list(told)
+
+
+def _verdict(line: Evidence, told: Mapping[str, Any]) -> str:
+    remarks = "; ".join(one for one in (line.reason, told["unadjusted"]) if one)
+    return f"{told['shape']} {line.verdict}" + (f": {remarks}" if remarks else "")
