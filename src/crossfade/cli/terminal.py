@@ -196,7 +196,11 @@ def _segments(record: Record) -> list[RenderableType]:
     for metric in dict.fromkeys(line["metric"] for line in lines):
         own = [line["verdict"] for line in lines if line["metric"] == metric]
         counts = ", ".join(f"{whole(own.count(one))} {one}" for one in VERDICT_INK if one in own)
-        parts.append(Text.assemble((metric, "bold"), f" in {whole(len(own))} segments: {counts}"))
+        parts.append(
+            Text.assemble(
+                (metric, "bold"), f" in {whole(len(own))} {'segment' if len(own) == 1 else 'segments'}: {counts}"
+            )
+        )
     for one in told["gone_on"]:
         seen = f"{one['metric']} of {one['arm']} where {one['segment']}: somebody saw it, and went on"
         parts.append(Text(seen, style=QUIET))

@@ -73,15 +73,13 @@ def _arm(arm: Record, method: str) -> Markup:
     fair, champion, challenger = arm["fairness"], arm["champion"], arm["arm"]
     keys = el(
         "p",
-        "Whose item it was: ",
-        el("span", challenger, class_="owner challenger"),
-        " ",
-        el("span", champion, class_="owner"),
-        " ",
+        el("span", f"{challenger}’s item", class_="owner challenger"),
+        el("span", f"{champion}’s item", class_="owner"),
         el("span", "nobody’s", class_="owner nobody"),
-        ". ✓ marks what was picked. These are the latest of which something was picked, not a fair choice of all.",
-        class_="quiet",
+        el("span", "✓ picked"),
+        class_="keys quiet",
     )
+    note = "The latest lists of which something was picked: no fair choice of all."
     samples = [_list(one, champion, challenger) for one in arm["samples"]]
     tone = "warning" if fair["verdict"] == "harmful" else None
     mark = {"harmful": "✖", "unmeasured": "?"}.get(fair["verdict"], "●")
@@ -93,6 +91,7 @@ def _arm(arm: Record, method: str) -> Markup:
         el("p", f"{mark} {fair['text']}", class_=tone),
         _places(fair["slots"], champion, challenger) if fair["slots"] else None,
         el("h3", "As users saw them"),
+        el("p", note, class_="quiet"),
         keys,
         el("div", samples, class_="lists"),
     )
@@ -143,8 +142,8 @@ def _list(one: Record, champion: str, challenger: str) -> Markup:
         el(
             "li",
             el("code", slot["item"]),
-            _picked(slot["engaged"]),
             el("small", slot["owner"] or "nobody’s", "" if slot["worth"] is None else f" {slot['worth']:+.2f}"),
+            _picked(slot["engaged"]),
             class_=_owned(slot["owner"], challenger) + (" picked" if slot["engaged"] else ""),
         )
         for slot in one["slots"]

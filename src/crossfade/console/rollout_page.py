@@ -24,6 +24,9 @@ Record = Mapping[str, Any]
 
 Charts = Mapping[str, Chart]
 
+LONG = 130
+"""Characters of a sentence that fill more than three lines of a heading: it is set smaller."""
+
 STALE = 15.0
 """Seconds after which a living rollout's record is called old."""
 
@@ -66,7 +69,7 @@ def _sentence(record: Record, now: float) -> Markup:
     return el(
         "section",
         el("div", phase_of(record), el("code", record["route"]), class_="name"),
-        el("h1", record["sentence"], class_=record["tone"]),
+        el("h1", record["sentence"], class_=record["tone"] + (" long" if len(record["sentence"]) > LONG else "")),
         el("p", " · ".join(told), class_="quiet") if told else None,
         el("p", f"? Measured {duration(age)} ago: the controller has been silent since.", class_="warning")
         if stale

@@ -51,7 +51,9 @@ def _metric(name: str, arm: str, several: bool, pairs: list[Pair], base: str) ->
     counts = [(verdict, sum(line["verdict"] == verdict for line, _ in own)) for verdict in ORDER]
     told = ", ".join(f"{whole(count)} {verdict}" for verdict, count in counts if count)
     title = el(
-        "summary", el("strong", f"{name} of {arm}" if several else name), f" in {whole(len(own))} segments: {told}"
+        "summary",
+        el("strong", f"{name} of {arm}" if several else name),
+        f" in {whole(len(own))} {'segment' if len(own) == 1 else 'segments'}: {told}",
     )
     chart = _chart(own, name, arm)
     head = el("tr", *(el("th", word, scope="col", class_=how) for word, how in WORDS))

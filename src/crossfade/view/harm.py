@@ -80,7 +80,7 @@ def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:
         total = sum(known) if known else None
         budget = budgets.get(name)
         spent = max(0.0, total) / budget if total is not None and budget else None
-        text = f"{name}: {excess(total)} beyond the champion's rate"
+        text = f"{name}: {_beside(total, better)} the champion's rate"
         metrics.append(
             {
                 "metric": name,
@@ -96,6 +96,16 @@ def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:
             }
         )
     return {"arm": rollout.challenger.name, "units": harm.units, "metrics": metrics}
+
+
+def _beside(total: float | None, better: str) -> str:
+    """More or fewer than at somebody's rate, in words: a sign alone is read the wrong way round where less is better."""
+    which = " without it" if better == "higher" else ""
+    if total is None:
+        return "nothing to hold against"
+    if abs(total) < 0.05:
+        return f"as many{which} as at"
+    return f"{abs(total):,.1f} {'more' if total > 0 else 'fewer'}{which} than at"
 
 
 def _excess(stratum: Harmed, better: str) -> tuple[float | None, str]:
