@@ -99,7 +99,7 @@ def harm_record(rollout: Rollout, harm: Harm) -> dict[str, Any]:
 
 
 def _beside(total: float | None, better: str) -> str:
-    """More or fewer than at somebody's rate, in words: a sign alone is read the wrong way round where less is better."""
+    """More or fewer than at somebody's rate: a sign alone is read the wrong way round where less is better."""
     which = " without it" if better == "higher" else ""
     if total is None:
         return "nothing to hold against"
