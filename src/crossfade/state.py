@@ -152,6 +152,9 @@ def _suffering(told: Sequence[Sequence[Any]]) -> tuple[Suffering, ...]:
 RULE = "rule"
 """The `held_by` of a hold that evidence asked for; it may resume without a person."""
 
+ROUTER = "router"
+"""The `held_by` of a hold because a router does not do what it was told; it resumes once that follows."""
+
 
 def apply(
     rollout: Rollout,

@@ -146,6 +146,11 @@ class RolloutRecord(Open):
         description="Whether inputs, predictions and outcomes are as in the reference, and whose the change is; null "
         "where the spec does not ask for it.",
     )
+    router: dict[str, Any] | None = Field(
+        None,
+        description="What the router that carries the rollout was told and was read to do, since when both agree, and "
+        "what it cannot promise; null where Crossfade's gateway carries it, or nobody has looked yet.",
+    )
 
 
 class Status(Open):

@@ -25,6 +25,8 @@ from crossfade.rim.ageing import Ageing
 from crossfade.rim.batches import JournalError
 from crossfade.rim.corrected import Corrected
 from crossfade.rim.drifting import Drifting
+from crossfade.rim.drivers.carrier import Carrier
+from crossfade.rim.drivers.restraint import actor_of, restrained
 from crossfade.rim.engine import Engine
 from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
@@ -78,6 +80,8 @@ class Controller:
         self._upkeep = Upkeep(self._store, self._lake, self._sealer, now=clock())
         self._begun = False
         self._searcher = Searcher(data)
+        self.carrier = Carrier(data, term=term)
+        """Carries positions to routers, once it is started."""
 
     def turn(self) -> None:
         """One tick. Raises StoreError, JournalError or LakeError when the record cannot be read or written.
@@ -148,6 +152,7 @@ class Controller:
         decision = None
         if position.phase is not Phase.PENDING and not ended:
             decision = decide(rollout, position, evidence, now, seen_of(measured))
+            decision = restrained(rollout, position, decision, self.carrier.standing(stored.name), now)
             if decision.excluded:
                 stored = self._exclude(stored, decision, evidence, measured, now)
             elif decision.move is not None:
@@ -164,7 +169,7 @@ class Controller:
             self._store.act(
                 stored.name,
                 decision.move,
-                actor=RULE,
+                actor=actor_of(decision, RULE),
                 rule=decision.rule,
                 sentence=decision.sentence,
                 evidence=[line.to_json() for line in evidence],
@@ -215,6 +220,7 @@ class Controller:
         decision: Decision | None,
         now: float,
     ) -> None:
+        standing = self.carrier.standing(stored.name)
         record = record_of(
             stored.rollout,
             stored.position,
@@ -226,6 +232,7 @@ class Controller:
             outcomes=self._outcomes(stored.rollout, measured),
             drift=self._drifting.of(stored.rollout, measured, now),
             days=self._ageing.days(stored.rollout, stored.position, now),
+            router=None if standing is None else standing.to_json(now),
         )
         self._store.save_view(stored.name, record)
         self._looking.keep(stored.name, record)
@@ -280,6 +287,7 @@ def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float
         candidate.clear_the_way(lambda: _free(data))
         controller = Controller(data, term=term)
         controller.tell(candidate)
+        controller.carrier.start()
         telling.start()
         while not (stop.is_set() or renewal.lost.is_set()):
             began = time.monotonic()
@@ -299,6 +307,7 @@ def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float
         renewal.stop()
         telling.close()
         if controller is not None:
+            controller.carrier.close(back=not deposed)
             controller.close(seal=not deposed)
         with contextlib.suppress(StoreError):
             store.leaders.release(term)

@@ -20,6 +20,7 @@ def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
         "salt": (old.salt or old.name, new.salt or new.name),
         "champion": (old.champion.name, new.champion.name),
         "challengers": ([a.name for a in old.challengers], [a.name for a in new.challengers]),
+        "router": (_carrier(old), _carrier(new)),
     }
     for what, (was, now) in identity.items():
         if was != now:
@@ -58,6 +59,11 @@ def check_revision(old: Rollout, new: Rollout, position: Position) -> None:
     was_last, now_last = isinstance(old.stages[-1], Promote), isinstance(new.stages[-1], Promote)
     if position.phase is Phase.PROMOTED and was_last != now_last:
         raise StoreError(f"{new.name} is promoted: its promote stage can neither be added nor removed; {advice}")
+
+
+def _carrier(rollout: Rollout) -> str:
+    """Who carries the traffic: each hashes units in a way of its own."""
+    return "Crossfade's gateway" if rollout.router is None else rollout.router.driver
 
 
 def _check_models(old: Rollout, new: Rollout, advice: str) -> None:

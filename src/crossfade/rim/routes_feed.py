@@ -186,8 +186,8 @@ class StoreWatch:
         return holders(one for one in stored if self._ours(one.rollout))
 
     def _ours(self, rollout: Rollout) -> bool:
-        """A gateway serves what can be called over HTTP; a program serves the one rollout it has opened."""
-        return rollout.name == self._only if self._only else not rollout.in_process
+        """A gateway serves what can be called over HTTP and nobody else carries; a program the one it has opened."""
+        return rollout.name == self._only if self._only else not rollout.in_process and rollout.router is None
 
     def _complain(self, error: str) -> None:
         if error != self._complaint:

@@ -28,6 +28,7 @@ def record_of(
     outcomes: OutcomeCounts | None = None,
     drift: dict[str, Any] | None = None,
     days: Sequence[Day] = (),
+    router: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record of a rollout that stands at `position`, of which `measured` and `evidence` are known."""
     return view(
@@ -45,6 +46,7 @@ def record_of(
         drift=drift,
         segments=measured.segments,
         days=days,
+        router=router,
     )
 
 

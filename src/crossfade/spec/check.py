@@ -16,6 +16,7 @@ from crossfade.spec.check_drift import check_drift
 from crossfade.spec.check_explore import check_explore
 from crossfade.spec.check_notify import check_notify
 from crossfade.spec.check_prediction import check_prediction, check_redact
+from crossfade.spec.check_router import check_router
 from crossfade.spec.check_stages import check_stages
 from crossfade.spec.document import Document, MetricDocument, PagesDocument, RankingDocument
 from crossfade.spec.document_stages import InterleaveDocument
@@ -44,6 +45,7 @@ def check(document: Document) -> None:
     _in_process(document)
     _pseudonyms(document)
     check_notify(document)
+    check_router(document)
 
 
 def _arms(document: Document) -> None:

@@ -16,6 +16,7 @@ from crossfade.spec.costs import Costs
 from crossfade.spec.document_compare import ComparisonDocument, ExamplesDocument
 from crossfade.spec.document_drift import DriftDocument
 from crossfade.spec.document_notify import NotifyDocument, RegistryDocument
+from crossfade.spec.document_router import RouterDocument
 from crossfade.spec.document_stages import StageDocument
 from crossfade.spec.measures import Duration
 from crossfade.spec.model import KEEP_FACTS, Better, Kind, Margin, OnSegmentHarm, Protocol, Source
@@ -282,6 +283,9 @@ class Document(Written):
     """Who is told of what happens, such as `- slack: {url: env:SLACK_URL}`; see docs/how-to/notify.md."""
     registry: RegistryDocument | None = None
     """A model registry whose alias names the version that serves everyone, moved on promotion and rollback."""
+    router: RouterDocument | None = None
+    """The router that carries the traffic in place of Crossfade's gateway, such as {envoy: {...}}: Crossfade decides,
+    it serves, and its access log says what happened. Crossfade's own gateway unless written."""
     metrics: Annotated[
         dict[str, MetricDocument],
         words.table("a mapping from names of your own to metrics, such as `errors: {from: response, ...}`", least=1),

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from crossfade.spec.copies import Counterfactual, PerDay
 from crossfade.spec.gated import Gated
+from crossfade.spec.router import Router
 
 DEFAULT_PATIENCE = 14 * 86400.0
 """Seconds a stage may stay undecided when its spec does not say `at_most`."""
@@ -547,6 +548,8 @@ class Rollout:
     """What the models are for, for those who review the rollout; empty where the spec does not say."""
     registry: Registry | None = None
     """None: no registry follows."""
+    router: Router | None = None
+    """None: Crossfade's own gateway carries the traffic."""
     revision: str = ""
     """Digest of the spec this was parsed from."""
 

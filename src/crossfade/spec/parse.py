@@ -10,6 +10,7 @@ from crossfade.spec.digest import REVISION_DIGITS, digest_of
 from crossfade.spec.document_copies import CounterfactualDocument, PerDayDocument
 from crossfade.spec.document_drift import DriftDocument
 from crossfade.spec.document_notify import EmailDocument, NotifyDocument, RegistryDocument, chosen
+from crossfade.spec.document_router import meant as router_meant
 from crossfade.spec.document_stages import Automatic, CanaryDocument, StageDocument
 from crossfade.spec.model import (
     AUTO_STEPS,
@@ -81,6 +82,7 @@ def _rollout(document: written.Document, revision: str) -> Rollout:
         pseudonyms=document.pseudonyms or "",
         notify=tuple(_notify(one) for one in document.notify),
         registry=_registry(document.registry) if document.registry else None,
+        router=router_meant(document.router) if document.router else None,
         purpose=(document.purpose or "").strip(),
         cost=tuple(document.cost or ()),
         model=document.model or "",

@@ -147,6 +147,10 @@ alpha: 5%
 # A model registry's alias that follows what serves everyone (none by default):
 # registry: {mlflow: http://mlflow:5000, model: ranker, alias: champion, versions: {v1: 3, v2: 4}}   # token: env:NAME
 
+# Where another router than Crossfade's gateway carries the traffic (docs/how-to/envoy.md, docs/how-to/haproxy.md):
+# router: {envoy: {routes: /etc/envoy/routes.yaml, admin: [http://127.0.0.1:9901], clusters: {v1: ranker-a}}}
+# router: {haproxy: {sockets: [unix:/run/haproxy/admin.sock], map: /etc/haproxy/crossfade.map}}
+
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later;
 #              prediction: what the reply predicted, set against the outcome that came true (both models, in shadow)

@@ -18,7 +18,7 @@ from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.judge.measure.measured import Segmented
 from crossfade.ledger import Entry
 from crossfade.spec.model import Ab, Canary, Promote, Rollout, Shadow, Stage, copies_of, stage_name
-from crossfade.state import ENDED, RULE, Move, Phase, Position, mode, weight
+from crossfade.state import ENDED, ROUTER, RULE, Move, Phase, Position, mode, weight
 from crossfade.view.ageing import ageing_record
 from crossfade.view.approval import approval_record, shown_digest, with_approvals
 from crossfade.view.covariate import without_covariate
@@ -109,12 +109,13 @@ def view(
     drift: Mapping[str, Any] | None = None,
     segments: Segmented | None = None,
     days: Sequence[Day] = (),
+    router: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record of one rollout at time `now`, made of JSON scalars, lists and objects only.
 
     Stable keys are those of the published `status` record; `lines`, `stages`, `next`, `progress`, `counts`,
-    `outcomes`, `drift`, `held` and `lease` are additions that may grow. `decision` may be None before the first look
-    and after the last move.
+    `outcomes`, `drift`, `held`, `lease` and `router` are additions that may grow. `decision` may be None before the
+    first look and after the last move.
     """
     exposure = exposure or Exposure()
     progress = progress or Progress()
@@ -135,8 +136,8 @@ def view(
         "stage": None if pending else stage_name(stage),
         "step": position.step if isinstance(stage, Canary) and not pending else None,
         "since": {"stage": position.stage_since or None, "step": position.step_since or None},
-        "sentence": sentence(rollout, position, decision, entries) + shown_digest(approval),
-        "tone": "amber" if approval and approval["waiting"] else tone(position, entries),
+        "sentence": sentence(rollout, position, decision, entries) + shown_digest(approval) + _astray(router, decision),
+        "tone": "amber" if astray(router) or (approval and approval["waiting"]) else tone(position, entries),
         "exposure": {
             "planned": weight(rollout, position) if exposure.planned is None else exposure.planned,
             "actual": exposure.actual,
@@ -161,6 +162,7 @@ def view(
         "excluded": [f"{field}={value}" for field, value in position.excluded],
         "approval": approval,
         "lease": {"held": progress.lease_held},
+        "router": router,
     }
 
 
@@ -179,7 +181,7 @@ def refreshed(
     if all(saved.get(key) == fresh[key] for key in keys):
         return with_approvals(saved, fresh["approval"])
     kept = ["at", "arms", "harm", "votes", "counts", "lease"]
-    kept += [key for key in ("outcomes", "drift") if key in saved]
+    kept += [key for key in ("outcomes", "drift", "router") if key in saved]
     if saved["stage"] == fresh["stage"]:
         kept += ["evidence", "lines", *(key for key in ("segments", "ageing") if key in saved)]
         fresh["exposure"]["units"] = saved["exposure"]["units"]
@@ -194,7 +196,7 @@ def status(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def sentence(rollout: Rollout, position: Position, decision: Decision | None, entries: Sequence[Entry]) -> str:
     """Why the rollout stands where it stands: the present rule's own words, else the last move's."""
     ended = position.phase in ENDED
-    by_hand = position.phase is Phase.HELD and position.held_by != RULE
+    by_hand = position.phase is Phase.HELD and position.held_by not in (RULE, ROUTER)
     if decision is not None and not ended and not by_hand:
         return decision.sentence
     said = [entry.sentence for entry in entries if entry.move is not None]
@@ -205,6 +207,18 @@ def sentence(rollout: Rollout, position: Position, decision: Decision | None, en
     return f"{str(position.phase).replace('_', ' ').capitalize()}; nothing has been decided yet."
 
 
+def astray(router: Mapping[str, Any] | None) -> bool:
+    """Whether a router is known not to do what it was told, or cannot be asked."""
+    return router is not None and bool(router["problem"])
+
+
+def _astray(router: Mapping[str, Any] | None, decision: Decision | None) -> str:
+    """What has to be said of a router beside the sentence, unless that is about it."""
+    if router is None or not router["problem"] or (decision is not None and decision.rule == ROUTER):
+        return ""
+    return f" The router does not do that yet: {router['problem']}."
+
+
 def tone(position: Position, entries: Sequence[Entry]) -> str:
     """The ink of the rollout as a whole: grey, accent, amber, red, or green once it is finished."""
     match position.phase:
@@ -213,7 +227,7 @@ def tone(position: Position, entries: Sequence[Entry]) -> str:
         case Phase.RUNNING | Phase.PROMOTED:
             return "accent"
         case Phase.HELD:
-            return "amber" if position.held_by == RULE else "grey"
+            return "amber" if position.held_by in (RULE, ROUTER) else "grey"
         case Phase.ROLLED_BACK:
             rules = [entry.rule for entry in entries if entry.move == Move.ROLLBACK]
             return "red" if rules and rules[-1] == "harm" else "grey"
@@ -297,6 +311,8 @@ def _next(
             what = "waits for somebody: resume, rollback or promote" + (
                 f"; rolled back{by} if nobody does" if by else ""
             )
+        case Phase.HELD if position.held_by == ROUTER:
+            what = "goes on by itself once the router does what it was told"
         case Phase.HELD if position.held_by == RULE:
             what = "goes on by itself once it can be measured" + (f"; rolled back{by} if not" if by else "")
         case Phase.HELD:

@@ -1,1 +1,1 @@
-"""Routers that carry the traffic where the gateway does not; the first driver is our own gateway's route table."""
+"""Routers that carry the traffic where Crossfade's own gateway does not: Crossfade decides, they serve."""

@@ -1,0 +1,1 @@
+"""Drivers, each against the real router that it drives."""
