@@ -148,8 +148,10 @@ alpha: 5%
 # registry: {mlflow: http://mlflow:5000, model: ranker, alias: champion, versions: {v1: 3, v2: 4}}   # token: env:NAME
 
 # Where another router than Crossfade's gateway carries the traffic (docs/how-to/envoy.md, docs/how-to/haproxy.md):
-# router: {envoy: {routes: /etc/envoy/routes.yaml, admin: [http://127.0.0.1:9901], clusters: {v1: ranker-a}}}
+# router: {envoy: {routes: /etc/envoy/routes.yaml, admin: [http://127.0.0.1:9901]}}
+#   clusters   `{v1: ranker-a}`: what Envoy calls the arms;  virtual_host  where in the file, if not the first
 # router: {haproxy: {sockets: [unix:/run/haproxy/admin.sock], map: /etc/haproxy/crossfade.map}}
+#   backends   `{v1: ranker-a}`: what HAProxy calls the arms
 
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later;
