@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client.core import Metric
 
 from crossfade.console.health import RolloutSeries
+from crossfade.console.part_numbers import PartSeries
 from crossfade.console.receiving import Tally
 from crossfade.rim.figures import Figures
 from crossfade.rim.metrics_text import GAUGES, GatewaySeries
@@ -24,7 +25,7 @@ HEAD = """\
 Every series at `/metrics` on the control port, in Prometheus text form. This page is generated from the series themselves by
 `docs/reference/make_metrics.py`. Counters begin anew with the process that counts; a gateway's are written once a second.
 
-`worker` is a gateway process, `arm` a model's name, `rollout` the spec's. Alerts worth having: [runbook](../operate/runbook.md#alerts-worth-having).
+`worker` is a gateway process, `arm` a model's name, `rollout` the spec's. Alerts and a dashboard: [monitoring](../how-to/monitoring.md).
 
 | series | type | labels | |
 | --- | --- | --- | --- |
@@ -36,11 +37,11 @@ def families() -> list[Metric]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         try:
-            of_rollouts = list(RolloutSeries(store, Tally()).collect())
+            of_rollouts = [*RolloutSeries(store, Tally()).collect(), *PartSeries(store, Path(folder), dict).collect()]
         finally:
             store.close()
     a_worker = Figures(worker="gateway-0", version="1", gauges=dict.fromkeys(GAUGES, 1.0))
-    return [*of_rollouts, *GatewaySeries([a_worker]).collect()]
+    return [*of_rollouts, *GatewaySeries([a_worker], {}).collect()]
 
 
 def page() -> str:

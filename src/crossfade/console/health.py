@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from crossfade.console import models
+from crossfade.console.part_numbers import NO_GATEWAY, PartSeries
 from crossfade.console.receiving import Tally
 from crossfade.rim import store_address
 from crossfade.rim.figures import path
@@ -92,6 +95,7 @@ def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
 
     registry = CollectorRegistry()
     registry.register(RolloutSeries(store, tally))
+    registry.register(PartSeries(store, data, partial(checks_of, store, data, pulse)))
 
     @routes.get(
         "/metrics",
@@ -136,7 +140,7 @@ def _gateways(data: Path) -> dict[str, Any]:
         return _check(True, "other hosts have them: their health ports say how they are")
     gone = [*dead, *(name for name, pid in wanted.items() if not _lives(pid))]
     if gone or not wanted:
-        return _check(False, f"not running: {', '.join(gone)}" if gone else "no gateway was started")
+        return _check(False, f"not running: {', '.join(gone)}" if gone else NO_GATEWAY)
     now = time.time()
     silent = [f"{name} {told}" for name in wanted if (told := _silence(path(data, name), now))]
     if silent:
@@ -202,14 +206,39 @@ def _standing_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
         labels=["rollout", "which"],
     )
     units = GaugeMetricFamily("crossfade_units", "Units in the present stage.", labels=["rollout", "arm"])
+    missing = GaugeMetricFamily(
+        "crossfade_approvals_missing",
+        "Approvals that a rollout waits for; absent where it waits for none.",
+        labels=["rollout"],
+    )
+    drift = GaugeMetricFamily(
+        "crossfade_drift",
+        "1 for what drift is put down to: world, model or feed, unclear, none, or unmeasured.",
+        labels=["rollout", "cause"],
+    )
+    given_up = GaugeMetricFamily(
+        "crossfade_notices_given_up",
+        "Notices that could not be delivered and are not tried again.",
+        labels=["rollout", "target"],
+    )
     for record in records:
+        asked = record.get("approval")
+        if asked and asked["waiting"]:
+            missing.add_metric([record["name"]], asked["missing"])
+        for cause in {finding["cause"] for finding in (record.get("drift") or {}).get("findings", ())}:
+            drift.add_metric([record["name"], cause], 1)
+        lost = Counter[str]()
+        for told in record["notices"]:
+            lost[told["target"]] += told["given_up"]
+        for target, count in lost.items():
+            given_up.add_metric([record["name"], target], count)
         phase.add_metric([record["name"], record["phase"]], 1)
         for which in ("planned", "actual"):
             if record["exposure"][which] is not None:
                 exposure.add_metric([record["name"], which], record["exposure"][which])
         for arm, n in record["exposure"]["units"].items():
             units.add_metric([record["name"], arm], n)
-    return phase, exposure, units
+    return phase, exposure, units, missing, drift, given_up
 
 
 def _evidence_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -26,22 +27,26 @@ GAUGES: Mapping[str, str] = {
 
 def read_metrics(data: Path) -> str:
     """The figures of all workers of a data directory in Prometheus text form."""
-    figures = []
+    figures, ages = [], {}
     for file in sorted((data / "run").glob("metrics-*.json")):
         try:
-            figures.append(msgspec.json.decode(file.read_bytes(), type=Figures))
+            found = msgspec.json.decode(file.read_bytes(), type=Figures)
+            ages[found.worker] = max(0.0, time.time() - file.stat().st_mtime)
         except (OSError, msgspec.DecodeError):
             continue
+        figures.append(found)
     registry = CollectorRegistry()
-    registry.register(GatewaySeries(figures))
+    registry.register(GatewaySeries(figures, ages))
     return generate_latest(registry).decode()
 
 
 class GatewaySeries:
     """The families of all workers, from the figures that each has left."""
 
-    def __init__(self, figures: Iterable[Figures]) -> None:
+    def __init__(self, figures: Iterable[Figures], ages: Mapping[str, float]) -> None:
+        """`ages`: seconds since each worker has written its figures."""
         self._figures = list(figures)
+        self._ages = ages
 
     def collect(self) -> Iterator[Metric]:
         """Every family; its samples are the workers'."""
@@ -81,6 +86,13 @@ class GatewaySeries:
         build = GaugeMetricFamily(
             "crossfade_build_info", "What runs; always 1.", labels=("version", "request_path", "worker")
         )
+        age = GaugeMetricFamily(
+            "crossfade_figures_age_seconds",
+            "Seconds since a worker wrote its figures, as it does each second; one that has ended leaves its last ones.",
+            labels=("worker",),
+        )
+        for worker, seconds_ago in self._ages.items():
+            age.add_metric((worker,), seconds_ago)
         gauges: dict[str, GaugeMetricFamily] = {}
         for one in self._figures:
             for family, values in (
@@ -103,7 +115,19 @@ class GatewaySeries:
                     name, GaugeMetricFamily(f"crossfade_{name}", GAUGES.get(name, name), labels=("worker",))
                 )
                 gauge.add_metric((one.worker,), number)
-        yield from (build, requests, seconds, compared, dropped, faults, passed, streamed, refused, *gauges.values())
+        yield from (
+            build,
+            age,
+            requests,
+            seconds,
+            compared,
+            dropped,
+            faults,
+            passed,
+            streamed,
+            refused,
+            *gauges.values(),
+        )
 
 
 def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:
