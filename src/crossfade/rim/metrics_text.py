@@ -88,7 +88,7 @@ class GatewaySeries:
         )
         age = GaugeMetricFamily(
             "crossfade_figures_age_seconds",
-            "Seconds since a worker wrote its figures, as it does each second; one that has ended leaves its last ones.",
+            "Seconds since a worker wrote its figures, as it does each second; one that ended leaves its last ones.",
             labels=("worker",),
         )
         for worker, seconds_ago in self._ages.items():
