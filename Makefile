@@ -54,10 +54,13 @@ fuzz: $(STAMP)
 SERVERS := $(patsubst tests/servers/requirements/%.txt,build/servers/%/.installed,$(wildcard tests/servers/requirements/*.txt))
 
 test-servers: $(SERVERS) build/servers/helm/helm
-	@if command -v nginx >/dev/null || test -x /usr/sbin/nginx; then echo "nginx is here"; \
-	elif [ "$$(id -u)" = 0 ]; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light; \
-	else echo "nginx is missing: install it as root (Debian: apt-get install nginx-light)"; exit 1; fi
+	@for need in nginx:nginx-light prometheus:prometheus haproxy:haproxy; do \
+	  program=$${need%%:*}; package=$${need##*:}; \
+	  if PATH=$$PATH:/usr/sbin command -v $$program >/dev/null; then echo "$$program is here"; \
+	  elif [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$package || exit 1; \
+	  else echo "$$program is missing: install it as root (Debian: apt-get install $$package)"; exit 1; fi; \
+	done
 
 build/servers/%/.installed: tests/servers/requirements/%.txt
 	@echo "installing $*"
