@@ -88,7 +88,7 @@ class ToPort:
                 raise Undelivered(f"the control port answered {status}: {answer}")
             if time.monotonic() >= deadline:
                 raise Undelivered(f"no answer for {self._patience:.0f} s: {answer}")
-            time.sleep(wait)
+            time.sleep(max(wait, self._port.retry_after))
             wait = min(wait * 2.0, 10.0)
 
     def _halves(self, items: Sequence[Mapping[str, Any]]) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,10 @@ from crossfade.cli.progress import working
 if TYPE_CHECKING:
     from crossfade.cli.importing import Rejects, Totals
     from crossfade.rim.outcome_rows import Mapped
+
+
+TOKEN = "CROSSFADE_OUTCOME_TOKEN"
+"""Has the reporter's token for `--to`; no option, because others can read those in the list of processes."""
 
 
 def register(app: typer.Typer) -> None:
@@ -98,7 +103,7 @@ class _Carrier:
             from crossfade.client.outcomes import Port
 
             try:
-                port = Port(self._to, timeout=60.0)
+                port = Port(self._to, timeout=60.0, token=os.environ.get(TOKEN, ""))
             except ValueError as error:
                 fail(str(error), as_json=self._as_json)
             self._close = port.close

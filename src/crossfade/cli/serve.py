@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crossfade.rim.supervisor import Supervisor
 
 _PORT: dict[str, Any] = {"rich_help_panel": "Data port: limits, TLS, logs"}
+_CONTROL: dict[str, Any] = {"rich_help_panel": "Control port: TLS, outcomes"}
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +55,12 @@ def serve(
     ] = True,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: clients speak HTTPS.", **_PORT)] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.", **_PORT)] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM authorities: clients need a certificate of theirs.", **_PORT)
+    ] = None,
     upstream_ca: Annotated[Path | None, typer.Option(help="PEM authorities of https:// models.", **_PORT)] = None,
+    upstream_cert: Annotated[Path | None, typer.Option(help="PEM certificate shown to models.", **_PORT)] = None,
+    upstream_key: Annotated[Path | None, typer.Option(help="PEM key of that certificate.", **_PORT)] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Note every request in logs/.", **_PORT)] = False,
     trace: Annotated[bool, typer.Option("--trace", help="Send spans to OTEL_EXPORTER_OTLP_ENDPOINT.", **_PORT)] = False,
     max_head: Annotated[str, typer.Option(metavar="SIZE", help="Headers of a request.", **_PORT)] = "64KiB",
@@ -72,11 +78,25 @@ def serve(
     read_timeout: Annotated[
         float, typer.Option(help="Seconds for a head, or for a pause in a body.", min=0.1, **_PORT)
     ] = 60.0,
+    control_tls_cert: Annotated[
+        Path | None, typer.Option(help="PEM certificate: the control port speaks HTTPS.", **_CONTROL)
+    ] = None,
+    control_tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.", **_CONTROL)] = None,
+    control_tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM authorities: clients need a certificate of theirs.", **_CONTROL)
+    ] = None,
+    outcome_rate: Annotated[
+        float, typer.Option(help="Outcomes a second of each token or address; 0: any number.", min=0.0, **_CONTROL)
+    ] = 0.0,
+    outcome_token: Annotated[
+        bool, typer.Option("--outcome-token", help="Take outcomes only with a reporter's token.", **_CONTROL)
+    ] = False,
     console: Annotated[bool, typer.Option(hidden=True)] = True,
     json: AsJson = False,
 ) -> None:
     """Serve rollouts until interrupted; whatever dies is restarted. SIGHUP reads the specs again."""
     from crossfade.rim import serving
+    from crossfade.rim.control_options import ControlOptions
     from crossfade.rim.limits import Limits
     from crossfade.rim.one_route import RouteTaken
     from crossfade.rim.options import Options, OptionsError, path, size
@@ -98,11 +118,22 @@ def serve(
             ),
             tls_cert=path(tls_cert),
             tls_key=path(tls_key),
+            tls_client_ca=path(tls_client_ca),
             upstream_ca=path(upstream_ca),
+            upstream_cert=path(upstream_cert),
+            upstream_key=path(upstream_key),
             access_log=access_log,
             trace=trace,
         )
         options.check()
+        control = ControlOptions(
+            tls_cert=path(control_tls_cert),
+            tls_key=path(control_tls_key),
+            tls_client_ca=path(control_tls_client_ca),
+            outcome_rate=outcome_rate,
+            outcome_token=outcome_token,
+        )
+        control.check()
     except OptionsError as error:
         fail(str(error), code=WRONG_USE, as_json=json)
     texts = texts_of(specs or [], as_json=json)
@@ -132,6 +163,7 @@ def serve(
             options=options,
             health=None if health_port is None else (health_host, health_port),
             log=log_files,
+            control=control,
             on_ready=ready,
             reread=lambda: _reread(specs or []),
         )
@@ -186,9 +218,14 @@ _EVERYWHERE = ("data", "lake", "health_host", "health_port", "log_files", "json"
 _DATA_PORT = [
     name
     for name in inspect.signature(serve).parameters
-    if name not in (*_EVERYWHERE, "specs", "control_host", "control_port", "tick", "controllers", "start")
+    if name not in (*_EVERYWHERE, "specs", "tick", "controllers", "start")
+    and not name.startswith(("control_", "outcome_"))
 ]
-_CONTROL_PORT = ["control_host", "control_port", "console"]
+_CONTROL_PORT = [
+    name
+    for name in inspect.signature(serve).parameters
+    if name.startswith(("control_", "outcome_")) or name == "console"
+]
 _DECIDING = ["tick", "controllers", "start", "specs"]
 
 PARTS = {

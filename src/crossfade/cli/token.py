@@ -16,14 +16,17 @@ Who = Annotated[
 ]
 Role = Annotated[
     list[str],
-    typer.Option("--role", help="viewer, operator or approver; may be given several times.", show_default=False),
+    typer.Option(
+        "--role", help="viewer, operator, approver or reporter; may be given several times.", show_default=False
+    ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     group = typer.Typer(
-        help="Tokens for the control port: viewers read, operators move, approvers approve, hold and roll back.",
+        help="Tokens for the control port: viewers read, operators move, approvers approve, hold and roll back, "
+        "reporters report outcomes.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

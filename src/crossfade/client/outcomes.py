@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 import time
 import uuid
@@ -38,12 +39,20 @@ class Delivered:
 class Port:
     """A connection to a control port that posts batches of outcomes, one attempt a call. Not for several threads."""
 
-    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = 10.0, token: str = "", context: ssl.SSLContext | None = None
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not the URL of a control port; it looks like http://127.0.0.1:8090")
         self._parts = parts
         self._timeout = timeout
+        self._context = context
+        self._headers = {"content-type": "application/json"}
+        if token:
+            self._headers["authorization"] = f"Bearer {token}"
+        self.retry_after = 0.0
+        """Seconds that the last answer asked us to wait; 0 where it did not."""
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, items: Sequence[Mapping[str, Any]]) -> tuple[int | None, Any]:
@@ -52,18 +61,25 @@ class Port:
         path = self._parts.path.rstrip("/") + "/api/v1/outcomes"
         try:
             if self._connection is None:
-                kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-                self._connection = kind(self._parts.hostname or "", self._parts.port, timeout=self._timeout)
-            self._connection.request("POST", path, body, {"content-type": "application/json"})
+                self._connection = self._connect()
+            self._connection.request("POST", path, body, self._headers)
             reply = self._connection.getresponse()
             data = reply.read()
+            self.retry_after = _seconds(reply.getheader("retry-after"))
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            self.retry_after = 0.0
             return None, f"cannot reach {self._parts.geturl()}: {error}"
         try:
             return reply.status, json.loads(data)
         except ValueError:
             return reply.status, data[:200].decode("utf-8", "replace")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._context)
+        return http.client.HTTPConnection(host, port, timeout=self._timeout)
 
     def close(self) -> None:
         """Let go of the connection; the next post opens another."""
@@ -72,12 +88,19 @@ class Port:
         self._connection = None
 
 
+def _seconds(said: str | None) -> float:
+    """A `retry-after` in seconds; ours always is."""
+    return float(said) if said is not None and said.isdecimal() else 0.0
+
+
 class OutcomeClient:
     """Reports outcomes to a control port, such as `http://127.0.0.1:8090`.
 
     `batch` outcomes are sent at most at once, `interval` seconds after the first of them at the latest. At most
     `capacity` wait for acknowledgement; beyond that `record` blocks, because losing them silently would bias the
-    comparison. Use it as a context manager, or call `close`.
+    comparison. `token` is one with the role reporter, where the port asks for it; `context` says how https is spoken,
+    with an authority or a client certificate of your own. A port that asks us to wait is waited for. Use it as a
+    context manager, or call `close`.
     """
 
     def __init__(
@@ -89,10 +112,12 @@ class OutcomeClient:
         capacity: int = 20_000,
         timeout: float = 10.0,
         longest_wait: float = 30.0,
+        token: str = "",
+        context: ssl.SSLContext | None = None,
     ) -> None:
         if batch < 1 or capacity < batch:
             raise ValueError("batch must be at least 1 and capacity at least one batch")
-        self._port = Port(url, timeout=timeout)
+        self._port = Port(url, timeout=timeout, token=token, context=context)
         self._batch, self._interval, self._capacity = batch, interval, capacity
         self._timeout, self._longest_wait = timeout, longest_wait
         self._queue: deque[dict[str, Any]] = deque()
@@ -235,7 +260,7 @@ class OutcomeClient:
                 return
             with self._changed:
                 self._failure = str(answer)
-                if self._changed.wait_for(lambda: self._abandoned, wait):
+                if self._changed.wait_for(lambda: self._abandoned, max(wait, self._port.retry_after)):
                     return
             wait = min(wait * 2.0, self._longest_wait)
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from crossfade.console.app import run
+from crossfade.rim.control_options import OPEN, decode
 
 
 def main() -> None:
@@ -13,8 +14,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="crossfade-console")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--fd", type=int, required=True, help="inherited listening socket")
+    parser.add_argument("--options", type=decode, default=OPEN, help="as `ControlOptions.encoded` writes them")
     asked = parser.parse_args()
-    run(asked.data, asked.fd)
+    run(asked.data, asked.fd, asked.options)
 
 
 if __name__ == "__main__":

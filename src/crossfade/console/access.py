@@ -18,12 +18,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossfade.console.problems import Refused, problem
 from crossfade.console.sessions import Session, Sessions, cookie
-from crossfade.rim.tokens import APPROVE, MOVE, READ, ROLES, STOP, TokenProblem, Tokens
+from crossfade.rim.tokens import APPROVE, MOVE, READ, REPORT, ROLES, STOP, TokenProblem, Tokens
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """What anybody may ask, wherever the port listens: it says nothing of rollouts."""
 
-_DOING = {READ: "read", MOVE: "move a rollout", STOP: "hold or roll back", APPROVE: "approve"}
+_DOING = {
+    READ: "read",
+    MOVE: "move a rollout",
+    STOP: "hold or roll back",
+    APPROVE: "approve",
+    REPORT: "report outcomes",
+}
 
 _bearer = HTTPBearer(auto_error=False, description="A named token (`crossfade token add`), or that in DATA/run/token.")
 
@@ -76,6 +82,15 @@ class Access:
 
         return caller
 
+    def knows(self, secret: str) -> bool:
+        """Whether anybody has this secret, whatever it may do. Raises Refused where tokens cannot be read."""
+        if self._local and secrets.compare_digest(secret.encode(), self._local.encode()):
+            return True
+        try:
+            return self._tokens.find(secret) is not None
+        except TokenProblem as error:
+            raise Refused(503, str(error), "nobody is let in until it can be read; repair it, or remove it") from error
+
     def check(self, secret: str | None, what: str) -> Caller:
         """Who has this secret and may do it. Raises Refused."""
         try:
@@ -120,7 +135,7 @@ class Readers:
             return
         try:
             session = self._access.session(Request(scope))
-            secret = session.secret if session else _secret(Headers(scope=scope))
+            secret = session.secret if session else bearer(Headers(scope=scope))
             await run_in_threadpool(self._access.check, secret, READ)
         except Refused as refused:
             headers = {**(refused.headers or {})}
@@ -136,7 +151,8 @@ def _a(role: str) -> str:
     return f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
 
 
-def _secret(headers: Headers) -> str | None:
+def bearer(headers: Headers) -> str | None:
+    """The secret that a request shows, as bearer token or as password; None for none."""
     scheme, _, rest = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip()

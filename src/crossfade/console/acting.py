@@ -265,7 +265,8 @@ def _sign_page(who: tuple[Session, Caller] | None, following: str, refused: Refu
 
 
 def _remember(answer: Response, request: Request, name: str) -> None:
-    secure = request.url.scheme == "https"
+    # Before us there may be a proxy that speaks TLS; who says so falsely loses the cookie, and nothing else.
+    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
     answer.set_cookie(cookie(request.headers), name, httponly=True, samesite="strict", secure=secure)
 
 

@@ -39,6 +39,9 @@ from crossfade.console import (
 from crossfade.console.access import Access, Readers
 from crossfade.console.checking import Checks
 from crossfade.console.guard import Guard
+from crossfade.console.slow_clients import PatientProtocol
+from crossfade.rim.certificates import Certificates
+from crossfade.rim.control_options import OPEN, ControlOptions
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.standing import all_standing
 from crossfade.rim.store import Store, StoreError
@@ -64,7 +67,15 @@ GRACE = 5
 """Seconds that requests in flight get when the process is told to stop."""
 
 
-def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | None, private: bool = True) -> FastAPI:
+def create_app(
+    store: Store,
+    inbox: OutcomeInbox,
+    data: Path,
+    *,
+    token: str | None,
+    private: bool = True,
+    options: ControlOptions = OPEN,
+) -> FastAPI:
     """The control port over a store and an inbox. Without a token nobody can move a rollout through it.
 
     `token` is the data folder's own, beside those that have names. Where the port is not `private`, because others
@@ -84,7 +95,7 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
-        watch = asyncio.create_task(_watch(pulse))
+        watch = asyncio.create_task(_watch(pulse, app.state.certificates))
         warm = asyncio.create_task(run_in_threadpool(_warm, store))
         yield
         warm.cancel()
@@ -99,9 +110,9 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
         redoc_url=None,
         lifespan=watching,
     )
-    app.state.live = live
+    app.state.live, app.state.certificates = live, Certificates()
     problems.install(app, store)
-    app.include_router(receiving.router(store, inbox, tally))
+    app.include_router(receiving.router(store, inbox, tally, access, options))
     app.include_router(rollouts.router(store, access))
     app.include_router(health.router(store, data, pulse, tally))
     app.include_router(differences.router(store))
@@ -121,7 +132,7 @@ def create_app(store: Store, inbox: OutcomeInbox, data: Path, *, token: str | No
     return app
 
 
-def run(data: Path, sock_fd: int) -> None:
+def run(data: Path, sock_fd: int, options: ControlOptions = OPEN) -> None:
     """Serve on an inherited listening socket until SIGTERM; requests in flight are finished first."""
     store, inbox = Store(data), OutcomeInbox(data)
     secret = data / "run" / "token"
@@ -129,14 +140,25 @@ def run(data: Path, sock_fd: int) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with socket.socket(fileno=os.dup(sock_fd)) as known:
         private = _loopback(known)
-    app = create_app(store, inbox, data, token=token or None, private=private)
+    app = create_app(store, inbox, data, token=token or None, private=private, options=options)
+    tls = options.tls.context()
+    certificates = Certificates()
+    certificates.meet(options.tls, tls)
+    app.state.certificates = certificates
     config = uvicorn.Config(
         app,
         access_log=False,
         log_config=None,
         server_header=False,
+        http=PatientProtocol,
+        # Any client may send a header that says where it comes from, so none is believed.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
+        ssl_certfile=options.tls_cert or None,
+        ssl_keyfile=options.tls_key or None,
     )
+    config.load()
+    config.ssl = tls
     with socket.socket(fileno=sock_fd) as listening:
         try:
             _Server(config, app.state.live).run(sockets=[listening])
@@ -169,9 +191,10 @@ def _warm(store: Store) -> None:
         all_standing(store, time.time())
 
 
-async def _watch(pulse: health.Pulse) -> None:
+async def _watch(pulse: health.Pulse, certificates: Certificates) -> None:
     while True:
         await run_in_threadpool(pulse.look)
+        certificates.look()
         await asyncio.sleep(LOOK)
 
 

@@ -188,6 +188,11 @@ class RolloutSeries:
         for result in ("accepted", "duplicates", "rejected"):
             posted.add_metric([result], getattr(self._tally, result))
         yield posted
+        limited = CounterMetricFamily(
+            "crossfade_outcome_reports_limited", "Reports of outcomes that were told to wait, by --outcome-rate."
+        )
+        limited.add_metric([], self._tally.limited)
+        yield limited
         yield GaugeMetricFamily(
             "crossfade_heartbeat",
             "The heartbeat of the controller: a number that grows; one that stands still means it is silent.",

@@ -13,11 +13,15 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from crossfade.console import outcomes
+from crossfade.console.access import Access, bearer
+from crossfade.console.allowance import BURST_SECONDS, MOST_AT_ONCE, Allowance
 from crossfade.console.models import OutcomeIn, Problem, Taken
 from crossfade.console.problems import Refused
+from crossfade.rim.control_options import OPEN, ControlOptions
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.pseudonym_keys import Keys
 from crossfade.rim.store import Store
+from crossfade.rim.tokens import REPORT
 
 LARGEST_BODY = 8 * 1024 * 1024
 """Bytes in one body of outcomes."""
@@ -73,15 +77,23 @@ BODY: dict[str, Any] = {
 }
 
 
+BODY_SECONDS = 60.0
+"""In which a body has to be whole."""
+
+
 class Tally:
     """What has become of outcomes since this process began; read by /metrics."""
 
     def __init__(self) -> None:
-        self.accepted = self.duplicates = self.rejected = 0
+        self.accepted = self.duplicates = self.rejected = self.limited = 0
+        """The last: reports that had to wait, not outcomes."""
 
 
-def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
+def router(
+    store: Store, inbox: OutcomeInbox, tally: Tally, access: Access, options: ControlOptions = OPEN
+) -> APIRouter:
     """The endpoint, over a store that knows the rollouts' names and an inbox that keeps outcomes."""
+    allowance = Allowance(options.outcome_rate)
     routes = APIRouter(tags=["outcomes"])
     keys = Keys(store.data)
 
@@ -92,12 +104,16 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
         openapi_extra=BODY,
         responses={
             400: {"model": Problem, "description": "The body broke off."},
+            401: {"model": Problem, "description": "Outcomes take a token here, and this is none."},
+            403: {"model": Problem, "description": "The token may not report outcomes."},
+            408: {"model": Problem, "description": "The body took too long to arrive."},
             413: {
                 "model": Problem,
                 "description": f"More than {LARGEST_BODY} bytes, or than {outcomes.MOST_ITEMS} items.",
             },
             415: {"model": Problem, "description": "The content type is neither JSON nor NDJSON."},
             422: {"model": Problem, "description": "The body as a whole cannot be read."},
+            429: {"model": Problem, "description": "More than this reporter may send; retry-after says when it may."},
             503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
         },
         summary="Report outcomes",
@@ -108,7 +124,28 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
         reported first stands. A value that was wrong is put right by an outcome that `corrects` it. Items that are
         wrong are listed and cost only themselves."""
         lines = _is_lines(request.headers.get("content-type", ""))
-        body = await _body(request)
+        who = await run_in_threadpool(_reporter, request, access, options)
+        pause = allowance.wait(who, time.monotonic())
+        if pause:
+            tally.limited += 1
+            # Its body is thrown away as it comes: who sends too much is not to cost more than the telling.
+            await _discard(request, LARGEST_BODY)
+            raise Refused(
+                429,
+                f"more outcomes than one reporter may send ({_allowed(options)})",
+                f"send the same report again in {pause} s, as retry-after says; nothing of it was kept",
+                {"retry-after": str(pause)},
+            )
+        allowance.begin(who)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(request)
+        except TimeoutError as error:
+            raise Refused(
+                408, f"the body was not whole after {BODY_SECONDS:g} s", "send it in one go, or in smaller batches"
+            ) from error
+        finally:
+            allowance.end(who)
         known = await run_in_threadpool(lambda: {stored.name: stored.rollout for stored in store.rollouts()})
 
         def recorded(rollout: str, unit: str) -> str:
@@ -122,6 +159,7 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
             raise Refused(413, str(error), "send it in smaller batches") from error
         except outcomes.Unreadable as error:
             raise Refused(422, str(error), "send a JSON array of outcomes, or one a line as NDJSON") from error
+        allowance.spend(who, len(found.outcomes) + len(found.rejected), time.monotonic())
         taken = await run_in_threadpool(inbox.accept, found.outcomes)
         tally.accepted += taken.accepted
         tally.duplicates += taken.duplicates
@@ -131,6 +169,26 @@ def router(store: Store, inbox: OutcomeInbox, tally: Tally) -> APIRouter:
         return JSONResponse(answer, 202)
 
     return routes
+
+
+def _reporter(request: Request, access: Access, options: ControlOptions) -> str:
+    """Whose report it is: by the token, else by the address. Raises Refused."""
+    if not (options.outcome_rate or options.outcome_token):
+        return _address(request)
+    secret = bearer(request.headers)
+    if not options.outcome_token and (secret is None or not access.knows(secret)):
+        return _address(request)
+    caller = access.check(secret, REPORT)
+    return f"token {caller.name}" if caller.name else "the data folder's token"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "nowhere"
+
+
+def _allowed(options: ControlOptions) -> str:
+    rate = f"{options.outcome_rate:g} a second, after a burst of {BURST_SECONDS:g} s" if options.outcome_rate else ""
+    return rate or f"{MOST_AT_ONCE} reports at a time"
 
 
 def _is_lines(content_type: str) -> bool:

@@ -1,6 +1,6 @@
 """Certificates, read again when their files change: renewed ones are used without a restart.
 
-The data port's own with its key, and the authorities that vouch for https models.
+Those of a port with its key and the authorities of its clients, and those by which https models are met.
 """
 
 from __future__ import annotations
@@ -8,11 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from crossfade.rim.options import Options, OptionsError
-from crossfade.rim.upstream import trust
+from crossfade.rim.tls import OptionsError, Tls, authorities
 
 log = logging.getLogger("crossfade.gateway")
 
@@ -20,37 +18,42 @@ _Signature = tuple[tuple[int, int, int] | None, ...]
 
 
 class Certificates:
-    """Watches the files that the options name. Connections that stand keep what they began with."""
+    """Watches files that options name. Connections that stand keep what they began with."""
 
-    def __init__(self, options: Options, context: ssl.SSLContext | None) -> None:
-        self._options = options
-        self._context = context
-        """What clients of the data port are met with; None for plain HTTP."""
+    def __init__(self) -> None:
         self._watched: list[_Watched] = []
-        if context is not None:
-            self._watched.append(_Watched((options.tls_cert, options.tls_key), self._renew))
-        if options.upstream_ca:
-            self._watched.append(_Watched((options.upstream_ca,), self._trust))
+
+    def meet(self, tls: Tls, context: ssl.SSLContext | None) -> None:
+        """Watch what the clients of a port are met with; None for plain HTTP."""
+        if context is None:
+            return
+
+        def renew() -> str:
+            # Tried apart first: a certificate without its key must not leave the port without either.
+            tls.context()
+            context.load_cert_chain(tls.cert, tls.key or None)
+            return "new connections get the certificate that is"
+
+        def widen() -> str:
+            authorities(context, f"{tls.option}-client-ca", tls.client_ca)
+            return "clients are also let in by the authorities that are"
+
+        self.watch((tls.cert, tls.key), renew)
+        self.watch((tls.client_ca,), widen)
+
+    def watch(self, paths: Sequence[str], take: Callable[[], str]) -> None:
+        """Call `take` when one of the files has changed; it says what follows. '' is no file."""
+        if any(paths):
+            self._watched.append(_Watched(paths, take))
 
     def look(self) -> None:
         """Take over what has changed, if it can be used; say so either way. Never raises."""
         for one in self._watched:
             one.look()
 
-    def _renew(self) -> str:
-        assert self._context is not None
-        # Tried apart first: a certificate without its key must not leave the port without either.
-        self._options.tls()
-        self._context.load_cert_chain(self._options.tls_cert, self._options.tls_key or None)
-        return "new connections get the certificate that is"
-
-    def _trust(self) -> str:
-        trust(Path(self._options.upstream_ca))
-        return "new connections to https models trust the authorities that are"
-
 
 class _Watched:
-    def __init__(self, paths: tuple[str, ...], take: Callable[[], str]) -> None:
+    def __init__(self, paths: Sequence[str], take: Callable[[], str]) -> None:
         self._paths = [path for path in paths if path]
         self._take = take
         self._seen = self._signature()

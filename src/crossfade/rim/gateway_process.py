@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 from pathlib import Path
 
 from crossfade import __version__
@@ -109,8 +110,9 @@ async def serve(
     logs are written below `data` when it is given."""
     loop = asyncio.get_running_loop()
     tls = options.tls()
-    if options.upstream_ca:
-        trust(Path(options.upstream_ca))
+    upstream = options.upstream()
+    if upstream is not None:
+        trust(upstream)
     gateway = Gateway(recorder, worker=worker, limits=options.limits, workers=workers)
     gateway.telemetry.figures.version, gateway.telemetry.figures.request_path = __version__, request_path()
     if options.tracing(os.environ):
@@ -147,7 +149,22 @@ async def serve(
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
         )
-    return Running(gateway, server, feed, data, Certificates(options, tls))
+    return Running(gateway, server, feed, data, _certificates(options, tls))
+
+
+def _certificates(options: Options, tls: ssl.SSLContext | None) -> Certificates:
+    certificates = Certificates()
+    certificates.meet(options.met, tls)
+    paths = (options.upstream_ca, options.upstream_cert, options.upstream_key)
+
+    def renew() -> str:
+        upstream = options.upstream()
+        assert upstream is not None
+        trust(upstream)
+        return "new connections to https models go by what is"
+
+    certificates.watch(paths, renew)
+    return certificates
 
 
 def _shares(data: Path, worker: str, workers: int) -> Shares | None:

@@ -14,6 +14,9 @@ from pathlib import Path
 import msgspec
 
 from crossfade.rim.limits import Limits
+from crossfade.rim.tls import OptionsError, Tls, authorities, own
+
+__all__ = ["PLAIN", "Options", "OptionsError", "decode", "path", "size"]
 
 log = logging.getLogger("crossfade.gateway")
 
@@ -25,10 +28,6 @@ OTHER_FILES = 256
 """Open files that a worker keeps for copies to shadows, its journal, its logs and the libraries."""
 
 
-class OptionsError(ValueError):
-    """An option that cannot be acted on; the message says which, why, and what to do."""
-
-
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How the data port is served. Paths are absolute, because workers may run elsewhere."""
 
@@ -37,8 +36,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """PEM file of the certificate and its chain; '' for plain HTTP."""
     tls_key: str = ""
     """PEM file of its key; '' where the certificate's file holds it."""
+    tls_client_ca: str = ""
+    """PEM file of the authorities whose clients alone are served; '' serves everybody."""
     upstream_ca: str = ""
     """PEM file of the authorities that vouch for https models; '' for those of the system."""
+    upstream_cert: str = ""
+    """PEM file of the certificate that https models are shown; '' for none."""
+    upstream_key: str = ""
     access_log: bool = False
     trace: bool = False
     """Send spans to an OpenTelemetry collector, also where no environment variable says so."""
@@ -49,20 +53,27 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     def tls(self) -> ssl.SSLContext | None:
         """What clients are met with. Raises OptionsError."""
-        if not self.tls_cert:
-            if self.tls_key:
-                raise OptionsError("--tls-key is given without --tls-cert; name both, or neither for plain HTTP")
+        return self.met.context()
+
+    @property
+    def met(self) -> Tls:
+        """How the port meets its clients."""
+        return Tls(option="--tls", cert=self.tls_cert, key=self.tls_key, client_ca=self.tls_client_ca)
+
+    def upstream(self) -> ssl.SSLContext | None:
+        """How https models are met; None for as the system has it. Raises OptionsError."""
+        if not self.upstream_cert and self.upstream_key:
+            raise OptionsError("--upstream-key is given without --upstream-cert; name both, or neither")
+        if not (self.upstream_ca or self.upstream_cert):
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
-        try:
-            context.load_cert_chain(self.tls_cert, self.tls_key or None, password=_no_password)
-        except (OSError, ssl.SSLError) as error:
-            raise OptionsError(
-                f"--tls-cert {self.tls_cert} and --tls-key {self.tls_key or '(none)'} cannot be used: "
-                f"{_why(error)}; give PEM files of a certificate and the unencrypted key that belongs to it"
-            ) from error
+        if self.upstream_ca:
+            authorities(context, "--upstream-ca", self.upstream_ca)
+        else:
+            context.load_default_certs()
+        if self.upstream_cert:
+            own(context, "--upstream-cert", self.upstream_cert, "--upstream-key", self.upstream_key)
         return context
 
     def tracing(self, environment: Mapping[str, str]) -> bool:
@@ -105,14 +116,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         """Raise OptionsError for what would fail once the workers have started."""
         self.tls()
         self.tracing(os.environ)
-        if self.upstream_ca:
-            try:
-                ssl.create_default_context(cafile=self.upstream_ca)
-            except (OSError, ssl.SSLError) as error:
-                raise OptionsError(
-                    f"--upstream-ca {self.upstream_ca} cannot be used: {_why(error)}; "
-                    "give a PEM file of one or more certificates"
-                ) from error
+        self.upstream()
         for one in fields(self.limits):
             value = getattr(self.limits, one.name)
             if value <= 0:
@@ -152,13 +156,3 @@ def size(text: str) -> int:
 def path(given: Path | None) -> str:
     """A path that means the same everywhere; '' for none."""
     return str(given.expanduser().resolve()) if given is not None else ""
-
-
-def _no_password() -> str:
-    raise OSError("the key is encrypted")
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    return getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)

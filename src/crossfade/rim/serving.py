@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crossfade.rim.admission import admit, readmit
+from crossfade.rim.control_options import OPEN, ControlOptions
 from crossfade.rim.lake_place import location
 from crossfade.rim.options import PLAIN, Options, OptionsError
 from crossfade.rim.pseudonym_keys import Keys
@@ -38,6 +39,7 @@ def serve(
     options: Options = PLAIN,
     health: tuple[str, int] | None = None,
     log: bool = True,
+    control: ControlOptions = OPEN,
     on_ready: Callable[[Supervisor], None] | None = None,
     reread: Callable[[], Sequence[str]] = tuple,
 ) -> None:
@@ -53,6 +55,7 @@ def serve(
     """
     try:
         options.check()
+        control.check()
     except OptionsError as error:
         raise ServeError(str(error)) from error
     prepare(data)
@@ -86,7 +89,9 @@ def serve(
     if told and workers and not plenty:
         sys.stderr.write(f"crossfade: {told}\n")
     manager = ServiceManager.found()
-    supervisor = Supervisor(data, data_socket, control_socket, tls=bool(options.tls_cert), manager=manager)
+    supervisor = Supervisor(
+        data, data_socket, control_socket, tls=bool(options.tls_cert), control=control, manager=manager
+    )
     signal.signal(signal.SIGHUP, supervisor.ask_reread)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, supervisor.ask_stop)

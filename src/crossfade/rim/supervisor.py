@@ -12,6 +12,7 @@ import os
 import resource
 import secrets
 import socket
+import ssl
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from types import FrameType
 from typing import IO, Any
 
 from crossfade.rim import figures, store_address
+from crossfade.rim.control_options import OPEN, ControlOptions
 from crossfade.rim.options import PLAIN, Options
 from crossfade.rim.probes import PATIENCE, HealthPort, own_checks
 from crossfade.rim.processes import Child, stop_all
@@ -55,6 +57,7 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
     tls: bool = False
     """Whether clients of the data port speak HTTPS."""
+    control: ControlOptions = OPEN
     begun: float = 0.0
     """When the processes were started, in seconds since the epoch."""
     stopping: bool = False
@@ -82,7 +85,7 @@ class Supervisor:
     @property
     def control_url(self) -> str | None:
         """Where this host reaches its control port."""
-        return None if self.control_socket is None else _url(self.control_socket)
+        return None if self.control_socket is None else _url(self.control_socket, tls=bool(self.control.tls_cert))
 
     def listen_health(self, host: str, port: int) -> None:
         """Answer probes there until `stop`; raises ServeError where that cannot be."""
@@ -121,6 +124,7 @@ class Supervisor:
         if self.control_socket is not None:
             control_fd = self.control_socket.fileno()
             command = [sys.executable, "-m", "crossfade.console", *common, "--fd", str(control_fd)]
+            command += ["--options", self.control.encoded()]
             self.children.append(Child("console", command, (control_fd,), logs / "console.log"))
         command = [*base, "controller", *common, "--tick", str(tick)]
         for index in range(controllers):
@@ -154,6 +158,8 @@ class Supervisor:
             )
 
     def _answers(self) -> bool:
+        if self.control_socket is not None and self.control.tls_cert:
+            return _shakes_hands(self.control_socket)
         try:
             with urllib.request.urlopen(f"{self.control_url}/healthz", timeout=1.0) as reply:
                 return bool(reply.status == 200)
@@ -222,15 +228,33 @@ class Supervisor:
         draft.replace(target)
 
 
+def _shakes_hands(sock: socket.socket) -> bool:
+    """Whether TLS is spoken on a port of this host: more is told only to clients that it may let in."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((_reached(sock), sock.getsockname()[1]), timeout=1.0) as plain,
+            context.wrap_socket(plain),
+        ):
+            return True
+    except OSError:
+        return False
+
+
+def _reached(sock: socket.socket) -> str:
+    """A socket that listens everywhere is reached here by the loopback of its family."""
+    host = str(sock.getsockname()[0])
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 def _host() -> str:
     """What begins the names of this host's gateways, where other hosts have some of the same rollout."""
     return f"{socket.gethostname()}-" if store_address.server() is not None else ""
 
 
 def _url(sock: socket.socket, *, tls: bool = False) -> str:
-    host, port = sock.getsockname()[:2]
-    # A socket that listens everywhere is reached here by the loopback of its family.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    host, port = _reached(sock), sock.getsockname()[1]
     scheme = "https" if tls else "http"
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 

@@ -27,14 +27,17 @@ FILE = Path("run") / "tokens.json"
 
 SCHEMA = "crossfade.tokens/1"
 
-READ, MOVE, STOP, APPROVE = "read", "move", "stop", "approve"
+READ, MOVE, STOP, APPROVE, REPORT = "read", "move", "stop", "approve", "report"
 
 ROLES: Mapping[str, frozenset[str]] = {
     "viewer": frozenset({READ}),
     "operator": frozenset({READ, MOVE, STOP}),
     "approver": frozenset({READ, STOP, APPROVE}),
+    "reporter": frozenset({REPORT}),
 }
-"""What each role may do. Whoever may answer for a rollout may also stop it."""
+"""What each role may do. Whoever may answer for a rollout may also stop it.
+
+An application that reports outcomes needs to see and to move nothing."""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _.@-]{0,62}[A-Za-z0-9])?")
 

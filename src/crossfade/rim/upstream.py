@@ -6,7 +6,6 @@ import asyncio
 import errno
 import ssl
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from crossfade.live.exchange.exposure import EXHAUSTED
@@ -30,12 +29,10 @@ _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, 
 _trusted: ssl.SSLContext | None = None
 
 
-def trust(ca: Path) -> None:
-    """Believe https model servers whose certificates this file vouches for, instead of those the system trusts. For the
-    whole process and every connection that is opened from now on. Raises OSError or ssl.SSLError, and changes nothing,
-    for a file that holds no certificates."""
+def trust(context: ssl.SSLContext) -> None:
+    """Meet https model servers so, for the whole process and every connection that is opened from now on."""
     global _trusted
-    _trusted = ssl.create_default_context(cafile=str(ca))
+    _trusted = context
 
 
 class Pool:
