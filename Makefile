@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-full native test-native test-servers fuzz lint bench guarantees docs clean
+.PHONY: lock sbom audit demo test test-full native test-native test-servers fuzz lint bench guarantees docs clean
 
 demo: $(STAMP)
 	$(BIN)/crossfade demo
@@ -124,6 +124,29 @@ build/bench-peers-%/.installed: benchmarks/peers-%.txt
 	else \
 	  $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet -r $< && touch $@; \
 	fi || echo "THE PEER $* COULD NOT BE INSTALLED; its rows will be skipped"
+
+# What was tested, package by package with its hashes; pip and uv both install it with --require-hashes. Run after a change to
+# pyproject.toml. No registry is named, so that each site installs from its own.
+LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --no-header --no-annotate
+lock:
+	$(LOCK) $(if $(UPGRADE),--upgrade) --extra postgres --extra otel --extra sign -o requirements/runtime.lock
+	$(LOCK) $(if $(UPGRADE),--upgrade) --all-extras --group dev -o requirements/dev.lock
+
+# Their tools have environments of their own, so that they are no part of what they look at.
+build/audit/.installed:
+	@$(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install --quiet 'pip-audit>=2.7' 'cyclonedx-bom>=5'
+	@touch $@
+
+sbom: build/audit/.installed
+	build/audit/bin/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml --output-reproducible \
+	  -o build/sbom.cdx.json
+	@echo "build/sbom.cdx.json: CycloneDX, of what crossfade and its extras bring at run time"
+
+# Known vulnerabilities fail; no way to the advisories does not, but is said: an audit that was not made is no audit passed.
+AUDIT_SECONDS ?= 90
+audit:
+	@$(PYTHON) requirements/audit.py --seconds $(AUDIT_SECONDS) requirements/runtime.lock requirements/dev.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

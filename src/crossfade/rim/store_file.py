@@ -23,7 +23,7 @@ class StoreFile:
 
     def __init__(self, data: Path, busy: float | None = None) -> None:
         """`busy`: seconds to wait for another writer."""
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._data, self._path = data, data / FILE
         self.said = str(self._path)
         self.term: int | None = None

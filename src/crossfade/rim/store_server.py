@@ -48,7 +48,7 @@ class StoreServer:
 
     def __init__(self, address: str, data: Path, busy: float | None = None) -> None:
         """`data`: what this host keeps for itself. `busy`: seconds to wait for another writer."""
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._data = data
         self.said = spoken(address)
         self.term: int | None = None

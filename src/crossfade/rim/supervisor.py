@@ -297,6 +297,8 @@ def _another(port: int) -> int:
 def prepare(data: Path) -> None:
     """Make the folders that the processes write to; raises ServeError where that cannot be."""
     try:
+        # A folder that is there already keeps the mode that its owner gave it.
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         for place in ("run", "logs", "journal", "lake"):
             (data / place).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=data / "run"):
