@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from . import hosts, peers, returned, ten_latencies
+from . import hosts, peers, ramped, returned, ten_latencies
 from .rows import SAME, Case, Row, compared, seldom, told
 
 ALPHA = 0.05
@@ -55,6 +55,14 @@ def _returning(kind: str, share: float) -> Case:
     return Case(name=f"same/regulars, {kind}, {100 * share:g} %", measure=measure)
 
 
+def _ramped(kind: str) -> Case:
+    def measure(runs: int) -> Iterator[Row]:
+        what = "first failures of regulars, ramp 1/2/4/8 %, no margin, a challenger that fails"
+        yield seldom(SAME, f"{what} {kind}", ramped.alarms(kind, runs), runs, ALPHA)
+
+    return Case(name=f"same/first failures over a ramp, {kind}", measure=measure)
+
+
 def _naive(runs: int) -> Iterator[Row]:
     what = "for comparison: the same, every visit taken for a unit of its own"
     yield compared(SAME, what, returned.naive(0.5, runs), runs)
@@ -90,6 +98,7 @@ CASES: tuple[Case, ...] = (
     *(_latencies(correlation) for correlation in (0.5, 0.8)),
     *(_returning(kind, share) for kind in returned.KINDS for share in (0.5, 0.05)),
     Case(name="same/regulars, every visit, for comparison", measure=_naive, portion=0.2),
+    *map(_ramped, ramped.KINDS),
     *(_slow("load", share, None) for share in (0.05, 0.5)),
     *(_slow("hosts", share, 1800.0) for share in (0.05, 0.5)),
     _slow("hosts", 0.5, None),

@@ -16,6 +16,7 @@ from crossfade.judge.measure import arms, assemble, tables
 from crossfade.judge.moments import QuantileMoments
 from crossfade.spec.model import Better, Kind, Margin, Metric, Source
 
+from . import ramped
 from .worlds import holds, quantiles_until
 
 ALPHA = 0.05
@@ -98,3 +99,8 @@ def test_regulars_seldom_make_the_same_model_look_slow_or_fast(safe):
 @pytest.mark.parametrize("shares", [(0.5,), (0.05, 0.25, 0.5)])
 def test_regulars_seldom_make_the_same_model_look_slow_or_fast_anywhere(shares, q, safe):
     assert holds(alarms(FULL, shares, q, safe=safe), FULL, ALPHA)
+
+
+@pytest.mark.parametrize("kind", ramped.KINDS)
+def test_a_challenger_that_fails_less_is_seldom_harmful_for_what_is_left_to_fail(kind):
+    assert holds(ramped.alarms(kind, 100), 100, ramped.ALPHA)

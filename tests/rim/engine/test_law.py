@@ -252,6 +252,21 @@ class Tried:
         self.lake.close()
 
 
+class Rounded:
+    """Numbers that equal others to nine digits. Next to nothing is not nothing, whatever was taken off on the way."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rounded) and self.values == pytest.approx(other.values, rel=1e-9, abs=0.0)
+
+    def __repr__(self) -> str:
+        return repr(self.values.tolist())
+
+
 def plain(measured: Measured) -> dict[str, Any]:
     """Everything measured, comparable with ==."""
     found: dict[str, Any] = {"progress": measured.progress, "reach": measured.reach}
@@ -272,9 +287,9 @@ def plain(measured: Measured) -> dict[str, Any]:
         if isinstance(moments, RateMoments | MeanMoments | RatioMoments | QuantileMoments | PairedMoments):
             fields = {field: getattr(moments, field) for field in type(moments).__dataclass_fields__}
             found[f"{name}/{arm}"] = {
-                # A unit's mean of three is no exact number, and sums of such depend on the order.
-                key: [float(f"{x:.12g}") for x in value]
-                if name.startswith(("speed", "guessed")) and isinstance(value, np.ndarray)
+                # A unit's mean of three is no exact number, and sums of such depend on the order: in the last digits.
+                key: Rounded(value)
+                if name.startswith(("speed", "guessed")) and isinstance(value, np.ndarray) and value.dtype.kind == "f"
                 else value.tolist()
                 if isinstance(value, np.ndarray)
                 else value
@@ -320,6 +335,41 @@ def soon_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     session._compiled.update(compiled_before)
 
 
+def speed(n: int, unit: str, at: float, step: int, latency_ms: float) -> Exposed:
+    return exposed(
+        n, rollout="r1", at=START + at, unit=unit, arm="v1", mode="canary", stage=1, step=step, latency_ms=latency_ms
+    )
+
+
+def test_what_is_taken_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A slow unit turns out to have come in another step; rounding of its square stayed in the sum of quick ones."""
+    tried = Tried(tmp_path)
+    slow = [speed(n, "u0", 10.0 + n, 0, ms) for n, ms in enumerate((1024.0, 1024.0, 0.0))]
+    quick = [speed(3 + n, "u1", 10.0 + n, 0, ms) for n, ms in enumerate((1.0, 0.0, 0.0))]
+    tried.add([*slow, *quick, speed(6, "u2", 10.0, 0, 0.0)])
+    tried.same(position(1), START + END)
+    tried.add([speed(7, "u0", 5.0, 1, 4.0)])
+    found = tried.same(position(1), START + END).metrics["speed", "v2"]
+    assert isinstance(found, MeanMoments)
+    assert found.squares_a.tolist() == [(1.0 / 3.0) ** 2, 16.0]
+    tried.close()
+
+
+@pytest.mark.parametrize("mistaken", [1e17, 1e200, -1e300])
+def test_a_slip_that_is_corrected_leaves_nothing_behind(tmp_path: Path, mistaken: float) -> None:
+    tried = Tried(tmp_path)
+    at = {"at": START + 1.0, "received_at": START + 1.0, "rollout": "r1", "name": "money", "decision_id": ""}
+    reports = [outcome(f"o{n}", unit=f"u{n}", value=value, **at) for n, value in enumerate((mistaken, 0.25, 3.0))]
+    came = [exposed(n, rollout="r1", at=START, unit=f"u{n}", mode="canary", stage=1, arm="v1") for n in range(3)]
+    tried.add([*came, *reports])
+    tried.engine.measure(SPEC, position(1), START + END)
+    tried.add([replace_(reports[0], outcome_id="c", corrects="o0", value=10.0, received_at=START + 2.0)])
+    found = tried.same(position(1), START + END).metrics["money", "v2"]
+    assert isinstance(found, MeanMoments)
+    assert (found.sum_a.tolist(), found.squares_a.tolist()) == ([13.25], [109.0625])
+    tried.close()
+
+
 TICKS = {
     "facts": streams(),
     "seed": st.integers(0, 2**32),
@@ -330,6 +380,9 @@ TICKS = {
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 
 
+# Beside much else its examples take minutes. A limit that ends one within a query of DuckDB says "Query interrupted",
+# and Hypothesis, which then tries the example once more, calls that a law that fails now and then.
+@pytest.mark.timeout(1800)
 @settings(max_examples=6, deadline=None, suppress_health_check=QUIET, phases=[Phase_.generate])
 @given(**TICKS)
 def test_ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, moved: int, to: int) -> None:

@@ -110,14 +110,16 @@ def pair(
 
 def moments(asked: Asked, values: Values, seen: Pair) -> Moments:
     """What the units of a pair say about a metric."""
-    match asked.metric.kind:
-        case Kind.RATE:
-            return _rate(values, seen)
-        case Kind.RATIO:
-            return _ratio(values, seen)
-        case Kind.QUANTILE:
-            return _quantile(values, seen)
-    return _mean(asked, values, seen)
+    # What is too large to be squared is no number here, and refused as such where it is judged.
+    with np.errstate(over="ignore", invalid="ignore"):
+        match asked.metric.kind:
+            case Kind.RATE:
+                return _rate(values, seen)
+            case Kind.RATIO:
+                return _ratio(values, seen)
+            case Kind.QUANTILE:
+                return _quantile(values, seen)
+        return _mean(asked, values, seen)
 
 
 class _Sums:

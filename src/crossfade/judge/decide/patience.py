@@ -24,7 +24,8 @@ def left(look: Look, want: Want) -> float | None:
     if away <= 0.0:
         return math.inf
     counted = max(look.now - look.position.stage_since - want.window, 0.0)
-    return max(counted * ((abs(end - line.estimate) / away) ** 2 - 1.0), 0.0)
+    wider = abs(end - line.estimate) / away
+    return max(counted * (wider * wider - 1.0), 0.0)
 
 
 def patience(look: Look) -> str:

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+import numpy as np
+
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer.blocks import infer_in_blocks
 from crossfade.judge.infer.differences import infer_differences
@@ -117,8 +119,10 @@ def answers(asked: Sequence[tuple[Question, Moments]]) -> list[Evidence]:
             case _:
                 assert_never(moments)
     found |= zip(rates, infer_rates(list(rates.values())), strict=True)
-    found |= zip(means, infer_means(list(means.values())), strict=True)
-    found |= zip(ratios, infer_ratios(list(ratios.values())), strict=True)
+    # What is too large to be squared is no number afterwards, and refused as such.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found |= zip(means, infer_means(list(means.values())), strict=True)
+        found |= zip(ratios, infer_ratios(list(ratios.values())), strict=True)
     found |= zip(votes, infer_preferences(list(votes.values())), strict=True)
     found |= zip(pairs, infer_paireds(list(pairs.values())), strict=True)
     found |= zip(quantiles, infer_quantiles(list(quantiles.values())), strict=True)

@@ -20,6 +20,12 @@ from crossfade.judge.moments import Floats, Ints
 MINIMUM_UNITS = 100
 """Units the smaller arm needs: the method is asymptotic, so it does not speak before."""
 
+LARGEST = 1e100
+"""Averages and deviations beyond it are no measurement: their squares, and what is made of these, are no numbers."""
+
+IMMENSE = f"has values beyond {LARGEST:g}, of which nobody can say how they vary; they have to be corrected"
+"""Why such are not measured."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strata:
@@ -126,7 +132,7 @@ def _numbers(asked: Sequence[tuple[Question, Numbers]], strata: Strata) -> list[
     )
     found = []
     for (question, numbers), spread, value_a, value_b, log_harm, log_safe, below, above in columns:
-        refuse = _meaningless(question, spread, value_a)
+        refuse = _meaningless(question, spread, value_a, value_b)
         if refuse:
             found.append(replace(numbers, refuse=refuse))
             continue
@@ -149,15 +155,27 @@ def _numbers(asked: Sequence[tuple[Question, Numbers]], strata: Strata) -> list[
     return found
 
 
-def _meaningless(question: Question, spread: float, value_a: float) -> str:
+def immense(*numbers: float) -> bool:
+    """Whether some are beyond LARGEST, or what comes of such: no number at all."""
+    return not all(abs(one) <= LARGEST for one in numbers)
+
+
+def _meaningless(question: Question, spread: float, value_a: float, value_b: float) -> str:
     name = question.metric.name
+    if immense(spread, value_a, value_b):
+        return f"{name} {IMMENSE}"
     if spread == 0.0:
         return f"{name} has the same value for every unit, so nothing says how it varies"
     if question.relative and value_a <= 0.0:
         # Below zero a share of the value points the other way: an equal challenger would be called worse.
-        of = f"{question.baseline}'s {name}"
-        return f"{name} has no scale for a margin of a share while {of} is not above zero"
+        return no_scale(question)
     return ""
+
+
+def no_scale(question: Question) -> str:
+    """Why a relative margin cannot be asked about."""
+    name = question.metric.name
+    return f"{name} has no scale for a margin of a share while {question.baseline}'s {name} is not above zero"
 
 
 def few(question: Question, numbers: Numbers, minimum: int) -> str:

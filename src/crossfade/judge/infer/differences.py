@@ -6,7 +6,7 @@ import math
 
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer.boundary import one_sided_log_e, radius
-from crossfade.judge.infer.contrast import MINIMUM_UNITS
+from crossfade.judge.infer.contrast import IMMENSE, MINIMUM_UNITS, immense, no_scale
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers, ends_alpha, line
 from crossfade.judge.moments import PairedMeans
@@ -29,6 +29,9 @@ def infer_differences(question: Question, moments: PairedMeans) -> Evidence:
     value_a, value_b = moments.sum_a / n, moments.sum_b / n
     slope_safe, _ = question.boundary(False)
     spread = _spread(moments, slope_safe)
+    if immense(spread, value_a, value_b) or (question.relative and value_a < 0.0):
+        refuse = no_scale(question) if value_a < 0.0 else f"{question.metric.name} {IMMENSE}"
+        return line(question, Numbers(units=numbers.units, assumptions=ASSUMPTIONS, refuse=refuse))
     alpha_lower, alpha_upper = ends_alpha(question)
     estimate = value_b - value_a
     return line(

@@ -126,7 +126,7 @@ class _Covariate:
 
     def adjusted(self, value: Floats, within: Floats, side: _Side) -> tuple[Floats, Floats]:
         """An arm's value and sum of squares with what the covariate explains taken away."""
-        left = within - 2.0 * self.slope * side.products + self.slope**2 * side.squares
+        left = within - 2.0 * self.slope * side.products + self.slope * self.slope * side.squares
         return value - self.slope * (side.mean - self.centre), left
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from crossfade.judge.evidence import Evidence
-from crossfade.judge.infer.contrast import MINIMUM_UNITS, Strata, compare, refusals
+from crossfade.judge.infer.contrast import IMMENSE, MINIMUM_UNITS, Strata, compare, immense, refusals
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers
 from crossfade.judge.moments import Floats, RatioMoments
@@ -57,7 +57,10 @@ def _broken(question: Question, moments: RatioMoments) -> str:
     ):
         # As many units with equal denominators would vary as much: where few units have any, those few are what there
         # is to say how the ratio varies.
-        like = float(x.sum()) ** 2 / max(float(squares.sum()), np.finfo(np.float64).tiny)
+        told = float(x.sum())
+        like = told * told / max(float(squares.sum()), np.finfo(np.float64).tiny)
+        if immense(like):
+            return f"{name} {IMMENSE}"
         if like < MINIMUM_UNITS:
             return f"{name} has the denominators of about {like:.0f} units from {arm}, needs {MINIMUM_UNITS}"
     return ""

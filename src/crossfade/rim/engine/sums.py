@@ -121,6 +121,38 @@ class Sums:
                     for totals in many.values():
                         totals.add(sign)
 
+    def renew(self, stage: StageUnits) -> None:
+        """Make sums anew in which rounding may show, from what is known of every unit; rare, as `Totals.WORN` says."""
+        worn = [totals for totals in self._responses.values() if totals.worn]
+        worn_settled = {key: totals for key, totals in self._settled.items() if totals.worn}
+        worn_by_segment = {
+            judged: [totals for totals in many.values() if totals.worn] for judged, many in self._segmented.items()
+        }
+        if not (worn or worn_settled or any(worn_by_segment.values())):
+            return
+        self._given(stage.of(_entered(stage.entries.rows)))
+        self._anew(worn)
+        self._anew_by_segment(worn_by_segment.get(None, []), _entered(stage.entries.rows))
+        for judged, settling in self._settling.items():
+            alike = [totals for (_, of), totals in worn_settled.items() if of == judged]
+            by_segment = worn_by_segment.get(judged, [])
+            if alike or by_segment:
+                entries = self._entries(stage, judged)
+                units = _entered(entries)
+                self._session.given("settled", settling.of(units, entries))
+                self._anew(alike)
+                self._anew_by_segment(by_segment, units)
+
+    def _anew(self, worn: Iterable[Totals]) -> None:
+        for totals in worn:
+            totals.clear()
+            totals.add(1)
+
+    def _anew_by_segment(self, worn: Sequence[Totals], units: Ints) -> None:
+        if worn and self.segments is not None:
+            self._session.given("labels", self.segments.labels(units))
+            self._anew(worn)
+
     def _entries(self, stage: StageUnits, judged: Judged) -> Columns:
         """Where units enter."""
         return self.triggers.entries if judged.differing and self.triggers is not None else stage.entries.rows
@@ -146,3 +178,8 @@ class Sums:
 
     def _totals(self, sql: str, arms: Sequence[str]) -> Totals:
         return Totals(self._session, sql, arms)
+
+
+def _entered(entries: Columns) -> Ints:
+    """Every unit that has entered."""
+    return np.flatnonzero(np.isfinite(entries["entered"][: entries.count]))

@@ -239,6 +239,7 @@ class Watch:
         self._sums.apply(self._stage, change, self._trigger(since), hit, revised, since, now)
         if self._sums.segments is not None:
             self._sums.move(self._stage, self._sums.segments.absorb(batch, self._units.count))
+        self._sums.renew(self._stage)
 
     def _trigger(self, since: float) -> Entered | None:
         """Learn which units entered at a request that is known to differ; None where nobody asks."""
