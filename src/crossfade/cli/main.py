@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "export": "export",
     "report": "report",
     "outcomes": "outcomes",
+    "exposures": "exposures",
     "forget": "forget",
     "notify": "notify",
     "analyze": "analyze",

@@ -25,6 +25,7 @@ from crossfade.console import (
     chart_files,
     differences,
     drift_page,
+    exposures,
     frame,
     health,
     ledger_page,
@@ -113,6 +114,7 @@ def create_app(
     app.state.live, app.state.certificates = live, Certificates()
     problems.install(app, store)
     app.include_router(receiving.router(store, inbox, tally, access, options))
+    app.include_router(exposures.router(data, store, access))
     app.include_router(rollouts.router(store, access))
     app.include_router(health.router(store, data, pulse, tally))
     app.include_router(differences.router(store))

@@ -13,8 +13,8 @@ from crossfade.console.problems import Refused, answer
 LARGEST = 64 * 1024
 """Bytes in the body of anything but outcomes."""
 
-OUTCOMES = "/api/v1/outcomes"
-"""Has a bound of its own."""
+OUTCOMES, EXPOSURES = "/api/v1/outcomes", "/api/v1/exposures"
+"""Have a bound of their own."""
 
 READS = ("GET", "HEAD", "OPTIONS")
 
@@ -32,7 +32,7 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             check_origin(headers)
-            body = receive if scope["path"] == OUTCOMES else await _bounded(receive)
+            body = receive if scope["path"] in (OUTCOMES, EXPOSURES) else await _bounded(receive)
         except Refused as refused:
             await answer(scope, refused)(scope, receive, send)
             return

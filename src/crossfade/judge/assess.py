@@ -19,6 +19,7 @@ from crossfade.judge.measure.measured import Absent, Measured
 from crossfade.judge.moments import Moments, RateMoments
 from crossfade.judge.plan import PlannedTest, alpha_plan, mismatch_alpha
 from crossfade.spec.model import Canary, Promote, Rollout, Source, stage_name
+from crossfade.spec.routers import cautions
 
 CORRECTED = "the values are those known at this look, and corrections came without regard to what was decided"
 
@@ -51,8 +52,16 @@ def assess_all(looks: Sequence[tuple[Rollout, Measured]]) -> list[tuple[Evidence
     for (rollout, measured), (whole, parts) in zip(looks, asked, strict=True):
         lines = _watched(rollout, measured, whole, [_line(rollout, measured, one, answered) for one in whole])
         segments = [_line(rollout, measured, one, answered) for one in parts]
-        found.append((*cautioned(lines), *_assignment(rollout, measured), *segments))
+        every = (*cautioned(lines), *_assignment(rollout, measured), *segments)
+        found.append(tuple(_carried(rollout, line) for line in every))
     return found
+
+
+def _carried(rollout: Rollout, line: Evidence) -> Evidence:
+    """The line with word of what a router in the gateway's place does not promise."""
+    if rollout.router is None:
+        return line
+    return replace(line, assumptions=(*line.assumptions, *cautions(rollout.router, rollout.unit)))
 
 
 def _asked(rollout: Rollout, measured: Measured) -> tuple[list[Asked], list[Asked]]:

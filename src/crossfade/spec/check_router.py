@@ -59,11 +59,12 @@ def _keys(document: Document, limits: Limits) -> None:
 
 def _fields(document: Document, limits: Limits) -> None:
     unit = document.unit
-    if known(unit) and unit.source is From.JSON:
+    if known(unit) and not limits.holds(unit):
+        allowed = " or ".join([*(f"{source}:NAME" for source in limits.sticky), "request"])
+        why = "does not read bodies" if unit.source is From.JSON and limits.sticky else "draws each request by itself"
         document.at("unit").report(
-            f"{limits.title} does not read bodies, so it cannot tell units by {shown(str(unit))}; expected "
-            "header:NAME, cookie:NAME or request",
-            allowed="header:NAME, cookie:NAME or request",
+            f"{limits.title} {why}, so that a unit told by {shown(str(unit))} would meet both arms; expected {allowed}",
+            allowed=allowed,
         )
     for key in ("segments", "explore"):
         if document.wrote(key) and any(field.source is From.JSON for field in fields_recorded(document)):

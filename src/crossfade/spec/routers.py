@@ -18,8 +18,8 @@ class Limits:
     title: str
     """The router's name in sentences."""
     sticky: tuple[From, ...] = ()
-    """Where the router can read a unit so that it keeps its arm while weights grow; elsewhere each request is drawn by
-    itself, and a unit may meet both arms."""
+    """Where the router can read a unit so that it keeps its arm while weights grow. Where it cannot, each request is
+    drawn by itself, and only `unit: request` is true of it."""
     mirror: bool = False
     """It can send copies of requests to a hidden arm. None shows the replies to them, so that nothing is compared."""
     excludes: tuple[From, ...] = ()
@@ -58,10 +58,7 @@ def cautions(router: Router, unit: Field) -> tuple[str, ...]:
     """What whoever reads evidence has to know of a router in place of the gateway."""
     limits = LIMITS[router.driver]
     told = [f"{limits.title} carries the traffic: what is known of requests is what its access log says"]
-    if not limits.holds(unit):
-        told.append(
-            f"assignment is per request, not per unit, at {limits.title}: units may have met both arms, and count for "
-            "the first they met"
-        )
+    if unit.source is From.REQUEST:
+        told.append("assignment is per request: who asks again may meet the other arm")
     told.append("no answer of the champion stands in for a challenger that fails")
     return tuple(told)

@@ -27,8 +27,8 @@ def restrained(
     title = LIMITS[rollout.router.driver].title
     if decision.move in (Move.ROLLBACK, Move.HOLD) or decision.excluded:
         return decision
-    follows = standing is not None and standing.planned
-    why = standing.why() if standing is not None else f"{title} has not been asked yet"
+    why = f"{title} has not been asked yet" if standing is None else standing.of(rollout, position, now)
+    follows = not why
     held = position.phase is Phase.HELD and position.held_by == ROUTER
     if held and follows:
         return Decision(move=Move.RESUME, rule=ROUTER, sentence=f"Resumed: {title} does what it was told again.")

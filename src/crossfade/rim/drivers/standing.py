@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossfade.rim.drivers.port import Carried, Order, differences
+from crossfade.spec.model import Rollout
 from crossfade.spec.routers import cautions
+from crossfade.state import Position, weight
+
+STALE = 10.0
+"""Seconds after which what a router was read to do says nothing of now."""
 
 GRACE = 3.0
 """Seconds a router may take to follow before it is said that it does not."""
@@ -66,6 +71,17 @@ class Standing:
         if self.carried is None:
             return f"{title} has not been asked yet"
         return "; ".join(self.differs) if self.differs else ""
+
+    def of(self, rollout: Rollout, position: Position, now: float) -> str:
+        """Why the rollout at this position cannot rest on the router; empty where it can."""
+        title, mark = self.order.limits.title, self.order.mark
+        if (mark.revision, mark.stage, mark.step) != (rollout.revision, position.stage, position.step):
+            return f"{title} has not been told yet"
+        if self.read_at is not None and now - self.read_at > STALE:
+            return f"{title} has not been looked at for {now - self.read_at:.0f} s"
+        if self.order.back and weight(rollout, position) > 0.0:
+            return self.why() or f"{title} was told to give the champion everything"
+        return "" if self.planned else self.why()
 
     def late(self, now: float) -> bool:
         """Whether it has not followed for longer than following takes."""

@@ -1,0 +1,108 @@
+"""`POST /api/v1/exposures`: take in what a router or a program says it served, and answer once it is on the disk.
+
+Whoever may say this decides what rollouts are judged by, so that it takes the right to move them.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from crossfade.console import receiving
+from crossfade.console.access import Access, Caller
+from crossfade.console.models import Problem, Taken
+from crossfade.console.problems import Refused
+from crossfade.rim.exposures import reading
+from crossfade.rim.exposures.arriving import Arriving
+from crossfade.rim.exposures.inbox import ExposureInbox
+from crossfade.rim.store import Store
+from crossfade.rim.tokens import MOVE
+
+EXAMPLE = {
+    "decision_id": "5a9c55b7-7c1f-4b7e-9b7e-0190b2c47a6e",
+    "rollout": "ranker-v2",
+    "unit": "user-42",
+    "arm": "v2",
+    "at": 1790000000.25,
+    "status": 200,
+    "latency_ms": 12.5,
+}
+
+
+def _schema() -> dict[str, Any]:
+    """The JSON Schema of an item, in one piece."""
+    schema = dict(reading.ITEM)
+    named = schema.pop("$ref", "").rpartition("/")[2]
+    return dict(schema.get("$defs", {}).get(named, schema))
+
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"anyOf": [{"type": "array", "items": _schema()}, _schema()]},
+                "examples": {"one": {"summary": "one request that a router served", "value": [EXAMPLE]}},
+            },
+            "application/x-ndjson": {"schema": {"type": "string", "description": "One exposure a line."}},
+        },
+    }
+}
+
+
+def router(data: Path, store: Store, access: Access) -> APIRouter:
+    """The endpoint. The inbox is made with the first exposure: most control ports never get one."""
+    routes = APIRouter(tags=["exposures"])
+    arriving = Arriving(data, store)
+    opened: list[ExposureInbox] = []
+
+    def keep(body: bytes, lines: bool) -> dict[str, Any]:
+        now = time.time()
+        found = reading.read(body, arriving.context(now), lines=lines)
+        if found.exposures and not opened:
+            opened.append(ExposureInbox(data))
+        taken = opened[0].accept(found.exposures, now) if found.exposures else None
+        return {
+            "accepted": taken.accepted if taken else 0,
+            "duplicates": taken.duplicates if taken else 0,
+            "rejected": found.rejected,
+        }
+
+    @routes.post(
+        "/api/v1/exposures",
+        status_code=202,
+        response_model=Taken,
+        openapi_extra=BODY,
+        responses={
+            400: {"model": Problem, "description": "The body broke off."},
+            401: {"model": Problem, "description": "The bearer token is missing or wrong."},
+            403: {"model": Problem, "description": "The token may not do this."},
+            413: {
+                "model": Problem,
+                "description": f"More than {receiving.LARGEST_BODY} bytes, or than {reading.MOST_ITEMS} items.",
+            },
+            415: {"model": Problem, "description": "The content type is neither JSON nor NDJSON."},
+            422: {"model": Problem, "description": "The body as a whole cannot be read."},
+            503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
+        },
+        summary="Report exposures",
+    )
+    async def report(request: Request, _: Annotated[Caller, Depends(access.to(MOVE))]) -> JSONResponse:
+        """Keep exposures that Crossfade's gateway did not see, because a router of yours carries the traffic. Of two
+        with one `decision_id` the first counts, so that a batch whose answer was lost can be sent again. One without
+        an `order` is placed by its time. Items that are wrong are listed and cost only themselves."""
+        lines = receiving._is_lines(request.headers.get("content-type", ""))
+        body = await receiving._body(request)
+        try:
+            return JSONResponse(await run_in_threadpool(keep, body, lines), 202)
+        except reading.TooMany as error:
+            raise Refused(413, str(error), "send it in smaller batches") from error
+        except reading.Unreadable as error:
+            raise Refused(422, str(error), "send a JSON array of exposures, or one a line as NDJSON") from error
+
+    return routes

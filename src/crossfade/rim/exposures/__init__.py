@@ -1,0 +1,1 @@
+"""Exposures that others tell us of: routers by their access logs, serving platforms by their events."""

@@ -1,0 +1,1 @@
+"""Exposures that others tell of."""

@@ -1,0 +1,112 @@
+"""A log that is followed gives each whole line once, however it is written, rotated, cut and read again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from crossfade.rim.exposures.following import Follower
+
+
+class Log(RuleBasedStateMachine):
+    """Somebody writes and rotates a log; somebody reads it, and dies now and then before or after the note."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.log, self.note = self.folder / "access.log", self.folder / "note.json"
+        self.written: list[bytes] = []
+        self.kept: list[bytes] = []
+        self.count = 0
+        self.torn = b""
+        self.file = self.log.open("ab", buffering=0)
+        self.follower = Follower(self.log, self.note)
+        # What was rotated away before anybody began to follow is nobody's promise.
+        self.read()
+
+    @rule(lines=st.integers(0, 4), cut=st.integers(0, 6))
+    def write(self, lines: int, cut: int) -> None:
+        for _ in range(lines):
+            self.count += 1
+            line = b"line %d" % self.count
+            self.written.append(line)
+            self.file.write((line + b"\n")[len(self.torn) :])
+            self.torn = b""
+        if cut and not self.torn:
+            self.torn = (b"line %d" % (self.count + 1))[:cut]
+            self.file.write(self.torn)
+
+    @rule()
+    def rotate(self) -> None:
+        if self.torn:
+            self.write(1, 0)
+        self.file.close()
+        self.log.rename(self.folder / f"access.log.{self.count:06}.{len(list(self.folder.iterdir()))}")
+        self.file = self.log.open("ab", buffering=0)
+        # Nobody promises a line of a file that was rotated twice before anybody looked.
+        self.read()
+
+    @rule()
+    def read(self) -> None:
+        while lines := self.follower.lines():
+            self.kept += lines
+            self.follower.done()
+
+    @rule()
+    def die_before_the_note(self) -> None:
+        before = len(self.kept)
+        self.follower.lines()
+        self.follower.close()
+        assert len(self.kept) == before
+        self.follower = Follower(self.log, self.note)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "follower"):
+            return
+        if self.torn:
+            self.write(1, 0)
+        self.read()
+        assert self.kept == self.written
+        self.follower.close()
+        self.file.close()
+
+
+TestLog = Log.TestCase
+TestLog.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+
+
+def test_a_log_that_is_copied_and_cut_begins_anew(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_bytes(b"one\ntwo\n")
+    follower = Follower(log, tmp_path / "note")
+    assert follower.lines() == [b"one", b"two"]
+    follower.done()
+    log.write_bytes(b"x\n")
+    assert follower.lines() == [b"x"]
+    follower.close()
+
+
+def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    follower = Follower(tmp_path / "access.log", tmp_path / "note")
+    assert follower.lines() == []
+    (tmp_path / "access.log").write_bytes(b"one\n")
+    assert follower.lines() == [b"one"]
+    follower.close()
+
+
+@given(st.lists(st.sampled_from([b"a", b"bb\n", b"\n", b"ccc\ndd"]), max_size=8))
+def test_lines_are_whole(parts: list[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        follower, found = Follower(log, Path(folder) / "note"), []
+        for part in parts:
+            with log.open("ab") as file:
+                file.write(part)
+            found += follower.lines()
+        whole = b"".join(parts).rpartition(b"\n")[0]
+        assert found == [line for line in whole.split(b"\n") if line.strip()]
+        follower.close()
