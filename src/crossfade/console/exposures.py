@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from crossfade.console import receiving
-from crossfade.console.access import Access, Caller
+from crossfade.console.access import Access
 from crossfade.console.models import Problem, Taken
 from crossfade.console.problems import Refused
 from crossfade.rim.exposures import reading
@@ -91,8 +91,9 @@ def router(data: Path, store: Store, access: Access) -> APIRouter:
             503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
         },
         summary="Report exposures",
+        dependencies=[Depends(access.to(MOVE))],
     )
-    async def report(request: Request, _: Annotated[Caller, Depends(access.to(MOVE))]) -> JSONResponse:
+    async def report(request: Request) -> JSONResponse:
         """Keep exposures that Crossfade's gateway did not see, because a router of yours carries the traffic. Of two
         with one `decision_id` the first counts, so that a batch whose answer was lost can be sent again. One without
         an `order` is placed by its time. Items that are wrong are listed and cost only themselves."""
