@@ -1,10 +1,11 @@
 """`POST /api/v1/exposures`: take in what a router or a program says it served, and answer once it is on the disk.
 
-Whoever may say this decides what rollouts are judged by, so that it takes the right to move them.
+Whoever says this decides what rollouts are judged by, so that it always takes a token.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from crossfade.rim.exposures import reading
 from crossfade.rim.exposures.arriving import Arriving
 from crossfade.rim.exposures.inbox import ExposureInbox
 from crossfade.rim.store import Store
-from crossfade.rim.tokens import MOVE
+from crossfade.rim.tokens import REPORT
 
 EXAMPLE = {
     "decision_id": "5a9c55b7-7c1f-4b7e-9b7e-0190b2c47a6e",
@@ -82,6 +83,7 @@ def router(data: Path, store: Store, access: Access) -> APIRouter:
             400: {"model": Problem, "description": "The body broke off."},
             401: {"model": Problem, "description": "The bearer token is missing or wrong."},
             403: {"model": Problem, "description": "The token may not do this."},
+            408: {"model": Problem, "description": "The body took too long to arrive."},
             413: {
                 "model": Problem,
                 "description": f"More than {receiving.LARGEST_BODY} bytes, or than {reading.MOST_ITEMS} items.",
@@ -91,14 +93,19 @@ def router(data: Path, store: Store, access: Access) -> APIRouter:
             503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
         },
         summary="Report exposures",
-        dependencies=[Depends(access.to(MOVE))],
+        dependencies=[Depends(access.to(REPORT))],
     )
     async def report(request: Request) -> JSONResponse:
         """Keep exposures that Crossfade's gateway did not see, because a router of yours carries the traffic. Of two
         with one `decision_id` the first counts, so that a batch whose answer was lost can be sent again. One without
         an `order` is placed by its time. Items that are wrong are listed and cost only themselves."""
         lines = receiving._is_lines(request.headers.get("content-type", ""))
-        body = await receiving._body(request)
+        try:
+            async with asyncio.timeout(receiving.BODY_SECONDS):
+                body = await receiving._body(request)
+        except TimeoutError as error:
+            said = f"the body was not whole after {receiving.BODY_SECONDS:g} s"
+            raise Refused(408, said, "send it in one go, or in smaller batches") from error
         try:
             return JSONResponse(await run_in_threadpool(keep, body, lines), 202)
         except reading.TooMany as error:
