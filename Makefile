@@ -146,7 +146,7 @@ sbom: build/audit/.installed
 # Known vulnerabilities fail; no way to the advisories does not, but is said: an audit that was not made is no audit passed.
 AUDIT_SECONDS ?= 90
 audit:
-	@$(PYTHON) requirements/audit.py --seconds $(AUDIT_SECONDS) requirements/runtime.lock requirements/dev.lock
+	@$(PYTHON) requirements/audit.py --seconds $(AUDIT_SECONDS) --tell requirements/dev.lock requirements/runtime.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

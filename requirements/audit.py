@@ -1,6 +1,7 @@
 """Ask the public advisories about locked packages. A finding fails; being unable to ask is said loudly and does not.
 
-`python requirements/audit.py [--seconds N] LOCK…` makes an environment for pip-audit in build/audit where there is none.
+`python requirements/audit.py [--seconds N] [--tell LOCK] LOCK…` makes an environment for pip-audit in build/audit where
+there is none. Findings in a lock that is only to be told of do not fail.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ def main() -> int:
     """0 where nothing is known against the packages, or nobody could be asked; 1 for findings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--tell", action="append", default=[], type=Path)
     parser.add_argument("locks", nargs="+", type=Path)
     asked = parser.parse_args()
     deadline = time.monotonic() + asked.seconds
     try:
         _install(deadline)
-        found = [(lock, _audit(lock, deadline)) for lock in asked.locks]
+        found = [(lock, _audit(lock, deadline)) for lock in (*asked.locks, *asked.tell)]
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = getattr(error, "stderr", None) or str(error)
         last = (str(said).strip().splitlines() or [type(error).__name__])[-1]
-        print(f"AUDIT NOT MADE: the advisories could not be asked ({last[:300]}).", file=sys.stderr)
-        print("Nothing is known about the packages; run `make audit` where there is a network.", file=sys.stderr)
+        _unknown(f"the advisories could not be asked ({last[:300]})")
         return 0
     bad = False
     for lock, packages in found:
@@ -46,9 +47,17 @@ def main() -> int:
         }
         for (name, version, flaw), fixed in sorted(against.items()):
             print(f"{lock}: {name} {version} has {flaw}; fixed in {fixed}")
-        print(f"{lock}: {len(packages)} packages, {len(against)} findings")
-        bad = bad or bool(against)
+        skipped = sum("skip_reason" in package for package in packages)
+        print(f"{lock}: {len(packages) - skipped} packages asked about, {len(against)} findings")
+        if skipped:
+            _unknown(f"{skipped} of {len(packages)} packages of {lock} are not known where we asked")
+        bad = bad or (bool(against) and lock not in asked.tell)
     return int(bad)
+
+
+def _unknown(why: str) -> None:
+    print(f"AUDIT NOT MADE: {why}.", file=sys.stderr)
+    print("Nothing is known about them; run `make audit` where the advisories of PyPI can be reached.", file=sys.stderr)
 
 
 def _install(deadline: float) -> None:

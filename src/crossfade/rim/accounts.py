@@ -84,7 +84,7 @@ def append(path: Path, log: list[Account], **said: Any) -> None:
     """Write one entry down, to stay. Raises AccountsProblem, and StoreError where it cannot be signed."""
     entry = follow(log, said, signing.from_environment())
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         try:
             os.write(handle, canonical(entry.to_json()) + b"\n")
             os.fsync(handle)

@@ -169,7 +169,7 @@ class Tokens:
         """The tokens and their log, to be changed; tokens are written when done, all or nothing."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise TokenProblem(f"cannot write {self.path}: {error.strerror or error}") from error
         try:
