@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 from deltalake import WriterProperties, write_deltalake
 
-from benchmarks.facts_made import CHUNK, _whole, fill
+from benchmarks.facts_made import CHUNK, fill, whole
 from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
@@ -78,7 +78,7 @@ def mirrored(data: Path, revision: str, count: int) -> None:
         rows = connection.sql(_COMPARED.format(**given)).to_arrow_table()
         write_deltalake(
             data / "lake" / "compared",
-            _whole("compared", rows),
+            whole("compared", rows),
             mode="append",
             writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
         )

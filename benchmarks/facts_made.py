@@ -93,20 +93,26 @@ def fill(data: Path, low: int, high: int, total: int) -> None:
             rows = connection.sql(sql.format(**given)).to_arrow_table()
             write_deltalake(
                 data / "lake" / kind,
-                _whole(kind, rows),
+                whole(kind, rows),
                 mode="append",
                 writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
             )
     connection.close()
 
 
-def _whole(kind: str, rows: pa.Table) -> pa.Table:
+def whole(kind: str, rows: pa.Table) -> pa.Table:
     """With every column that the lake has: those that questions do not ask for are empty."""
     blanks = {pa.string(): "", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False}
     told = []
     for column in SCHEMAS[kind]:
         if column.name in rows.column_names:
-            told.append(rows[column.name].cast(column.type))
+            # A unit that one part names and another does not is empty there, as in every fact.
+            found = rows[column.name].cast(column.type)
+            told.append(
+                found
+                if column.type not in blanks or column.type == pa.bool_()
+                else found.fill_null(blanks[column.type])
+            )
         elif column.type in blanks:
             told.append(pa.repeat(pa.scalar(blanks[column.type], column.type), rows.num_rows))
         else:

@@ -91,7 +91,7 @@ def otherwise(record: AnyRecord, other: Rollout, *, looks: int | None = None, th
         else:
             facts.at(entry)
         times = list(_times(last.at, entry.at, looks, span))
-        with looking(facts, threads, looks=len(times)) as look:
+        with looking(facts, threads) as look:
             for at in times:
                 count += 1
                 found = look(other, position, at)

@@ -154,10 +154,10 @@ def measured(facts: Facts, rollout: Rollout, position: Position, now: float, thr
 
 
 @contextmanager
-def looking(facts: Facts, threads: int, *, looks: int = 1) -> Iterator[Callable[[Rollout, Position, float], Measured]]:
+def looking(facts: Facts, threads: int) -> Iterator[Callable[[Rollout, Position, float], Measured]]:
     """Looks at the facts as they are set, at different times."""
     versions = facts.versions()
-    full = Full(facts, versions, threads, looks=looks)
+    full = Full(facts, versions, threads)
 
     def look(rollout: Rollout, position: Position, now: float) -> Measured:
         full.look(rollout.name, position.stage, look_mode(rollout, position), position.stage_since, now)

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import ibis
+
 from crossfade.judge.measure import corrections
-from crossfade.rim.engine.session import Session, compiled
+from crossfade.judge.measure.tables import Expr
+from crossfade.rim.engine.backend import Backend
 
 
-def amend(session: Session) -> None:
-    """Let questions of a session see each outcome with the value that counts at its look."""
-    session.table("chains", compiled(("chains",), corrections.chains))
-    if not session.rows("SELECT count(*) AS n FROM chains")["n"][0]:
-        session.empty("replaced", corrections.REPLACED)
-        session.run("CREATE OR REPLACE VIEW outcome AS SELECT * FROM reported WHERE coalesce(corrects, '') = ''")
+def amend(backend: Backend) -> None:
+    """Let questions see each outcome with the value that counts at its look."""
+    backend.keep("chains", ("chains",), corrections.chains)
+    if not int(backend.rows(("any-chains",), _any)["n"][0]):
+        backend.empty("replaced", corrections.REPLACED)
+        backend.view("outcome", ("events",), corrections.events)
         return
-    left = _unfollowed(session)
+    left = _unfollowed(backend)
     while left:
-        session.table("followed", compiled(("hop",), corrections.hop))
-        session.table("chains", "SELECT * FROM followed")
-        before, left = left, _unfollowed(session)
+        backend.keep("followed", ("hop",), corrections.hop)
+        backend.keep("chains", ("followed",), _followed)
+        before, left = left, _unfollowed(backend)
         if left == before:
             # Those that still lead on turn in a circle: each hop brings any others nearer to their end.
             break
-    session.table("replaced", compiled(("replaced",), corrections.replaced))
-    session.run(f"CREATE OR REPLACE VIEW outcome AS {compiled(('outcomes',), corrections.outcomes)}")
+    backend.keep("replaced", ("replaced",), corrections.replaced)
+    backend.view("outcome", ("outcomes",), corrections.outcomes)
 
 
-def _unfollowed(session: Session) -> int:
-    return int(session.rows(compiled(("unfollowed",), corrections.unfollowed))["open"][0])
+def _any() -> Expr:
+    return corrections.CHAINS.aggregate(n=corrections.CHAINS.count())
+
+
+def _followed() -> Expr:
+    return ibis.table(dict(corrections.CHAINS.schema().items()), name="followed")
+
+
+def _unfollowed(backend: Backend) -> int:
+    return int(backend.rows(("unfollowed",), corrections.unfollowed)["open"][0])

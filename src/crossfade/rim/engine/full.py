@@ -7,7 +7,6 @@ from functools import partial
 from typing import Protocol
 
 import duckdb
-import ibis.expr.operations as ops
 import pyarrow as pa
 
 from crossfade.judge.measure import counts, received, spread, triggers
@@ -28,7 +27,9 @@ from crossfade.judge.measure.tables import (
     visits,
 )
 from crossfade.rim.engine.amending import amend
-from crossfade.rim.engine.session import Session, compiled, reading, sql
+from crossfade.rim.engine.backend import Backend, needed
+from crossfade.rim.engine.here import Here
+from crossfade.rim.engine.session import Session
 
 _SHARED: Mapping[str, Callable[[], Expr]] = {
     "visits": visits,
@@ -45,8 +46,6 @@ _SHARED: Mapping[str, Callable[[], Expr]] = {
 }
 """Tables that several questions ask."""
 
-_needs: dict[tuple[object, ...], frozenset[str]] = {}
-
 
 class Files(Protocol):
     """Where facts lie: a lake, or what was recorded of one."""
@@ -58,26 +57,25 @@ class Files(Protocol):
 class Full:
     """One look over named versions of the fact tables."""
 
-    def __init__(self, lake: Files, versions: Mapping[str, int], threads: int, *, looks: int = 1) -> None:
-        """`looks`: how many there will be; for many, files are read once and kept in memory."""
-        self._session = Session(threads)
+    def __init__(
+        self, lake: Files, versions: Mapping[str, int], threads: int, *, backend: Backend | None = None
+    ) -> None:
+        """`backend`: who is asked, and stays open; where none is given, a DuckDB that is closed in the end."""
+        self._owned = backend is None
+        self._backend: Backend = Here(Session(threads)) if backend is None else backend
         self._judged: Judged | None = None
         self._made: set[str] = set()
         for kind in FACTS:
             files = lake.files(kind, versions[kind]) if kind in versions else []
-            name = "reported" if kind == "outcome" else kind
-            if files:
-                self._session.run(f"CREATE VIEW {name} AS {reading(kind, files)}")
-            else:
-                self._session.empty(name, FACTS[kind])
+            self._backend.facts("reported" if kind == "outcome" else kind, kind, files)
 
     def look(self, rollout: str, stage: int, mode: str, since: float, now: float) -> None:
         """Say what is looked at."""
-        self._session.look(rollout, stage, mode, since, now)
-        amend(self._session)
+        self._backend.look(rollout, stage, mode, since, now)
+        amend(self._backend)
         told = {"rollout": rollout, "stage": stage, "mode": mode, "since": since, "now": now}
         # Not kept: reading the columns that are asked for again costs less than keeping all of them.
-        self._session.run(f"CREATE OR REPLACE VIEW exposures AS {sql(exposures(look=told))}")
+        self._backend.view("exposures", None, partial(exposures, look=told))
         self._made.clear()
         self._judged = None
 
@@ -129,7 +127,8 @@ class Full:
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Where the tables of the look are, for what no question asks."""
-        return self._session.connection
+        assert isinstance(self._backend, Here), "only DuckDB, which runs in this process, has such a connection"
+        return self._backend.session.connection
 
     def arrow(self, sql: str) -> pa.Table:
         """The rows of a query on them."""
@@ -137,7 +136,8 @@ class Full:
 
     def close(self) -> None:
         """Free the memory."""
-        self._session.close()
+        if self._owned:
+            self._backend.close()
 
     def _said(self, fields: int) -> None:
         if "said" not in self._made:
@@ -146,21 +146,14 @@ class Full:
 
     def _rows(self, key: tuple[object, ...], build: Callable[[], Expr]) -> Rows:
         self._prepare(key, build)
-        return self._session.rows(compiled(key, build))
+        return self._backend.rows(key, build)
 
     def _keep(self, name: str, key: tuple[object, ...], build: Callable[[], Expr], *, as_written: bool = False) -> None:
         self._prepare(key, build)
-        self._session.table(name, compiled(key, build), as_written=as_written)
+        self._backend.keep(name, key, build, as_written=as_written)
 
     def _prepare(self, key: tuple[object, ...], build: Callable[[], Expr]) -> None:
         """Make the shared tables that a query asks and that are not there yet."""
-        for name in sorted(_needed(key, build) & _SHARED.keys() - self._made):
+        for name in sorted(needed(key, build) & _SHARED.keys() - self._made):
             self._keep(name, (name,), _SHARED[name])
             self._made.add(name)
-
-
-def _needed(key: tuple[object, ...], build: Callable[[], Expr]) -> frozenset[str]:
-    """The names of the tables that a query asks."""
-    if key not in _needs:
-        _needs[key] = frozenset(table.name for table in build().op().find(ops.UnboundTable))
-    return _needs[key]

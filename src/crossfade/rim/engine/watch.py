@@ -20,6 +20,7 @@ from crossfade.rim.engine.amending import amend
 from crossfade.rim.engine.corrections import Corrections
 from crossfade.rim.engine.decisions import Decisions
 from crossfade.rim.engine.feed import Feed, Rewritten
+from crossfade.rim.engine.here import Here
 from crossfade.rim.engine.hits import NOBODY, Hits
 from crossfade.rim.engine.keys import KeyIndex
 from crossfade.rim.engine.look import look_mode
@@ -120,7 +121,7 @@ class Watch:
         self._keep(versions)
         for _ in self._feed.batches(versions, self._wanted(), now):
             self._absorb(scope[2], now)
-        amend(self._raw)
+        amend(Here(self._raw))
 
     def close(self) -> None:
         """Free the memory."""
