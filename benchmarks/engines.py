@@ -61,7 +61,7 @@ class Unable(Exception):
 
 
 def apart(one: Any, other: Any) -> tuple[float, int]:
-    """The largest relative difference of two numbers in the same place, and how many numbers; inf where words differ."""
+    """The largest relative difference of numbers in the same place, and how many they are; inf where words differ."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         if one.keys() != other.keys():
             return math.inf, 0
@@ -177,19 +177,23 @@ def _row(millions: float, name: str, told: Mapping[str, Any] | None, why: str) -
 
 _HEAD = """# Engines, measured
 
-Written by `python -m benchmarks --only engines --facts MILLIONS`; do not edit. How an engine is chosen, and which one for
-how much, is in [A billion facts a day](../how-to/billion.md).
+Written by `python -m benchmarks --only engines --facts MILLIONS`; do not edit. How an engine is chosen, and which
+one for how much, is in [A billion facts a day](../how-to/billion.md).
 
-One rollout with two challengers, two segments and five outcome metrics, looked at in its shadow, its canary of two steps
-and its interleaving: rates, means with a covariate, counts, ratios, quantiles, and the signed differences of pairs and of lists;
-outcomes by decision and by unit, late ones, ones for nobody, corrected ones, some corrected again. Each engine gets the same
-expressions over the same files of a lake, in a process of its own on two cores, one after the other.
+One rollout with two challengers, two segments and five outcome metrics, looked at in its shadow, its canary of two
+steps and its interleaving: rates, means with a covariate, counts, ratios, quantiles, and the signed differences of
+pairs and of lists; outcomes by decision and by unit, late ones, ones for nobody, corrected ones, some corrected again.
+Each engine gets the same expressions over the same files of a lake, in a process of its own on two cores, one after
+the other. All of them can do all of it.
 
-- *loading*: until the engine can be asked. DuckDB, ClickHouse and Spark read the lake's files where they lie; PostgreSQL has them copied.
-- *CPU* and *peak*: of all processes of the engine, servers, executors and the asking one included; memory that several share counts once.
-- *apart*: the largest relative difference from DuckDB among all moments and all lines of evidence, words and whole numbers being equal.
-  What is smaller than 0.001 is compared by absolute difference, in thousandths.
-- Seconds by the clock are those of a machine shared with others; *load* is its load average at the end. CPU seconds say more.
+- *loading*: until the engine can be asked. DuckDB, ClickHouse and Spark read the lake's files where they lie;
+  PostgreSQL has them copied.
+- *CPU* and *peak*: of all processes of the engine, servers, executors and the asking one included; memory that several
+  share counts once.
+- *apart*: the largest relative difference from DuckDB among all moments and all lines of evidence, words and whole
+  numbers being equal. What is smaller than 0.001 is compared by its absolute difference, in thousandths.
+- Seconds by the clock are those of a machine shared with others; *load* is its load average at the end. CPU seconds
+  say more.
 """
 
 

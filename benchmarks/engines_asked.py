@@ -1,4 +1,4 @@
-"""`python -m benchmarks.engines_asked ENGINE DATA OUT`: one engine's looks at a lake in a process of its own, as JSON."""
+"""`python -m benchmarks.engines_asked ENGINE DATA OUT`: one engine's looks at a lake, in a process, as JSON."""
 
 from __future__ import annotations
 

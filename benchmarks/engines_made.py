@@ -45,8 +45,7 @@ stages:
   - canary: {steps: [10%, 30%]}
   - interleave: {weight: 30%, method: team-draft, credit: click, until: {decided: true, at_most: 3d}}
 """
-"""Every kind of metric that an engine is asked: rates, means with a covariate, counts, ratios, quantiles, and the signed
-differences of pairs and of lists."""
+"""Every kind that an engine is asked: rates, means with a covariate, counts, ratios, quantiles, signed differences."""
 
 ROLLOUT = parse(SPEC)
 STAGES = ("shadow", "canary", "interleave")
@@ -93,7 +92,7 @@ SELECT 'bench' AS rollout, '{{revision}}' AS revision, {_of(_DECISION, "i")} AS 
     hash(i + 5) % 200 < CASE arm WHEN 'v3' THEN 2 ELSE 1 END AS failed,
     5.0 + hash(i + 1) % 100000 / 1000.0 + CASE arm WHEN 'v3' THEN 4.0 ELSE 0.0 END AS latency_ms,
     latency_ms + 0.3 AS total_ms, 400 + hash(i + 2) % 4000 AS size,
-    ['c' || (hash({_of(_UNIT, "i")}) % 5), ['ios', 'web', 'android'][CAST(1 + hash({_of(_UNIT, "i")} || 'p') % 3 AS BIGINT)]] AS segments
+    ['c' || (hash(unit) % 5), ['ios', 'web', 'android'][CAST(1 + hash(unit || 'p') % 3 AS BIGINT)]] AS segments
 FROM (SELECT *, {_of(_BUCKET, "i")} AS bucket FROM facts) WHERE slot IN ({slots})"""
 
 
