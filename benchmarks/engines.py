@@ -104,7 +104,7 @@ def _duckdb(data: Path, out: Path) -> Any:
 
 
 def _postgresql(data: Path, out: Path) -> Any:
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.append(str(ROOT / "tests"))
     from rim.engine.postgres_kit import INITDB, MISSING, postgres
 
     if INITDB is None:

@@ -132,7 +132,7 @@ SELECT 'o' || i AS outcome_id, {"'bench'" if by_unit else "''"} AS rollout, {dec
 FROM facts WHERE slot = {slot}"""
 
 
-_MONEY = "0.25 + hash(i + 3) % 40000 / 16.0"
+_MONEY = "0.01 + hash(i + 3) % 250000 / 100.0"
 # Every second block's money by decision is corrected, and every eighth correction is corrected in its turn.
 _CORRECTED = f"""
 SELECT 'o' || i AS outcome_id, '' AS rollout,
@@ -141,7 +141,7 @@ SELECT 'o' || i AS outcome_id, '' AS rollout,
     'o' || (i - 3) AS corrects
 FROM facts WHERE slot = 19 AND block // {BLOCK} % 2 = 0"""
 _AGAIN = f"""
-SELECT 'again' || outcome_id AS outcome_id, rollout, decision_id, unit, name, value / 2.0 AS value, "at",
+SELECT 'again' || outcome_id AS outcome_id, rollout, decision_id, unit, name, value / 3.0 AS value, "at",
     received_at + 30.0 AS received_at, outcome_id AS corrects
 FROM ({_CORRECTED} AND block // {BLOCK} % 16 = 0)"""
 _BEFORE = f"""

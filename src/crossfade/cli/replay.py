@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, fail, opened_record, print_json
+from crossfade.cli.engines import EngineOption, opened_engine
 from crossfade.cli.progress import working
 from crossfade.cli.verify import Folder
 
@@ -27,6 +28,7 @@ def replay(
     spec: Annotated[
         Path | None, typer.Option("--spec", help="Say what this other spec would have decided on the same facts.")
     ] = None,
+    engine: EngineOption = None,
     json: AsJson = False,
 ) -> None:
     """Recompute every decision from the facts it was taken on, under its own revision of the spec, and say of each
@@ -37,8 +39,12 @@ def replay(
     if spec is not None:
         _otherwise(name, data, folder, spec, as_json=json)
         return
-    with opened_record(data, name, folder, as_json=json) as record, working("Computing every decision again"):
-        found = again(record)
+    with (
+        opened_record(data, name, folder, as_json=json) as record,
+        opened_engine(engine, as_json=json) as backend,
+        working("Computing every decision again"),
+    ):
+        found = again(record, backend=backend)
     if json:
         print_json(found.to_json())
     else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from crossfade.cli.common import DATA, PROBLEM, WRONG_USE, AsJson, DataDir, fail, print_json
+from crossfade.cli.engines import EngineOption, put_to_work
 from crossfade.cli.identity import user
 from crossfade.cli.progress import working
 
@@ -45,6 +46,7 @@ def serve(
     lake: Annotated[
         str | None, typer.Option(metavar="URL", help="Where facts are kept, as s3://BUCKET/PREFIX; else in --data.")
     ] = None,
+    engine: EngineOption = None,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start rollouts that are pending.")] = True,
     health_host: Annotated[str, typer.Option(help="Address of the health port.")] = "127.0.0.1",
     health_port: Annotated[
@@ -137,6 +139,7 @@ def serve(
     except OptionsError as error:
         fail(str(error), code=WRONG_USE, as_json=json)
     texts = texts_of(specs or [], as_json=json)
+    put_to_work(engine, as_json=json)
     if lake is not None:
         _settle(data, lake, as_json=json)
     starting = ExitStack()
@@ -218,7 +221,7 @@ _EVERYWHERE = ("data", "lake", "health_host", "health_port", "log_files", "json"
 _DATA_PORT = [
     name
     for name in inspect.signature(serve).parameters
-    if name not in (*_EVERYWHERE, "specs", "tick", "controllers", "start")
+    if name not in (*_EVERYWHERE, "specs", "tick", "controllers", "start", "engine")
     and not name.startswith(("control_", "outcome_"))
 ]
 _CONTROL_PORT = [
@@ -226,7 +229,7 @@ _CONTROL_PORT = [
     for name in inspect.signature(serve).parameters
     if name.startswith(("control_", "outcome_")) or name == "console"
 ]
-_DECIDING = ["tick", "controllers", "start", "specs"]
+_DECIDING = ["tick", "controllers", "start", "specs", "engine"]
 
 PARTS = {
     "gateway": _part(

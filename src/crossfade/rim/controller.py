@@ -28,6 +28,7 @@ from crossfade.rim.drifting import Drifting
 from crossfade.rim.drivers.carrier import Carrier
 from crossfade.rim.drivers.restraint import actor_of, restrained
 from crossfade.rim.engine import Engine
+from crossfade.rim.engine.elsewhere import chosen
 from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.lake_fence import Fence
@@ -68,7 +69,7 @@ class Controller:
         self._lake = Lake(data, None if term is None else Fence(term, lambda: leaders.check(term)))
         # Where the store is this host's own file, no other host has facts to send.
         self._received = Received(data) if server() is not None else None
-        self._engine = Engine(self._lake)
+        self._engine = Engine(self._lake, engine=chosen(None))
         self._drifting = Drifting(self._lake)
         self._ageing = Ageing(self._engine)
         self._looking = Looking(self._store)

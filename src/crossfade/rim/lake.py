@@ -201,6 +201,16 @@ class Lake:
         with self._lock:
             return [str(self._place.local(kind, name)) for name in self._names(kind, version)]
 
+    @property
+    def url(self) -> str | None:
+        """The URL of the object store in which the tables are; None where they are on this disk."""
+        return self._place.url
+
+    def urls(self, kind: str, version: int | None = None) -> list[str]:
+        """The same files where they lie, for those who reach them without us."""
+        with self._lock:
+            return [f"{self._place.uri(kind)}/{name}" for name in self._names(kind, version)]
+
     def added(self, kind: str, after: int, upto: int) -> list[str] | None:
         """The files that brought new facts between two versions (rewritten ones bring none); None when not known."""
         files: list[str] = []

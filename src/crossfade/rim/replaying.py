@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -24,6 +25,7 @@ from crossfade.ledger import Entry, Sealed, Sets, plain, verify_seals, verify_te
 from crossfade.rim.aged import Aged
 from crossfade.rim.approving import APPROVE
 from crossfade.rim.engine import look_mode
+from crossfade.rim.engine.backend import Backend
 from crossfade.rim.engine.full import Full
 from crossfade.rim.engine.look import take
 from crossfade.rim.excluding import EXCLUDE
@@ -114,8 +116,15 @@ class Facts:
         return path
 
 
-def replay(record: AnyRecord, *, threads: int = 2) -> Replayed:
-    """Recompute every decision. Raises StoreError when the ledger or the seals cannot be read."""
+Measure = Callable[[Facts, Rollout, Position, float], Measured]
+"""One look over facts at a time."""
+
+
+def replay(record: AnyRecord, *, threads: int = 2, backend: Backend | None = None) -> Replayed:
+    """Recompute every decision, by another engine than DuckDB where one is given.
+
+    Raises StoreError when the ledger or the seals cannot be read.
+    """
     entries, seals = chains(record)
     facts, aged = Facts(record, seals), Aged(entries, record.told.specs, seals)
     found = Replayed(name=record.told.name, by=software())
@@ -123,7 +132,7 @@ def replay(record: AnyRecord, *, threads: int = 2) -> Replayed:
         if entry.software and entry.software not in found.software:
             found.software.append(entry.software)
         if entry.move is not None or _excludes(entry):
-            found.looked.append(_again(record, facts, aged, entry, threads))
+            found.looked.append(_again(record, facts, aged, entry, partial(measured, threads=threads, backend=backend)))
         elif entry.rule == APPROVE:
             found.looked.append(_approved(record, entry))
     return found
@@ -147,17 +156,21 @@ def spec_of(record: AnyRecord, entry: Entry) -> Rollout:
     return parse(text)
 
 
-def measured(facts: Facts, rollout: Rollout, position: Position, now: float, threads: int) -> Measured:
+def measured(
+    facts: Facts, rollout: Rollout, position: Position, now: float, threads: int, backend: Backend | None = None
+) -> Measured:
     """One look over the facts as they are set, at a time."""
-    with looking(facts, threads) as look:
+    with looking(facts, threads, backend) as look:
         return look(rollout, position, now)
 
 
 @contextmanager
-def looking(facts: Facts, threads: int) -> Iterator[Callable[[Rollout, Position, float], Measured]]:
+def looking(
+    facts: Facts, threads: int, backend: Backend | None = None
+) -> Iterator[Callable[[Rollout, Position, float], Measured]]:
     """Looks at the facts as they are set, at different times."""
     versions = facts.versions()
-    full = Full(facts, versions, threads)
+    full = Full(facts, versions, threads, backend=backend)
 
     def look(rollout: Rollout, position: Position, now: float) -> Measured:
         full.look(rollout.name, position.stage, look_mode(rollout, position), position.stage_since, now)
@@ -174,7 +187,7 @@ def _excludes(entry: Entry) -> bool:
     return entry.move is None and entry.actor == RULE and entry.rule == "segment"
 
 
-def _again(record: AnyRecord, facts: Facts, aged: Aged, entry: Entry, threads: int) -> Again:
+def _again(record: AnyRecord, facts: Facts, aged: Aged, entry: Entry, measure: Measure) -> Again:
     by_hand = entry.actor != RULE
     files, differences, aged_out = 0, [], None
     try:
@@ -183,7 +196,7 @@ def _again(record: AnyRecord, facts: Facts, aged: Aged, entry: Entry, threads: i
         differences += _moved(rollout, position, entry)
         if not by_hand:
             files = facts.at(entry)
-            differences += _decided(facts, rollout, position, entry, threads)
+            differences += _decided(facts, rollout, position, entry, measure)
     except Removed as removed:
         gone = aged.gone(entry, removed.by)
         if gone.lawful:
@@ -242,11 +255,11 @@ def _moved(rollout: Rollout, position: Position, entry: Entry) -> list[str]:
     return []
 
 
-def _decided(facts: Facts, rollout: Rollout, position: Position, entry: Entry, threads: int) -> list[str]:
+def _decided(facts: Facts, rollout: Rollout, position: Position, entry: Entry, measure: Measure) -> list[str]:
     """Whether the facts give the evidence, and the evidence the move, that the entry holds."""
     if entry.facts is None:
         return ["it does not say which facts it was taken on"]
-    found = measured(facts, rollout, position, entry.at, threads)
+    found = measure(facts, rollout, position, entry.at)
     evidence = assess(rollout, found)
     differences = differing([plain(line.to_json()) for line in evidence], list(entry.evidence))
     seen = seen_of(found)

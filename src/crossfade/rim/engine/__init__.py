@@ -1,18 +1,22 @@
-"""The engine: runs the questions of `judge.measure` on DuckDB over the lake and hands back moments.
+"""The engine: runs the questions of `judge.measure` over the lake and hands back moments.
 
 A look at everything takes in what is new (`watch`); a look at named versions asks everything anew (`full`). Both give
-the same answers, which a law test holds them to.
+the same answers, which a law test holds them to. On DuckDB, unless the operator names another engine: then each
+look asks everything anew, there.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from crossfade.judge.ageing import aged, days
 from crossfade.judge.day import Day
 from crossfade.judge.measure import Measured
 from crossfade.rim.engine.decisions import Decisions
+from crossfade.rim.engine.elsewhere import HERE
+from crossfade.rim.engine.elsewhere.lasting import Lasting
 from crossfade.rim.engine.feed import Rewritten
 from crossfade.rim.engine.full import Full
 from crossfade.rim.engine.look import look_mode, not_started, take
@@ -27,8 +31,10 @@ __all__ = ["Engine", "look_mode"]
 class Engine:
     """Measures rollouts over one lake. Safe to share between threads; one look runs at a time."""
 
-    def __init__(self, lake: Lake, *, threads: int = 2) -> None:
+    def __init__(self, lake: Lake, *, threads: int = 2, engine: str = HERE) -> None:
+        """`engine`: which is asked, by its spelling of `elsewhere.chosen`."""
         self._lake = lake
+        self._elsewhere = None if engine == HERE else Lasting(engine, lake)
         self._threads = threads
         self._lock = threading.Lock()
         self._decisions: Decisions | None = None
@@ -42,8 +48,10 @@ class Engine:
             versions = self._lake.versions() if facts is None else facts
             if position.phase is Phase.PENDING:
                 return not_started(rollout, position, now, versions)
-            if facts is not None:
-                return self._anew(rollout, position, now, facts)
+            if facts is not None or self._elsewhere is not None:
+                with self._full(rollout, versions) as full:
+                    full.look(rollout.name, position.stage, look_mode(rollout, position), position.stage_since, now)
+                    return take(full, rollout, position, now, versions)
             watch = self._watch(rollout, position, now, versions)
             return take(watch, rollout, position, now, versions)
 
@@ -52,25 +60,27 @@ class Engine:
         names = tuple(sorted({metric.outcome or metric.name for metric in aged(rollout)}))
         if not names:
             return ()
-        with self._lock:
-            full = Full(self._lake, self._lake.versions(), self._threads)
-            try:
-                mode = look_mode(rollout, position)
-                full.look(rollout.name, position.stage, mode, position.stage_since, now)
-                return days(rollout, full.ages(names), mode)
-            finally:
-                full.close()
+        with self._lock, self._full(rollout, self._lake.versions()) as full:
+            mode = look_mode(rollout, position)
+            full.look(rollout.name, position.stage, mode, position.stage_since, now)
+            return days(rollout, full.ages(names), mode)
 
     def close(self) -> None:
         """Free the memory."""
         with self._lock:
             self._forget()
+            if self._elsewhere is not None:
+                self._elsewhere.close()
 
-    def _anew(self, rollout: Rollout, position: Position, now: float, versions: Mapping[str, int]) -> Measured:
+    @contextmanager
+    def _full(self, rollout: Rollout, versions: Mapping[str, int]) -> Iterator[Full]:
+        if self._elsewhere is not None:
+            with self._elsewhere.full(versions, within=rollout.lease) as full:
+                yield full
+            return
         full = Full(self._lake, versions, self._threads)
         try:
-            full.look(rollout.name, position.stage, look_mode(rollout, position), position.stage_since, now)
-            return take(full, rollout, position, now, versions)
+            yield full
         finally:
             full.close()
 

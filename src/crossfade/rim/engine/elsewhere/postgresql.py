@@ -156,7 +156,7 @@ def _written(name: str, type_: str) -> str:
     each = "x::VARCHAR"
     if type_ == "array<string>":
         each = """'"' || replace(replace(x, '\\', '\\\\'), '"', '\\"') || '"'"""
-    inner = f"array_to_string(list_transform(\"{name}\", x -> coalesce({each}, 'NULL')), ',')"
+    inner = f"array_to_string([coalesce({each}, 'NULL') FOR x IN \"{name}\"], ',')"
     return f"CASE WHEN \"{name}\" IS NULL THEN NULL ELSE '{{' || {inner} || '}}' END"
 
 
