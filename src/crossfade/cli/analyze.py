@@ -18,11 +18,11 @@ def register(app: typer.Typer) -> None:
 
 def analyze(
     exposures: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--exposures", metavar="FILE", help="CSV or Parquet: unit, arm, at; other columns are segments."),
     ] = None,
     outcomes: Annotated[
-        Path | None, typer.Option("--outcomes", metavar="FILE", help="CSV or Parquet: unit, name, value, at.")
+        str | None, typer.Option("--outcomes", metavar="FILE", help="CSV or Parquet: unit, name, value, at.")
     ] = None,
     summary: Annotated[
         Path | None,
@@ -48,6 +48,14 @@ def analyze(
     looks: Annotated[int, typer.Option(help="Evenly spaced looks; more than one needs --window.")] = 1,
     segments: Annotated[
         str | None, typer.Option(metavar="COLUMN,…", help="Segment columns; every other column if left out.")
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINE",
+            help="Ask postgresql://USER@HOST/DATABASE, spark://HOST:PORT or spark:local[2]; --exposures and --outcomes "
+            "then name tables there (for Spark also Parquet).",
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 where an arm is harmful or units do not fit the shares.")
@@ -76,6 +84,7 @@ def analyze(
                 window=window,
                 looks=looks,
                 segments=None if segments is None else [name.strip() for name in segments.split(",") if name.strip()],
+                engine=engine,
             )
     except AnalysisError as error:
         code = PROBLEM if error.found_in_data else WRONG_USE

@@ -16,6 +16,7 @@ from crossfade.judge.analysis.asked import (
 from crossfade.judge.analysis.experiment import Settings, analyse
 from crossfade.judge.analysis.report import Analysis
 from crossfade.judge.analysis.totals import analyse_totals
+from crossfade.rim.analyze.elsewhere import tables
 from crossfade.rim.analyze.query import units
 from crossfade.rim.analyze.sources import EXPOSURES, OUTCOMES, Expr, Reader, Source
 from crossfade.rim.analyze.summary import read_summary
@@ -36,12 +37,14 @@ def analyze(
     window: str | None = None,
     looks: int = 1,
     segments: Sequence[str] | None = None,
+    engine: str | None = None,
 ) -> Analysis:
     """The evidence of a live rollout for an experiment that ran elsewhere.
 
     `exposures` (`unit, arm, at` and segment columns) and `outcomes` (`unit, name, value, at`) are paths to CSV or
     Parquet files, Ibis tables of one backend, or data frames; or `summary` is a CSV of totals (`look, arm, n, sum,
-    sum_squares`). `metrics` are written as on the command line: `purchase:rate:higher:0.5pp`. Raises AnalysisError.
+    sum_squares`). With an `engine` (`postgresql://…`, `spark://…`) a text names a table there. `metrics` are written
+    as on the command line: `purchase:rate:higher:0.5pp`. Raises AnalysisError.
     """
     if not 0.0 < alpha < 0.5:
         raise AnalysisError(f"alpha is {alpha:g}", "expected an error probability above 0 and below 0.5, such as 0.05")
@@ -74,7 +77,10 @@ def analyze(
         raise AnalysisError(f"no {missing} were given", "give --exposures and --outcomes, or --summary")
     reader = Reader()
     try:
-        return _of_units(reader, exposures, outcomes, asked, segments, baseline, expected, alpha, seconds, looks)
+        with tables(engine) as named:
+            if named is not None:
+                exposures, outcomes = (named(one) if isinstance(one, str) else one for one in (exposures, outcomes))
+            return _of_units(reader, exposures, outcomes, asked, segments, baseline, expected, alpha, seconds, looks)
     finally:
         reader.close()
 

@@ -92,7 +92,8 @@ def _needed(asked: Sequence[Asked], columns: Sequence[str]) -> list[tuple[str, s
 def _sum(joined: Expr, name: str, what: str, after: Expr) -> Expr:
     chosen = (joined["name"] == name) & (after if what != "x" else joined["at"] < joined["entered"])
     if what == "k":
-        return (chosen & (joined["value"] != 0.0)).cast("float64").sum()
+        # Not cast: PostgreSQL makes no number of a truth.
+        return ibis.cases((chosen & (joined["value"] != 0.0), 1), else_=0).sum().cast("float64")
     nothing = ibis.null("float64") if what == "v" else ibis.literal(0.0)
     return ibis.cases((chosen, joined["value"]), else_=nothing).sum()
 
