@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import pytest
 import sqlglot
@@ -184,12 +183,6 @@ class Failing:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._here, name)
-
-    def facts(self, name: str, kind: str, files: Any) -> None:
-        for what in ("VIEW", "TABLE"):
-            with suppress(duckdb.CatalogException):
-                self._here.session.run(f"DROP {what} {name}")
-        self._here.facts(name, kind, files)
 
     def look(self, *told: Any) -> None:
         self.looks += 1

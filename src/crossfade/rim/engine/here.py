@@ -15,9 +15,14 @@ class Here:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._facts: dict[str, str] = {}
+        """What each name of facts stands for: a view of files, or an empty table."""
 
     def facts(self, name: str, kind: str, files: Sequence[str]) -> None:
         """Let questions read what these files of the lake hold under a name."""
+        before, self._facts[name] = self._facts.get(name), "VIEW" if files else "TABLE"
+        if before is not None:
+            self.session.run(f"DROP {before} {name}")
         if files:
             self.session.run(f"CREATE VIEW {name} AS {reading(kind, files)}")
         else:
