@@ -22,7 +22,7 @@ from crossfade.rim.engine.look import take
 from crossfade.rim.lake import Lake
 
 TICK = os.sysconf("SC_CLK_TCK")
-EVERY = 0.25
+EVERY = 0.5
 """Seconds between two looks at what processes use."""
 
 
