@@ -226,7 +226,29 @@ def _standing_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
         "Notices that could not be delivered and are not tried again.",
         labels=["rollout", "target"],
     )
+    follows = GaugeMetricFamily(
+        "crossfade_router_follows",
+        "1 while the router that carries a rollout was read to do what it was told, 0 where it does not.",
+        labels=["rollout", "driver"],
+    )
+    above = GaugeMetricFamily(
+        "crossfade_router_above_plan",
+        "Share of units that the router gives challengers beyond the plan; absent where nobody knows.",
+        labels=["rollout", "driver"],
+    )
+    corrected = GaugeMetricFamily(
+        "crossfade_router_corrected",
+        "How often somebody else had set the router and it was set right, since the controller began.",
+        labels=["rollout", "driver"],
+    )
     for record in records:
+        carrying = record.get("router")
+        if carrying is not None:
+            named = [record["name"], carrying["driver"]]
+            follows.add_metric(named, int(carrying["agrees"]))
+            corrected.add_metric(named, carrying["corrected"])
+            if carrying["above"] is not None:
+                above.add_metric(named, carrying["above"])
         asked = record.get("approval")
         if asked and asked["waiting"]:
             missing.add_metric([record["name"]], asked["missing"])
@@ -243,7 +265,7 @@ def _standing_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
                 exposure.add_metric([record["name"], which], record["exposure"][which])
         for arm, n in record["exposure"]["units"].items():
             units.add_metric([record["name"], arm], n)
-    return phase, exposure, units, missing, drift, given_up
+    return phase, exposure, units, missing, drift, given_up, follows, above, corrected
 
 
 def _evidence_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:

@@ -14,6 +14,7 @@ from crossfade.console.frame import live_parts, page, rollout_bar
 from crossfade.console.list_page import ENDED, link, phase_of
 from crossfade.console.markup import Markup, el, join
 from crossfade.console.path import path
+from crossfade.console.router_part import router_part
 from crossfade.console.segments import segments_section
 from crossfade.console.twins import twin_links
 from crossfade.view.charts import Chart, charts_of
@@ -37,6 +38,7 @@ def rollout_page(record: Record, past: Record, now: float) -> str:
     parts = [
         _sentence(record, now),
         acts_bar(record),
+        router_part(record.get("router")),
         _exposure(record, charts, base),
         evidence_part(record, charts, base),
         segments_section(record, base),

@@ -41,6 +41,9 @@ SETTLES = 2.0
 AT_ONCE = 16
 """Routers that may be waited for at a time."""
 
+QUIET = 60.0
+"""Seconds between two entries of the ledger that somebody else had set the router: two who quarrel must not fill it."""
+
 LONGEST = 5.0
 """Seconds between two attempts at most; one second where the router gives more than it should."""
 
@@ -54,6 +57,8 @@ class _Work:
     standing: Standing | None = None
     told: str = ""
     """The order of which the ledger has that it is carried."""
+    put_right_at: float = float("-inf")
+    """When the ledger was last told that somebody else had set the router."""
     busy: bool = False
     not_before: float = 0.0
     phase: Phase = Phase.PENDING
@@ -191,7 +196,9 @@ class Carrier:
         work.not_before = now + _pause(after)
         with self._lock:
             work.standing, work.busy = after, False
-        if after.agrees and work.told != str(after.order.mark):
+        put_right = after.corrected > before.corrected and now - work.put_right_at > QUIET
+        if after.agrees and (put_right or work.told != str(after.order.mark)):
+            work.put_right_at = now if put_right else work.put_right_at
             try:
                 tell(self._store, rollout.name, before, after, now)
                 work.told = str(after.order.mark)
