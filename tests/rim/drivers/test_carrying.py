@@ -83,8 +83,7 @@ def test_a_router_that_is_gone_holds_the_rollout_and_one_that_was_set_is_set_rig
 @pytest.mark.skipif(ENVOY is None, reason=NO_ENVOY)
 def test_envoy_follows_within_a_second_under_load(tmp_path: Path, served: dict[str, Model]) -> None:
     ports = {name: model.port for name, model in served.items()}
-    spec = {"  - canary": "  - shadow: {mirror: 50%, until: {at_most: 1d}}
-  - canary"}
+    spec = {"  - canary": "  - shadow: {mirror: 50%, until: {at_most: 1d}}\n  - canary"}
     with envoy(tmp_path, ports, spec=spec) as router, load(router), traffic(router) as answers:
         rollout, driver = router.rollout, driver_of(router.rollout)
         assert rollout.router is not None
@@ -111,7 +110,6 @@ def test_envoy_follows_within_a_second_under_load(tmp_path: Path, served: dict[s
             if order.back:
                 assert {arm for at, _, arm in answers if at > since} == {"v1"}
         assert {status for _, status, _ in answers} == {200}
-    print(took)
     assert max(took.values()) < 1.0, took
 
 
