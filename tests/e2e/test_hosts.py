@@ -6,14 +6,12 @@ A host is a data folder and processes that share nothing else.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +27,8 @@ from rim.gateway_kit import ask, post
 from rim.s3_kit import NO_S3, WITHOUT, environment, made, s3
 from rim.toy_server import ToyServer, says
 
+from .hosts_kit import SPEC, Host, host, purchases, until
+
 pytestmark = [
     pytest.mark.full,
     pytest.mark.timeout(400),
@@ -37,33 +37,6 @@ pytestmark = [
 ]
 
 ONE, TWO = b'{"score": 0.25}', b'{"score": 0.75}'
-
-SPEC = """
-name: alpha
-route: /alpha
-protocol: json
-unit: header:x-user-id
-lease: 5s
-champion:   {{name: v1, url: "{one}"}}
-challenger: {{name: v2, url: "{two}"}}
-metrics:
-  errors:   {{from: response, kind: rate, better: lower, guardrail: {{margin: 0.5pp}}}}
-  purchase: {{from: outcome, kind: rate, window: 1h, better: higher, goal: true}}
-stages:
-  - canary:  {{steps: [50%], hold_for: 1h}}
-  - promote: {{holdback: 2%, watch: 30d}}
-"""
-
-
-class Host:
-    """One `crossfade gateway`, `controller` or `console`."""
-
-    def __init__(self, data: Path, process: asyncio.subprocess.Process, told: dict[str, object]) -> None:
-        self.data, self.process = data, process
-        self.port = int(str(told["data"] or told["control"] or ":0").rpartition(":")[2])
-
-    def pids(self) -> dict[str, int]:
-        return dict(json.loads((self.data / "run" / "serve.json").read_text())["pids"])
 
 
 @contextmanager
@@ -74,26 +47,6 @@ def shared(folder: Path) -> Iterator[str]:
         for name, value in environment(url).items():
             patch.setenv(name, value)
         yield f"{made(url, folder.name)}/crossfade"
-
-
-@asynccontextmanager
-async def host(part: str, data: Path, lake: str, *more: str) -> AsyncIterator[Host]:
-    command = [sys.executable, "-m", "crossfade.cli.main", part, "--data", str(data), "--lake", lake, "--json", *more]
-    errors = (data.parent / f"{data.name}.err").open("wb")
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=errors)
-    try:
-        assert process.stdout is not None
-        told = b""
-        while not told.endswith(b"}\n"):
-            line = await asyncio.wait_for(process.stdout.readline(), 90)
-            assert line, Path(errors.name).read_text()
-            told += line
-        yield Host(data, process, json.loads(told))
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await asyncio.wait_for(process.wait(), 40)
-        errors.close()
 
 
 async def served(gateway: Host, number: int) -> bytes:
@@ -109,23 +62,6 @@ async def shares(gateways: list[Host], counted: Counter[bytes], stop: asyncio.Ev
         number += 1
         counted[await served(gateways[number % len(gateways)], number)] += 1
         await asyncio.sleep(0.004)
-
-
-def purchases(token: str, count: int) -> bytes:
-    """A report of outcomes as it goes over the wire."""
-    units = [{"unit": f"u{n}", "outcome_id": f"o{n}"} for n in range(count)]
-    body = json.dumps([{"rollout": "alpha", "name": "purchase", "value": 1.0, **unit} for unit in units]).encode()
-    head = f"POST /api/v1/outcomes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-async def until(true: Callable[[], Awaitable[bool]], within: float) -> float:
-    """Seconds until something holds."""
-    began = time.monotonic()
-    while not await true():
-        assert time.monotonic() - began < within
-        await asyncio.sleep(0.02)
-    return time.monotonic() - began
 
 
 async def test_a_rollout_on_five_hosts(tmp_path: Path) -> None:

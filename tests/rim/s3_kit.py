@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 NO_S3 = importlib.util.find_spec("moto") is None
@@ -16,14 +16,14 @@ WITHOUT = "moto is missing: no S3 server to test with"
 
 
 @contextmanager
-def s3() -> Iterator[str]:
-    """A server; gives its URL."""
+def s3(host: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[str]:
+    """A server; gives its URL. `inside`: what its command begins with, so that it runs on another host."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [*inside, sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{host}:{port}"
     try:
         deadline = time.monotonic() + 60.0
         while True:

@@ -97,13 +97,7 @@ def test_no_lease_outlives_a_server_that_hangs(
     watch.look(now)
     one.beat()
     soon(lambda: watch.look(now).lease)
-    with psycopg.connect(running, autocommit=True) as asking:
-        (folder,) = asking.execute("SHOW data_directory").fetchone()  # type: ignore[misc]
-        pids = [
-            row[0] for row in asking.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")
-        ]
-    postmaster = int(Path(folder, "postmaster.pid").read_text().split()[0])
-    stopped = [pid for pid in [postmaster, *pids] if _signalled(pid, signal.SIGSTOP)]
+    stopped = _all_stopped(running)
     try:
         began = time.monotonic()
         looks = [watch.look(now + seconds) for seconds in (1.0, 5.0, 60.0)]
@@ -116,6 +110,17 @@ def test_no_lease_outlives_a_server_that_hangs(
     beats = one.heartbeat()
     one.beat()
     soon(lambda: glance.heartbeat() == beats + 1)
+
+
+def _all_stopped(running: str) -> list[int]:
+    """The server hangs: its processes, and those of its connections."""
+    with psycopg.connect(running, autocommit=True) as asking:
+        (folder,) = asking.execute("SHOW data_directory").fetchone()  # type: ignore[misc]
+        pids = [
+            row[0] for row in asking.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        ]
+    postmaster = int(Path(folder, "postmaster.pid").read_text().split()[0])
+    return [pid for pid in [postmaster, *pids] if _signalled(pid, signal.SIGSTOP)]
 
 
 def _signalled(pid: int, number: signal.Signals) -> bool:
@@ -211,3 +216,25 @@ def test_addresses_are_refused_in_words_that_hold_no_secret(monkeypatch: pytest.
         with pytest.raises(StoreError, match=words) as refused:
             Store(tmp_path)
         assert "s3cret" not in str(refused.value)
+
+
+def test_who_could_not_be_heard_was_not_silent(hosts: tuple[Store, Store], running: str) -> None:
+    """The server hangs for longer than a leader may be silent; nobody takes over for that."""
+    one, other = hosts
+    term = Candidate(one).seek(0.0)
+    assert term == 1
+    with other._place.writing(unfenced=True) as connection:
+        connection.exec_driver_sql('UPDATE leader SET holder = \'{"pid": 1, "place": "elsewhere"}\'')
+    second = Candidate(other)
+    assert second.seek(0.0) is None
+    stopped = _all_stopped(running)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(second.seek, 0.3)
+        time.sleep(1.5)
+        for pid in stopped:
+            _signalled(pid, signal.SIGCONT)
+        assert asking.result(30.0) is None
+    assert [second.seek(now) for now in (30.0, 32.9)] == [None, None]
+    one.leaders.renew(term)
+    assert second.seek(33.1) is None
+    assert second.seek(36.2) == 2

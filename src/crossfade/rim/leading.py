@@ -24,6 +24,9 @@ EVERY = 0.5
 SILENT = 3.0
 """Seconds without one after which another takes over; with what it takes to do so, less than five."""
 
+DEAF = 1.0
+"""Seconds an answer of the store may take to be heard; what was silent during a longer one may have been alive."""
+
 STUCK = 120.0
 """Seconds a look may take before its leader gives itself up for hung."""
 
@@ -34,8 +37,9 @@ TAKEOVER = "takeover"
 class Candidate:
     """A controller that does not lead, watching the one that does. Time is an argument."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: for how long the store takes to answer."""
+        self._store, self._clock = store, clock
         self._seen: Leader | None = None
         self._since = 0.0
         self._last = ""
@@ -45,10 +49,16 @@ class Candidate:
 
         What hangs and keeps the store from being written is ended, where that can be done from here.
         """
+        asked = self._clock()
         try:
             leader = self._store.leaders.present()
         except StoreError as error:
             log.warning("cannot tell who leads: %s", error)
+            self._seen = None
+            return None
+        if self._clock() - asked > DEAF:
+            # Whoever leads could not be heard meanwhile, so its silence counts from the next answer.
+            self._seen = None
             return None
         if self._seen is None or (leader.term, leader.renewals, leader.held) != (
             self._seen.term,

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,18 +26,18 @@ def _unprivileged() -> list[str]:
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A server; gives what to connect with."""
+def postgres(host: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[str]:
+    """A server; gives what to connect with. `inside`: what its commands begin with, so that another host runs it."""
     assert INITDB is not None, MISSING
     assert PG_CTL is not None, MISSING
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+        port = int(sock.getsockname()[1])
     # Not in a folder of pytest's: those are closed to other users again whenever another run of pytest begins.
     with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as place:
         if not os.getuid():
             shutil.chown(place, "nobody")
-        yield from _served(Path(place), port)
+        yield from _served(Path(place), host, port, inside)
 
 
 def schema(where: str) -> str:
@@ -51,11 +51,21 @@ def schema(where: str) -> str:
         return f"postgresql://{info.user}@{info.host}:{info.port}/{info.dbname}?options=-csearch_path%3D{name}"
 
 
-def _served(folder: Path, port: int) -> Iterator[str]:
+def restart(where: str, inside: Sequence[str] = ()) -> None:
+    """Stop a server, which breaks its connections, and start it again."""
+    import psycopg
+
+    with psycopg.connect(where, autocommit=True) as connection:
+        (data,) = connection.execute("SHOW data_directory").fetchone() or ("",)
+    command = [*inside, *_unprivileged(), str(PG_CTL), "-D", data, "-w", "-t", "60", "-m", "fast"]
+    subprocess.run([*command, "-l", f"{data}.log", "restart"], check=True, capture_output=True, cwd="/")
+
+
+def _served(folder: Path, host: str, port: int, inside: Sequence[str]) -> Iterator[str]:
     data, log = folder / "pg", folder / "pg.log"
-    who = _unprivileged()
+    who = [*inside, *_unprivileged()]
     # Nothing of it has to survive, so that nothing waits for the disk.
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+    options = f"-p {port} -c listen_addresses={host} -c unix_socket_directories= -c fsync=off"
     try:
         subprocess.run(
             [*who, INITDB, "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
@@ -63,6 +73,8 @@ def _served(folder: Path, port: int) -> Iterator[str]:
             capture_output=True,
             cwd="/",
         )
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
         subprocess.run(
             [*who, PG_CTL, "-D", data, "-l", log, "-w", "-t", "60", "-o", options, "start"],
             check=True,
@@ -72,7 +84,7 @@ def _served(folder: Path, port: int) -> Iterator[str]:
     except subprocess.CalledProcessError as error:
         raise AssertionError(f"PostgreSQL did not start: {error.stderr.decode()} {log.read_text()}") from error
     try:
-        yield f"host=127.0.0.1 port={port} user=test dbname=postgres"
+        yield f"host={host} port={port} user=test dbname=postgres"
     finally:
         command = [*who, PG_CTL, "-D", data, "-m", "immediate", "stop"]
         stopped = subprocess.run(command, check=False, capture_output=True, cwd="/")
