@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from crossfade.console import outcomes
 from crossfade.console.access import Access, bearer
 from crossfade.console.allowance import BURST_SECONDS, MOST_AT_ONCE, Allowance
+from crossfade.console.known import Known
 from crossfade.console.models import OutcomeIn, Problem, Taken
 from crossfade.console.problems import Refused
 from crossfade.rim.control_options import OPEN, ControlOptions
@@ -95,7 +96,7 @@ def router(
     """The endpoint, over a store that knows the rollouts' names and an inbox that keeps outcomes."""
     allowance = Allowance(options.outcome_rate)
     routes = APIRouter(tags=["outcomes"])
-    keys = Keys(store.data)
+    keys, there = Keys(store.data), Known(store)
 
     @routes.post(
         "/api/v1/outcomes",
@@ -146,7 +147,7 @@ def router(
             ) from error
         finally:
             allowance.end(who)
-        known = await run_in_threadpool(lambda: {stored.name: stored.rollout for stored in store.rollouts()})
+        known = await run_in_threadpool(there.rollouts)
 
         def recorded(rollout: str, unit: str) -> str:
             return keys.recorded(known[rollout], unit)

@@ -45,15 +45,12 @@ class Fence:
         """Whether a table has been told."""
         return kind in self._raised
 
-    def put_up(self, kind: str, uri: str) -> DeltaTable:
-        """Tell a table that this leadership has begun, once; the table as it is then. Raises Deposed and LakeError."""
+    def put_up(self, kind: str, table: DeltaTable) -> None:
+        """Tell a table that this leadership has begun; it is then as it is after that. Raises Deposed and LakeError."""
         for attempt in range(ATTEMPTS):
+            # Asked after the table was read: who leads later than this finds the commit, or lets it fail.
+            self._leads()
             try:
-                table = DeltaTable(uri)
-                if table.transaction_version(NAME) == self.term and self.raised(kind):
-                    return table
-                # Asked after the table was read: who leads later than this finds the commit, or lets it fail.
-                self._leads()
                 table.create_write_transaction(
                     [],
                     "append",
@@ -61,13 +58,16 @@ class Fence:
                     commit_properties=CommitProperties(app_transactions=[self.transaction]),
                     post_commithook_properties=_HOOKS,
                 )
-            except CommitFailedError as error:
-                log.info("%s was written meanwhile (attempt %d): %s", uri, attempt + 1, error)
-            except (DeltaError, OSError) as error:
-                raise LakeError(f"cannot take over {uri}: {error}") from error
-            else:
+                table.update_incremental()
+                self.check(table)
                 self._raised.add(kind)
-        raise LakeError(f"cannot take over {uri}: it was written by others {ATTEMPTS} times in a row")
+                return
+            except CommitFailedError as error:
+                log.info("%s was written meanwhile (attempt %d): %s", table.table_uri, attempt + 1, error)
+                table.update_incremental()
+            except (DeltaError, OSError) as error:
+                raise LakeError(f"cannot take over {table.table_uri}: {error}") from error
+        raise LakeError(f"cannot take over {table.table_uri}: others wrote it {ATTEMPTS} times in a row")
 
     def check(self, table: DeltaTable) -> None:
         """Raises Deposed where a table has been told of another leadership since."""

@@ -31,6 +31,9 @@ POINTER = "location"
 COPIES = "copies"
 """Folder of what was fetched."""
 
+CHECKPOINT = "10"
+"""Commits from one checkpoint of a table in an object store to the next."""
+
 SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 
 
@@ -199,11 +202,21 @@ class Place:
         return self._stores[kind]
 
 
+def create(uri: str, kind: str, options: dict[str, str] | None = None) -> None:
+    """Make a table, where there is none.
+
+    A log in an object store is read by one request an entry, so that few may follow a checkpoint: whoever comes to lead
+    reads it before anything else.
+    """
+    often = {"delta.checkpointInterval": CHECKPOINT} if "://" in uri else None
+    DeltaTable.create(uri, SCHEMAS[kind], mode="ignore", configuration=often, storage_options=options)
+
+
 def _probe(url: str) -> None:
     """Make the first table, so that what is wrong shows at the start and not in a log."""
     try:
         options = {"timeout": "10s", "max_retries": "1", "retry_timeout": "10s"}
-        DeltaTable.create(f"{url}/exposed", SCHEMAS["exposed"], mode="ignore", storage_options=options)
+        create(f"{url}/exposed", "exposed", options)
     except (DeltaError, OSError, ValueError) as error:
         raise LakeError(
             f"cannot write below {url}: {_short(error)}; see that the bucket exists and that the environment says how "

@@ -21,7 +21,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from crossfade.rim.lake_columns import SCHEMAS
 from crossfade.rim.lake_fence import Fence
-from crossfade.rim.lake_place import LakeError, Place
+from crossfade.rim.lake_place import LakeError, Place, create
 
 WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 
@@ -84,7 +84,7 @@ class Tables:
         uri = self._place.uri(kind)
         try:
             if self.table(kind) is None:
-                DeltaTable.create(uri, SCHEMAS[kind], mode="ignore")
+                create(uri, kind)
             table = self._owned(kind)
             assert table is not None
             there = {app: self.upto(kind, app) for app in upto}
@@ -127,6 +127,6 @@ class Tables:
         if self._fence.raised(kind):
             self._fence.check(table)
         else:
-            table = self._open[kind] = self._fence.put_up(kind, self._place.uri(kind))
+            self._fence.put_up(kind, table)
         self._checked.add(kind)
         return table
