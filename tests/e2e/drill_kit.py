@@ -65,6 +65,8 @@ class Happened:
     """When the second step was asked for."""
     stopped: float = float("inf")
     """When the rollback was in the ledger."""
+    failures: list[tuple[str, float, float]] = field(default_factory=list)
+    """What failed, from when until all was well again."""
     measured: dict[str, list[float]] = field(default_factory=dict)
 
     def note(self, what: str, seconds: float) -> None:

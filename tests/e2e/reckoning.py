@@ -85,6 +85,30 @@ def after_the_rollback(said: Any, happened: Happened, cut: int) -> tuple[float, 
     return max(value for n, value in enumerate(last) if n != cut), last[cut]
 
 
+def gaps(said: Any, happened: Happened) -> dict[str, list[float]]:
+    """By failure, the longest time for which a gateway gave nobody the challenger's answer, in seconds."""
+    seen = said[said["challenger"] == 1]
+    found: dict[str, list[float]] = {}
+    for what, began, end in happened.failures:
+        longest = 0.0
+        for gateway in range(3):
+            times = seen["sent"][(seen["gateway"] == gateway) & (seen["sent"] > began) & (seen["sent"] < end)]
+            longest = max(longest, float(np.diff(np.sort(np.concatenate([[began], times, [end]]))).max()))
+        found.setdefault(what.replace("_", " "), []).append(longest)
+    return found
+
+
+def processors() -> tuple[int, int]:
+    """What this machine's processors have done so far: all, and nothing."""
+    told = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    return sum(told), told[3] + told[4]
+
+
+def busy(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """The share of their time in which they did something."""
+    return 1.0 - (after[1] - before[1]) / max(after[0] - before[0], 1)
+
+
 def lag(said: Any) -> tuple[float, float, float]:
     """Milliseconds to an answer: the median, 99 % and the longest."""
     took = 1000.0 * (said["answered"] - said["sent"])

@@ -42,8 +42,10 @@ async def a_worker_is_killed(hosts: Drill) -> None:
 
 
 async def a_gateways_host_is_lost(hosts: Drill) -> None:
+    began = time.time()
     await hosts.lose("g1")
-    hosts.happened.note("exposes again after its host was lost", await hosts.exposing(["g1"]))
+    await hosts.exposing(["g1"])
+    hosts.happened.note("exposes again, its host lost and put back after 3 s", time.time() - began)
 
 
 async def the_leader_is_cut_off(hosts: Drill) -> None:
@@ -66,7 +68,7 @@ async def the_leaders_host_is_lost(hosts: Drill) -> None:
 
 async def postgresql_is_restarted(hosts: Drill) -> None:
     await asyncio.to_thread(restart, hosts.where, hosts.net.network("pg"))
-    hosts.happened.note("all expose again after PostgreSQL's restart", await hosts.exposing(GATEWAYS))
+    await hosts.exposing(GATEWAYS)
 
 
 async def postgresql_hangs(hosts: Drill) -> None:
@@ -111,10 +113,10 @@ async def test_users_see_nothing_of_what_fails(tmp_path: Path) -> None:
         reporting = asyncio.create_task(hosts.report(token, ending))
         await users.start()
         try:
-            began = time.monotonic()
+            began, before = time.monotonic(), reckoning.processors()
             await _everything_fails(hosts, began)
             await it_is_rolled_back(hosts)
-            took = time.monotonic() - began
+            took, busy = time.monotonic() - began, reckoning.busy(before, reckoning.processors())
             ending.set()
             await reporting
             await users.end()
@@ -124,7 +126,7 @@ async def test_users_see_nothing_of_what_fails(tmp_path: Path) -> None:
         finally:
             ending.set()
             users.kill()
-        _reckoned(hosts, users, took)
+        _reckoned(hosts, users, took, busy)
 
 
 async def _everything_fails(hosts: Drill, began: float) -> None:
@@ -134,8 +136,10 @@ async def _everything_fails(hosts: Drill, began: float) -> None:
     while not rounds or time.monotonic() - began < SECONDS - 20.0:
         for failure in FAILURES:
             print(f"{time.monotonic() - began:6.1f} s  {failure.__name__}", flush=True)
+            at = time.time()
             await failure(hosts)
             await asyncio.sleep(2.0)
+            hosts.happened.failures.append((failure.__name__, at, time.time()))
             if rounds and time.monotonic() - began > SECONDS - 20.0:
                 break
         if not rounds:
@@ -154,14 +158,22 @@ async def _moved(hosts: Drill) -> None:
         await asyncio.sleep(0.5)
 
 
-def _reckoned(hosts: Drill, users: Users, took: float) -> None:
+def _each(seconds: list[float]) -> str:
+    return ", ".join(f"{one:.2f} s" for one in seconds)
+
+
+def _reckoned(hosts: Drill, users: Users, took: float, busy: float) -> None:
     happened, said = hosts.happened, reckoning.asked(users)
     median, most, longest = reckoning.lag(said)
     rows: dict[str, object] = {
         "answers": f"{len(said):,} in {took:.0f} s: {len(said) / took:,.0f} a second ({users.rate:,.0f} asked for)",
         "not sent, since no connection was free": f"{users.unsent:,}",
         "to an answer": f"median {median:.1f} ms, 99 % {most:.1f} ms, longest {longest:.0f} ms",
-        **{what: ", ".join(f"{one:.2f} s" for one in each) for what, each in happened.measured.items()},
+        "processors of this machine": f"{busy:.0%} busy",
+        **{what: _each(each) for what, each in happened.measured.items()},
+        **{
+            f"without the challenger while {what}": _each(each) for what, each in reckoning.gaps(said, happened).items()
+        },
     }
     reached, cut = reckoning.after_the_rollback(said, happened, 2)
     rows["rolled back"] = f"{reached:.2f} s, at the gateway that was cut off {cut:.2f} s (lease {LEASE:g} s)"

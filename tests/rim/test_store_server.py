@@ -13,8 +13,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
+from crossfade.console import receiving
 from crossfade.rim.glance_server import ServerGlance
+from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.leading import Candidate
 from crossfade.rim.routes_feed import StoreWatch
 from crossfade.rim.stop_orders import Order
@@ -238,3 +242,24 @@ def test_who_could_not_be_heard_was_not_silent(hosts: tuple[Store, Store], runni
     one.leaders.renew(term)
     assert second.seek(33.1) is None
     assert second.seek(36.2) == 2
+
+
+def test_reports_are_taken_while_the_server_hangs(hosts: tuple[Store, Store], running: str, tmp_path: Path) -> None:
+    one, _ = hosts
+    inbox = OutcomeInbox(tmp_path / "one")
+    app = FastAPI()
+    app.include_router(receiving.router(one, inbox, receiving.Tally()))
+    with TestClient(app) as port:
+        reported = [{"rollout": "r1", "unit": "u1", "name": "purchase", "value": 1.0}]
+        assert port.post("/api/v1/outcomes", json=reported).json()["accepted"] == 1
+        stopped = _all_stopped(running)
+        try:
+            began = time.monotonic()
+            reported.append({"rollout": "r1", "unit": "u2", "name": "purchase", "value": 1.0})
+            taken = port.post("/api/v1/outcomes", json=reported)
+            assert time.monotonic() - began < 5.0
+        finally:
+            for pid in stopped:
+                _signalled(pid, signal.SIGCONT)
+    assert (taken.status_code, taken.json()["accepted"], taken.json()["duplicates"]) == (202, 1, 1)
+    inbox.close()

@@ -1,4 +1,4 @@
-"""Which rollouts there are, for who takes outcomes: as was heard last, so that no report waits for a store that is away."""
+"""Which rollouts there are, for who takes outcomes: as heard last, so that no report waits for a store that is away."""
 
 from __future__ import annotations
 
@@ -22,8 +22,3 @@ class Known:
         """By name. Never waits for a server, but for its first answer. Raises StoreError."""
         stored = self._store.rollouts() if self._glance is None else self._glance.rollouts()
         return {one.rollout.name: one.rollout for one in stored}
-
-    def close(self) -> None:
-        """Listen no more."""
-        if self._glance is not None:
-            self._glance.close()
