@@ -22,6 +22,7 @@ import pytest
 from crossfade.live.assign import bucket
 from crossfade.rim.store import Store, StoreError
 from crossfade.rim.store_address import VARIABLE
+from crossfade.state import Move
 from rim.engine.postgres_kit import postgres, schema
 from rim.s3_kit import environment, made, s3
 
@@ -132,6 +133,18 @@ class Drill:
         self.happened.deaf.append((which, began, time.time()))
         for name in names:
             self.net.heal(name, "pg", "s3")
+
+    async def act(self, move: Move) -> None:
+        """What a person does; again, where the machine was so slow that the server ended it."""
+        for attempt in range(5):
+            try:
+                await asyncio.to_thread(
+                    self.store.act, "alpha", move, actor="ann", rule="manual", sentence="So.", at=time.time()
+                )
+                return
+            except StoreError:
+                if attempt == 4:
+                    raise
 
     def leader(self) -> str:
         """The host whose controller leads."""
