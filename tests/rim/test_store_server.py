@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from crossfade.console import receiving
+from crossfade.console.access import Access
 from crossfade.rim.glance_server import ServerGlance
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.leading import Candidate
@@ -27,6 +28,7 @@ from crossfade.rim.store import Store, StoreError
 from crossfade.rim.store_address import VARIABLE
 from crossfade.rim.store_leader import Deposed
 from crossfade.rim.store_server import IDLE_SECONDS
+from crossfade.rim.tokens import Tokens
 from crossfade.spec.parse import parse
 from crossfade.state import Move, Phase
 from rim.engine.postgres_kit import INITDB, MISSING, postgres, schema
@@ -248,7 +250,7 @@ def test_reports_are_taken_while_the_server_hangs(hosts: tuple[Store, Store], ru
     one, _ = hosts
     inbox = OutcomeInbox(tmp_path / "one")
     app = FastAPI()
-    app.include_router(receiving.router(one, inbox, receiving.Tally()))
+    app.include_router(receiving.router(one, inbox, receiving.Tally(), Access(Tokens(one.data), None)))
     with TestClient(app) as port:
         reported = [{"rollout": "r1", "unit": "u1", "name": "purchase", "value": 1.0}]
         assert port.post("/api/v1/outcomes", json=reported).json()["accepted"] == 1
