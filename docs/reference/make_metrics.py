@@ -37,7 +37,8 @@ def families() -> list[Metric]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         try:
-            of_rollouts = [*RolloutSeries(store, Tally()).collect(), *PartSeries(store, Path(folder), dict).collect()]
+            of_parts = PartSeries(store, Path(folder), dict, dict).collect()
+            of_rollouts = [*RolloutSeries(store, Tally()).collect(), *of_parts]
         finally:
             store.close()
     a_worker = Figures(worker="gateway-0", version="1", gauges=dict.fromkeys(GAUGES, 1.0))

@@ -118,7 +118,9 @@ def prometheus(where: Path, target: str) -> Iterator[Prometheus]:
     command = [program, f"--config.file={where / 'prometheus.yml'}", f"--storage.tsdb.path={where / 'tsdb'}"]
     with process([*command, f"--web.listen-address=127.0.0.1:{port}"], where / "prometheus.log"):
         there = Prometheus(f"http://127.0.0.1:{port}")
-        until(lambda: there.get("/api/v1/targets")["activeTargets"][0]["health"] == "up", "the target is not up")
+        until(
+            lambda: [one["health"] for one in there.get("/api/v1/targets")["activeTargets"]] == ["up"], "it is not up"
+        )
         yield there
 
 

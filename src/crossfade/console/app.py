@@ -25,6 +25,7 @@ from crossfade.console import (
     chart_files,
     differences,
     drift_page,
+    events,
     exposures,
     frame,
     health,
@@ -85,6 +86,7 @@ def create_app(
     access = Access(Tokens(data), token)
     pulse, tally = health.Pulse(store), receiving.Tally()
     checking = Checks(data)
+    told = events.Events(data, store)
     checks = partial(health.checks_of, store, data, pulse)
     draw = streaming.drawing(
         partial(pages.shown, store),
@@ -96,11 +98,12 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
-        watch = asyncio.create_task(_watch(pulse, app.state.certificates))
+        watch = asyncio.create_task(_watch(pulse, told, app.state.certificates))
         warm = asyncio.create_task(run_in_threadpool(_warm, store))
         yield
         warm.cancel()
         watch.cancel()
+        told.close()
 
     app = FastAPI(
         title="Crossfade control port",
@@ -115,8 +118,9 @@ def create_app(
     problems.install(app, store)
     app.include_router(receiving.router(store, inbox, tally, access, options))
     app.include_router(exposures.router(data, store, access))
+    app.include_router(events.router(told, access))
     app.include_router(rollouts.router(store, access))
-    app.include_router(health.router(store, data, pulse, tally))
+    app.include_router(health.router(store, data, pulse, tally, told.halves.counts))
     app.include_router(differences.router(store))
     app.include_router(lists_page.router(store))
     app.include_router(frame.router())
@@ -193,9 +197,10 @@ def _warm(store: Store) -> None:
         all_standing(store, time.time())
 
 
-async def _watch(pulse: health.Pulse, certificates: Certificates) -> None:
+async def _watch(pulse: health.Pulse, told: events.Events, certificates: Certificates) -> None:
     while True:
         await run_in_threadpool(pulse.look)
+        await run_in_threadpool(told.sweep)
         certificates.look()
         await asyncio.sleep(LOOK)
 

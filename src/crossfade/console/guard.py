@@ -13,7 +13,7 @@ from crossfade.console.problems import Refused, answer
 LARGEST = 64 * 1024
 """Bytes in the body of anything but outcomes."""
 
-OUTCOMES, EXPOSURES = "/api/v1/outcomes", "/api/v1/exposures"
+OWN = ("/api/v1/outcomes", "/api/v1/exposures", "/api/v1/events")
 """Have a bound of their own."""
 
 READS = ("GET", "HEAD", "OPTIONS")
@@ -32,7 +32,7 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             check_origin(headers)
-            body = receive if scope["path"] in (OUTCOMES, EXPOSURES) else await _bounded(receive)
+            body = receive if scope["path"] in OWN else await _bounded(receive)
         except Refused as refused:
             await answer(scope, refused)(scope, receive, send)
             return

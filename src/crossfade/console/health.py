@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,10 @@ class Pulse:
         return self._lease
 
 
-def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
-    """The endpoints."""
+def router(
+    store: Store, data: Path, pulse: Pulse, tally: Tally, events: Callable[[], Mapping[str, int]] = dict
+) -> APIRouter:
+    """The endpoints. `events`: what has become of CloudEvents."""
     routes = APIRouter(tags=["health"])
 
     @routes.get("/healthz", response_model=models.Alive, summary="Is the control port alive")
@@ -95,7 +97,7 @@ def router(store: Store, data: Path, pulse: Pulse, tally: Tally) -> APIRouter:
 
     registry = CollectorRegistry()
     registry.register(RolloutSeries(store, tally))
-    registry.register(PartSeries(store, data, partial(checks_of, store, data, pulse)))
+    registry.register(PartSeries(store, data, partial(checks_of, store, data, pulse), events))
 
     @routes.get(
         "/metrics",

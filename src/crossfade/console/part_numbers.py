@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from crossfade import ledger
 from crossfade.rim import batches
+from crossfade.rim.exposures.halves import RESULTS
 from crossfade.rim.store import Store, StoreError
 
 NO_GATEWAY = "no gateway was started"
@@ -26,8 +27,14 @@ LOOK_AGAIN = 600.0
 class PartSeries:
     """The parts' gauges, read at the moment of the scrape."""
 
-    def __init__(self, store: Store, data: Path, checks: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
-        self._store, self._data, self._checks = store, data, checks
+    def __init__(
+        self,
+        store: Store,
+        data: Path,
+        checks: Callable[[], Mapping[str, Mapping[str, Any]]],
+        events: Callable[[], Mapping[str, int]],
+    ) -> None:
+        self._store, self._data, self._checks, self._events = store, data, checks, events
         self._verified: dict[str, tuple[int, float, bool]] = {}
 
     def collect(self) -> Iterable[Metric]:
@@ -63,7 +70,18 @@ class PartSeries:
         )
         for name, whole in self._intact(time.monotonic()):
             intact.add_metric([name], float(whole))
-        return ready, disk, waiting, intact
+        told = self._events()
+        taken = CounterMetricFamily(
+            "crossfade_events",
+            "CloudEvents taken in, by what became of them; a request and its reply count once, as exposed.",
+            labels=["result"],
+        )
+        for result in RESULTS if told else ():
+            taken.add_metric([result], told.get(result, 0))
+        halves = GaugeMetricFamily("crossfade_events_waiting", "Requests and replies that wait for each other.")
+        if told:
+            halves.add_metric([], told["waiting"])
+        return ready, disk, waiting, intact, taken, halves
 
     def _intact(self, now: float) -> Iterable[tuple[str, bool]]:
         for stored in self._store.rollouts():
