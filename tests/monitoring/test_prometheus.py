@@ -139,6 +139,7 @@ def test_a_killed_controller_fires_its_alert_and_questions_have_answers(model: i
     with process(command, tmp_path / "serve.log") as serve:
         assert serve.stdout is not None
         said = json.loads(serve.stdout.readline())
+        assert "control" in said, said
         with prometheus(tmp_path, said["control"].partition("//")[2]) as there:
             groups = there.get("/api/v1/rules")["groups"]
             assert sum(len(group["rules"]) for group in groups) == len(ALERTS)

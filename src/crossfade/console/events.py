@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections import Counter
@@ -24,7 +25,7 @@ from crossfade.rim.exposures.halves import Halves, Reply
 from crossfade.rim.exposures.halves import Request as Asked
 from crossfade.rim.exposures.inbox import ExposureInbox
 from crossfade.rim.store import Store
-from crossfade.rim.tokens import MOVE
+from crossfade.rim.tokens import REPORT
 
 SWEEP = 5.0
 """Seconds between looks for what does not come any more."""
@@ -126,6 +127,7 @@ def router(events: Events, access: Access) -> APIRouter:
             400: {"model": Problem, "description": "The body broke off."},
             401: {"model": Problem, "description": "The token is missing or wrong."},
             403: {"model": Problem, "description": "The token may not do this."},
+            408: {"model": Problem, "description": "The body took too long to arrive."},
             413: {"model": Problem, "description": f"More than {receiving.LARGEST_BODY} bytes."},
             422: {"model": Problem, "description": "It is no CloudEvent."},
             503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
@@ -140,8 +142,13 @@ def router(events: Events, access: Access) -> APIRouter:
         """Keep what KServe's inference logger tells, in binary or structured mode or as a batch: a request and its
         reply become one exposure. Of two events with one source, id and type the first counts. Others are counted.
         The token comes as a bearer, or as the password in the address."""
-        await run_in_threadpool(access.check, bearer(request.headers), MOVE)
-        body = await receiving._body(request)
+        await run_in_threadpool(access.check, bearer(request.headers), REPORT)
+        try:
+            async with asyncio.timeout(receiving.BODY_SECONDS):
+                body = await receiving._body(request)
+        except TimeoutError as error:
+            said = f"the body was not whole after {receiving.BODY_SECONDS:g} s"
+            raise Refused(408, said, "send it in one go, or in smaller batches") from error
         try:
             found = envelope.read(request.headers, body)
         except envelope.NoEvents as error:
