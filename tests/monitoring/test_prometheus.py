@@ -144,6 +144,7 @@ def test_a_killed_controller_fires_its_alert_and_questions_have_answers(model: i
             groups = there.get("/api/v1/rules")["groups"]
             assert sum(len(group["rules"]) for group in groups) == len(ALERTS)
             assert not [rule for group in groups for rule in group["rules"] if rule["health"] == "err"]
+            until(lambda: there.ask("crossfade_lease_held == 1"), "the gateway holds no lease")
             for n in range(300):
                 asked = urllib.request.Request(f"{said['data']}/rank", b"{}", {"x-user-id": f"u{n}"})
                 with urllib.request.urlopen(asked, timeout=30) as reply:
