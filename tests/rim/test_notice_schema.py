@@ -30,7 +30,7 @@ def told() -> list[notices.Notice]:
 
 
 def test_the_file_is_what_the_program_says() -> None:
-    assert json.loads((REFERENCE / "event.schema.json").read_text()) == schema(), "run docs/reference/write_event_schema.py"
+    assert json.loads((REFERENCE / "event.schema.json").read_text()) == schema(), "run write_event_schema.py"
 
 
 def test_what_is_told_has_this_form_and_what_is_not_is_refused() -> None:
