@@ -57,6 +57,9 @@ def analyze(
             "then name tables there (for Spark also Parquet).",
         ),
     ] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Search the segment columns for groups in which rates come to harm.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 where an arm is harmful or units do not fit the shares.")
     ] = False,
@@ -83,6 +86,7 @@ def analyze(
                 alpha=alpha,
                 window=window,
                 looks=looks,
+                search=search,
                 segments=None if segments is None else [name.strip() for name in segments.split(",") if name.strip()],
                 engine=engine,
             )

@@ -113,6 +113,11 @@ def _below(analysis: Analysis) -> Iterable[RenderableType]:
     ink = "red" if ratio.verdict is Verdict.HARMFUL else QUIET
     evidence = "" if ratio.e_value is None else f" (e-value {_e(ratio.e_value)}, {1 / ratio.alpha:,.0f} needed)"
     yield Text(f"sample ratio: {ratio.reason}{evidence}", style=ink)
+    if analysis.searched is not None:
+        yield Text(analysis.searched["sentence"])
+        for one in analysis.searched["found"]:
+            if one["explained_by"] is None:
+                yield Text(f"  {one['sentence']} (e-value {_e(one['e_value'])})")
     for note in analysis.notes:
         yield Text(f"note: {note}", style=QUIET)
     assumed = dict.fromkeys(text for line in analysis.last for text in line.assumptions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,8 @@ class Analysis:
     arms: tuple[str, ...]
     notes: tuple[str, ...] = ()
     """What was left out and why."""
+    searched: Mapping[str, Any] | None = None
+    """What a search of the exposures' columns found; None where nobody asked for one."""
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -68,6 +70,7 @@ class Analysis:
                 "expected": dict(ratio.expected),
             },
             "notes": list(self.notes),
+            **({} if self.searched is None else {"searched": dict(self.searched)}),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from crossfade.judge.analysis.asked import (
@@ -18,6 +19,7 @@ from crossfade.judge.analysis.report import Analysis
 from crossfade.judge.analysis.totals import analyse_totals
 from crossfade.rim.analyze.elsewhere import tables
 from crossfade.rim.analyze.query import units
+from crossfade.rim.analyze.searching import searched
 from crossfade.rim.analyze.sources import EXPOSURES, OUTCOMES, Expr, Reader, Source
 from crossfade.rim.analyze.summary import read_summary
 from crossfade.rim.analyze.triggered import joined, recorded, triggered, where
@@ -38,13 +40,15 @@ def analyze(
     looks: int = 1,
     segments: Sequence[str] | None = None,
     engine: str | None = None,
+    search: bool = False,
 ) -> Analysis:
     """The evidence of a live rollout for an experiment that ran elsewhere.
 
     `exposures` (`unit, arm, at` and segment columns) and `outcomes` (`unit, name, value, at`) are paths to CSV or
     Parquet files, Ibis tables of one backend, or data frames; or `summary` is a CSV of totals (`look, arm, n, sum,
     sum_squares`). With an `engine` (`postgresql://…`, `spark://…`) a text names a table there. `metrics` are written
-    as on the command line: `purchase:rate:higher:0.5pp`. Raises AnalysisError.
+    as on the command line: `purchase:rate:higher:0.5pp`. `search`: look for harm in groups of the segment columns that
+    nobody named. Raises AnalysisError.
     """
     if not 0.0 < alpha < 0.5:
         raise AnalysisError(f"alpha is {alpha:g}", "expected an error probability above 0 and below 0.5, such as 0.05")
@@ -69,6 +73,10 @@ def analyze(
                 f"a summary has no exposures, so {some.only} cannot be told of them",
                 "leave only= out, or give --exposures and --outcomes",
             )
+        if search:
+            raise AnalysisError(
+                "a summary has no units to search", "leave --search out, or give --exposures and --outcomes"
+            )
         totals = read_summary(Path(summary), asked)
         arm = choose_baseline(totals.arms, baseline)
         return analyse_totals(totals, asked, baseline=arm, alpha=alpha, expected=expected)
@@ -80,7 +88,9 @@ def analyze(
         with tables(engine) as named:
             if named is not None:
                 exposures, outcomes = (named(one) if isinstance(one, str) else one for one in (exposures, outcomes))
-            return _of_units(reader, exposures, outcomes, asked, segments, baseline, expected, alpha, seconds, looks)
+            return _of_units(
+                reader, exposures, outcomes, asked, segments, baseline, expected, alpha, seconds, looks, search
+            )
     finally:
         reader.close()
 
@@ -96,6 +106,7 @@ def _of_units(
     alpha: float,
     window: float | None,
     looks: int,
+    search: bool,
 ) -> Analysis:
     covariates = [one.covariate for one in asked if one.covariate is not None]
     flags = list(dict.fromkeys(one.only for one in asked if one.only is not None))
@@ -115,6 +126,8 @@ def _of_units(
         metrics=len(asked),
     )
     whole = analyse(found.units, everywhere, settings, found.names, found.notes)
+    if search:
+        whole = replace(whole, searched=searched(found.units, everywhere, settings))
     parts = [
         triggered(
             units(

@@ -45,14 +45,15 @@ def look(
         "rows": hunted.rows,
         "tested": len(hunted.memory.hypotheses),
         "facts": dict(versions),
-        "found": [_finding(one, position) for one in hunted.found],
-        "watched": [_finding(one, position) for one in hunted.watched[:WATCHED]],
-        "sentence": _sentence(hunted, rollout),
+        "found": [finding(one, position.stage_since) for one in hunted.found],
+        "watched": [finding(one, position.stage_since) for one in hunted.watched[:WATCHED]],
+        "sentence": sentence(hunted, len(rollout.features)),
         "memory": {**hunted.memory.to_json(), "stage": key, "thinned": thinned},
     }
 
 
-def _finding(one: Finding, position: Position) -> Record:
+def finding(one: Finding, began: float) -> Record:
+    """A group as it is told; its rows are counted from `began`."""
     line = one.line
     return {
         "segment": told(one.hypothesis.cell),
@@ -60,7 +61,7 @@ def _finding(one: Finding, position: Position) -> Record:
         "metric": line.metric,
         "arm": line.arm,
         "baseline": line.baseline,
-        "since": position.stage_since + one.hypothesis.since,
+        "since": began + one.hypothesis.since,
         "share": one.share,
         "units": dict(line.units),
         "events": None if line.events is None else dict(line.events),
@@ -88,7 +89,8 @@ def _told(one: Finding) -> str:
     return f"{line.metric} where {told(one.hypothesis.cell)} ({percent(one.share)} of all): {much}"
 
 
-def _sentence(hunted: Hunted, rollout: Rollout) -> str:
+def sentence(hunted: Hunted, fields: int) -> str:
+    """What the search says, in a sentence."""
     named = hunted.named
     if named:
         more = f", and in {len(named) - 1} more" if len(named) > 1 else ""
@@ -97,5 +99,5 @@ def _sentence(hunted: Hunted, rollout: Rollout) -> str:
         return "Exploratory: harm is shown, but no group suffers more of it than everyone else."
     groups = len(hunted.memory.hypotheses)
     if not groups:
-        return f"Exploratory: no group of {len(rollout.features)} fields has given cause for suspicion yet."
+        return f"Exploratory: no group of {fields} fields has given cause for suspicion yet."
     return f"Exploratory: {groups} suspected groups are being tested; harm is shown in none."
