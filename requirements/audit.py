@@ -33,7 +33,8 @@ def main() -> int:
         _install(deadline)
         found = [(lock, _audit(lock, deadline)) for lock in (*asked.locks, *asked.tell)]
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = getattr(error, "stderr", None) or str(error)
+        late = isinstance(error, subprocess.TimeoutExpired)
+        said = f"no answer within {asked.seconds:g} s" if late else getattr(error, "stderr", None) or str(error)
         last = (str(said).strip().splitlines() or [type(error).__name__])[-1]
         _unknown(f"the advisories could not be asked ({last[:300]})")
         return 0

@@ -80,7 +80,8 @@ def install(app: FastAPI, store: Store) -> None:
         return answer(request.scope, error)
 
     def failed(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed: %r", request.method, request.url.path, error)
+        # The path as it was asked for may hold the end of a line.
+        log.error("%s %r failed: %r", request.method, request.url.path, error)
         told = "the control port has failed at this request: the fault is ours"
         return answer(request.scope, Refused(500, told, "see its log; rollouts and gateways go on without it"))
 
