@@ -216,6 +216,9 @@ def test_an_order_to_stop_reaches_every_host(hosts: tuple[Store, Store], glance:
 def test_addresses_are_refused_in_words_that_hold_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for told, words in (
         ("mysql://crossfade:s3cret@db/x", "does not name a PostgreSQL"),
+        ("postgresql://crossfade:s3cret@[::1/x", "no address that can be read"),
+        ("postgresql://crossfade:s3cret/s3cret@db/x", "no address that can be read"),
+        ("postgresql://crossfade:s3cret@db:s3cret/x", "no address that can be read"),
         ("postgresql://crossfade:s3cret@127.0.0.1:1/x", r"cannot read the store at 127\.0\.0\.1:1/x"),
     ):
         monkeypatch.setenv(VARIABLE, told)

@@ -32,7 +32,17 @@ def server() -> str | None:
             f"{VARIABLE} does not name a PostgreSQL: give postgresql://USER@HOST/DATABASE, with the password in"
             " PGPASSWORD or in the file that PGPASSFILE names, or leave it out to keep the store in the data folder"
         )
-    return f"postgresql://{rest}"
+    address = f"postgresql://{rest}"
+    try:
+        spoken(address)
+    except ValueError:
+        # What is wrong with it is not said: it may be a part of a password that ended up in the port's place.
+        raise StoreError(
+            f"{VARIABLE} is no address that can be read: give postgresql://USER@HOST:PORT/DATABASE, with the password in"
+            " PGPASSWORD or in the file that PGPASSFILE names; in the address, signs such as / @ : [ ] of a user or a"
+            " password are written as %2F %40 %3A %5B %5D"
+        ) from None
+    return address
 
 
 def _in_file() -> str:
