@@ -68,7 +68,7 @@ def _remedy(said: str, data: Path) -> str:
     if (data / "export.json").exists():
         return "`crossfade verify` says what was changed; export it again from where it was recorded"
     if "the store at " in said or store_address.VARIABLE in said:
-        return f"see to it that the server runs, and that {store_address.VARIABLE} has its address, a role and its certificates"
+        return f"see to it that the server runs, and that {store_address.VARIABLE} has its address and a role"
     damaged = f"if {data / 'state.db'} was damaged, put a copy back or serve into another folder with --data"
     return next((remedy for words, remedy in _REMEDIES.items() if words in said), damaged)
 
