@@ -39,8 +39,8 @@ def server() -> str | None:
         # What is wrong with it is not said: it may be a part of a password that ended up in the port's place.
         raise StoreError(
             f"{VARIABLE} is no address that can be read: give postgresql://USER@HOST:PORT/DATABASE, with the password"
-            " in PGPASSWORD or in the file that PGPASSFILE names; in the address, signs such as / @ : [ ] of a user or a"
-            " password are written as %2F %40 %3A %5B %5D"
+            " in PGPASSWORD or in the file that PGPASSFILE names; in the address, signs such as / @ : [ ] of a user"
+            " or a password are written as %2F %40 %3A %5B %5D"
         ) from None
     return address
 
