@@ -96,6 +96,14 @@ class Controllers:
             process.wait()
 
 
+async def beats(store: Store, count: int, seconds: float = 60.0) -> None:
+    """Wait until whoever leads has judged so many times from now."""
+    wanted, deadline = store.heartbeat() + count, time.monotonic() + seconds
+    while store.heartbeat() < wanted:
+        assert time.monotonic() < deadline, "no controller judges"
+        await asyncio.sleep(0.05)
+
+
 @contextlib.asynccontextmanager
 async def model(body: bytes) -> AsyncIterator[str]:
     """The URL of a server that gives every request the same answer."""

@@ -27,7 +27,7 @@ from crossfade.rim.verifying import check
 from crossfade.state import IllegalMove, Move, Phase
 
 from .gateway_kit import ask, post
-from .oversight_kit import Controllers, begin, controllers, gateways, model
+from .oversight_kit import Controllers, beats, begin, controllers, gateways, model
 
 HERE = ("http://127.0.0.1:1", "http://127.0.0.1:2")
 LEADS = """
@@ -152,9 +152,7 @@ async def ordeal(data: Path, seconds: float, seed: int, *, within: float) -> Non
                 await asyncio.sleep(0.05)
             for number in range(2):
                 judging.signal(number, signal.SIGCONT)
-            beats = store.heartbeat()
-            while store.heartbeat() < beats + 2:
-                await asyncio.sleep(0.05)
+            await beats(store, 2)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

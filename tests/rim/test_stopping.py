@@ -22,7 +22,7 @@ from crossfade.rim.store import Store
 from crossfade.state import IllegalMove, Move, Phase
 
 from .gateway_kit import ask, post
-from .oversight_kit import begin, controllers, crossfade, gateways
+from .oversight_kit import beats, begin, controllers, crossfade, gateways
 from .toy_server import ToyServer, says
 
 HUNG = """
@@ -41,10 +41,11 @@ with store._place.writing():
 @asynccontextmanager
 async def traffic(ports: list[int]) -> AsyncIterator[None]:
     """Requests to every gateway, all the time."""
+    ending = False
 
     async def one(port: int) -> None:
         number = 0
-        while True:
+        while not ending:
             number += 1
             await ask(port, post(headers=b"X-User-Id: u%d\r\n" % number), 20)
             await asyncio.sleep(0.005)
@@ -53,8 +54,7 @@ async def traffic(ports: list[int]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
+        ending = True
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -101,13 +101,10 @@ async def test_rollback_now_while_the_controller_is_gone(tmp_path: Path, how: st
             assert store.get("ranker").position.phase is Phase.ROLLED_BACK
             assert not stop_orders.ordered(tmp_path)
             # It comes back, and finds that there is nothing left to decide.
-            if how == "killed":
+            judging.signal(0, signal.SIGCONT)
+            if judging.dead(0):  # also where it was stopped in the middle of a write, and so was ended by the command
                 judging.start(0)
-            else:
-                judging.signal(0, signal.SIGCONT)
-            beats = store.heartbeat()
-            while store.heartbeat() < beats + 3:
-                await asyncio.sleep(0.05)
+            await beats(store, 3)
             for port in ports:
                 assert (await ask(port, post(), 20)).body == b'"one"'
         entries = store.entries("ranker")
