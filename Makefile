@@ -131,7 +131,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
   --no-emit-find-links --no-header --no-annotate
 lock:
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra postgres --extra otel --extra sign -o requirements/runtime.lock
-	$(LOCK) $(if $(UPGRADE),--upgrade) --all-extras --group dev -o requirements/dev.lock
+	$(LOCK) $(if $(UPGRADE),--upgrade) --extra demo --extra postgres --extra otel --extra sign --group dev -o requirements/dev.lock
 
 # Their tools have environments of their own, so that they are no part of what they look at.
 build/audit/.installed:
