@@ -144,7 +144,7 @@ async def test_openapi_describes_every_endpoint_with_its_errors(client: httpx.As
     document = (await client.get("/openapi.json")).json()
     paths = document["paths"]
     assert set(paths) >= {"/api/v1/outcomes", "/api/v1/rollouts", "/healthz", "/readyz", "/metrics"}
-    assert len([path for path in paths if path.startswith("/api/v1/rollouts/{name}/")]) == 19
+    assert len([path for path in paths if path.startswith("/api/v1/rollouts/{name}/")]) == 22
     for path, methods in paths.items():
         for method, operation in methods.items():
             assert operation["summary"], path

@@ -42,12 +42,52 @@ def test_kubernetes_schemas_know_every_field(tmp_path: Path) -> None:
             *("--values", EXAMPLE, "--set", "tokens.existingSecret=t", "--set", "gateway.autoscaling.enabled=false"),
             *("--set", "imagePullSecrets[0].name=p", "--set", "envFromSecrets[0]=keys"),
             *("--set", "serviceAccount.annotations.a=b", "--set", "console.storageClassName=fast"),
+            *("--set", "routers.httproutes[0]=ranker", "--set", "routers.virtualservices[0]=ranker"),
             *("--set", "gateway.nodeSelector.a=b", "--set", "gateway.extraArgs[0]=--access-log"),
         )
     )
     validate = tool("kubernetes-validate")
     for version in ("1.27", "1.37"):
         run(validate, "--strict", "--quiet", "-k", version, PLAIN, everything)
+
+
+def test_only_who_sets_routers_gets_a_token_and_a_role_for_them_alone() -> None:
+    found = objects(rendered("--values", EXAMPLE, "--set", "routers.inferenceservices={a,b}"))
+    tokens = {pod["spec"]["containers"][0]["name"]: pod["spec"]["automountServiceAccountToken"] for pod in pods(found)}
+    assert tokens == {"gateway": False, "console": False, "controller": True}
+    (role,) = (one for one in found if one["kind"] == "Role")
+    assert role["rules"] == [
+        {
+            "apiGroups": ["serving.kserve.io"],
+            "resources": ["inferenceservices"],
+            "resourceNames": ["a", "b"],
+            "verbs": ["get", "update"],
+        }
+    ]
+    assert not [one for one in objects(PLAIN.read_text()) if one["kind"] == "Role"]
+
+
+def test_certificates_and_database_roles_reach_their_parts() -> None:
+    found = objects(
+        rendered(
+            *("--values", EXAMPLE, "--set", "console.tlsSecret=a", "--set", "gateway.tlsSecret=b"),
+            *("--set", "store.keys.gateway=reader"),
+        )
+    )
+    for pod in pods(found):
+        (container,) = pod["spec"]["containers"]
+        part = container["name"]
+        keys = {one["name"]: one["secret"] for one in pod["spec"]["volumes"] if "secret" in one}
+        assert keys["store"]["items"][0]["key"] == {"gateway": "reader"}.get(part, "url")
+        assert keys.get("tls", {}).get("secretName") == {"console": "a", "gateway": "b"}.get(part)
+        asked = [one.split("=")[0] for one in container["args"] if "tls" in one]
+        assert asked == {
+            "gateway": ["--tls-cert", "--tls-key"],
+            "console": ["--control-tls-cert", "--control-tls-key"],
+        }.get(part, [])
+        assert set(asked) <= options(part)
+        if part == "console":
+            assert container["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
 
 
 def test_kustomize_builds_the_plain_manifests() -> None:

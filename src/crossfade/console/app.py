@@ -29,6 +29,7 @@ from crossfade.console import (
     exposures,
     frame,
     health,
+    judging,
     ledger_page,
     lists_page,
     models_page,
@@ -120,6 +121,7 @@ def create_app(
     app.include_router(exposures.router(data, store, access))
     app.include_router(events.router(told, access))
     app.include_router(rollouts.router(store, access))
+    app.include_router(judging.router(store, access, private=private))
     app.include_router(health.router(store, data, pulse, tally, told.halves.counts))
     app.include_router(differences.router(store))
     app.include_router(lists_page.router(store))

@@ -298,6 +298,50 @@ class ExamplesOf(Open):
     examples: list[dict[str, Any]]
 
 
+class Judged(BaseModel):
+    """One word on a rollout, for tools that own the traffic."""
+
+    schema_: Literal["crossfade.judged/1"] = Field(alias="schema")
+    name: str
+    revision: str
+    answer: Literal["go", "wait", "stop", "unknown"] = Field(description="What a tool that owns the traffic should do.")
+    verdict: Literal["safe", "harmful", "undecided", "unmeasured"] = Field(description="What it rests on.")
+    reason: str
+    phase: Phase
+    stage: str | None
+    step: int | None
+    planned: float | None = Field(description="Share (0–1) of units that the plan gives the challenger now.")
+    at: float = Field(description="When it was measured, in seconds since the epoch.")
+    metrics: dict[str, str] = Field(description="Each metric's verdict.")
+
+
+class FlaggerIn(BaseModel):
+    """What Flagger posts to a webhook."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "ranker",
+                    "namespace": "models",
+                    "phase": "Progressing",
+                    "checksum": "85d557f47b",
+                    "metadata": {},
+                }
+            ]
+        },
+    )
+
+    name: str = Field(max_length=300, description="The canary's.")
+    namespace: str = Field(max_length=300)
+    phase: str = Field(max_length=100, description="Of the canary, such as Progressing.")
+    checksum: str = Field("", max_length=300)
+    metadata: dict[str, str] | None = Field(
+        None, description="`token` to read by; `metric` (names apart by commas) and `weight` (percent) as for Argo."
+    )
+
+
 class MoveIn(BaseModel):
     """A person's move."""
 

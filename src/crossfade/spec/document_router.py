@@ -65,8 +65,68 @@ class HAProxyDocument(Written):
     """HAProxy's backends of the arms, where they are not called as the arms are."""
 
 
+OBJECT = words.text("the name of a Kubernetes object", r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", most=253)
+
+
+class GatewayApiDocument(Written):
+    """The Kubernetes Gateway API, by the HTTPRoute that requests take."""
+
+    what: ClassVar[str] = "an HTTPRoute such as {route: ranker, backends: {v1: ranker-v1, v2: ranker-v2}}"
+
+    route: Annotated[str, OBJECT]
+    """The HTTPRoute; one of its rules names every arm among its backends."""
+    rule: words.Text | None = None
+    """The name of that rule, where several name them all."""
+    backends: Annotated[dict[str, Called], words.table("a mapping from arms to services such as {v1: ranker-v1}")] = (
+        Field(default_factory=dict)
+    )
+    """The services of the arms, where they are not called as the arms are."""
+    namespace: Annotated[str, OBJECT] | None = None
+    """Of the HTTPRoute; that of the controller's own pod or context unless written."""
+    kubeconfig: Annotated[str, FILE] | None = None
+    """A kubeconfig to reach the cluster by, where the controller runs in no pod of it."""
+    context: words.Text | None = None
+    """The kubeconfig's context; its current one unless written."""
+
+
+class IstioDocument(Written):
+    """Istio, by the VirtualService that requests take."""
+
+    what: ClassVar[str] = "a VirtualService such as {virtual_service: ranker, destinations: {v1: ranker/v1}}"
+
+    virtual_service: Annotated[str, OBJECT]
+    """The VirtualService; one of its HTTP routes names every arm among its destinations."""
+    http: words.Text | None = None
+    """The name of that HTTP route, where several name them all."""
+    destinations: Annotated[
+        dict[str, Called], words.table("a mapping from arms to HOST or HOST/SUBSET such as {v1: ranker/v1}")
+    ] = Field(default_factory=dict)
+    """The destinations of the arms, HOST or HOST/SUBSET, where they are not called as the arms are."""
+    namespace: Annotated[str, OBJECT] | None = None
+    """Of the VirtualService; that of the controller's own pod or context unless written."""
+    kubeconfig: Annotated[str, FILE] | None = None
+    """A kubeconfig to reach the cluster by, where the controller runs in no pod of it."""
+    context: words.Text | None = None
+    """The kubeconfig's context; its current one unless written."""
+
+
+class KServeDocument(Written):
+    """KServe, by the InferenceService whose latest revision is the challenger."""
+
+    what: ClassVar[str] = "an InferenceService such as {inference_service: ranker}"
+
+    inference_service: Annotated[str, OBJECT]
+    """The InferenceService, deployed with the challenger's model and canaryTrafficPercent: 0."""
+    namespace: Annotated[str, OBJECT] | None = None
+    """Of the InferenceService; that of the controller's own pod or context unless written."""
+    kubeconfig: Annotated[str, FILE] | None = None
+    """A kubeconfig to reach the cluster by, where the controller runs in no pod of it."""
+    context: words.Text | None = None
+    """The kubeconfig's context; its current one unless written."""
+
+
 class RouterDocument(Written):
-    """The router that carries the traffic: one of envoy and haproxy."""
+    """The router that carries the traffic: one of envoy, haproxy, gateway_api, istio and kserve."""
 
     what: ClassVar[str] = "a router such as {envoy: {routes: /etc/envoy/routes.yaml, admin: [http://127.0.0.1:9901]}}"
 
@@ -74,6 +134,12 @@ class RouterDocument(Written):
     """Envoy; see docs/how-to/envoy.md."""
     haproxy: HAProxyDocument | None = None
     """HAProxy; see docs/how-to/haproxy.md."""
+    gateway_api: GatewayApiDocument | None = None
+    """The Kubernetes Gateway API; see docs/how-to/kubernetes.md."""
+    istio: IstioDocument | None = None
+    """Istio; see docs/how-to/kubernetes.md."""
+    kserve: KServeDocument | None = None
+    """KServe; see docs/how-to/kubernetes.md."""
 
 
 def ways(router: RouterDocument) -> list[tuple[str, Any]]:
@@ -83,7 +149,7 @@ def ways(router: RouterDocument) -> list[tuple[str, Any]]:
 
 
 _NAMES = {field: info.alias or field for field, info in RouterDocument.model_fields.items()}
-_CALLED = ("clusters", "backends")
+_CALLED = ("clusters", "backends", "destinations")
 """Keys that say what the router calls the arms."""
 
 

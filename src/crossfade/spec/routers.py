@@ -50,6 +50,9 @@ LIMITS: dict[str, Limits] = {
         challengers=8,
     ),
     "haproxy": Limits(title="HAProxy", sticky=(From.HEADER, From.COOKIE)),
+    "gateway_api": Limits(title="Gateway API", mirror=True, challengers=8, fenced=True),
+    "istio": Limits(title="Istio", mirror=True, step=0.01, challengers=8, fenced=True),
+    "kserve": Limits(title="KServe", step=0.01, fenced=True),
 }
 """Every driver there is."""
 

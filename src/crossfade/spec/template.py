@@ -152,6 +152,10 @@ alpha: 5%
 #   clusters   `{v1: ranker-a}`: what Envoy calls the arms;  virtual_host  where in the file, if not the first
 # router: {haproxy: {sockets: [unix:/run/haproxy/admin.sock], map: /etc/haproxy/crossfade.map}}
 #   backends   `{v1: ranker-a}`: what HAProxy calls the arms
+# router: {gateway_api: {route: ranker, backends: {v1: ranker-v1, v2: ranker-v2}}}   # docs/how-to/kubernetes.md
+# router: {istio: {virtual_service: ranker, destinations: {v1: ranker/v1, v2: ranker/v2}}}
+# router: {kserve: {inference_service: ranker}}
+#   with `unit: request`;  rule, http  which one of the object;  namespace, kubeconfig, context  where it is
 
 # What is measured, by names of your own. For each:
 #   from       response: the reply itself;  outcome: what your application reports later;

@@ -20,6 +20,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{/* Whether the controller sets weights of routers: then it asks the API server, under an account of its own. */}}
+{{- define "crossfade.routes" -}}
+{{- if or .Values.routers.httproutes .Values.routers.virtualservices .Values.routers.inferenceservices }}yes{{ end }}
+{{- end }}
+
 {{- define "crossfade.specs" -}}
 {{- .Values.existingSpecs | default (printf "%s-specs" (include "crossfade.fullname" .)) }}
 {{- end }}
@@ -27,7 +32,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{/* What every pod is: not root, nothing to write but its folder, no token of the API server. */}}
 {{- define "crossfade.pod" -}}
 serviceAccountName: {{ include "crossfade.serviceAccount" . }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ .token | default false }}
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -78,6 +83,9 @@ envFrom:
 {{- if .Values.tokens.existingSecret }}
 - {name: tokens, mountPath: /run/secrets/crossfade/tokens, readOnly: true}
 {{- end }}
+{{- with (index .Values .part).tlsSecret }}
+- {name: tls, mountPath: /run/secrets/crossfade/tls, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "crossfade.volumes" -}}
@@ -87,13 +95,17 @@ envFrom:
   secret:
     secretName: {{ .Values.store.existingSecret | quote }}
     defaultMode: 0440
-    items: [{key: {{ .Values.store.key | quote }}, path: url}]
+    items: [{key: {{ index .Values.store.keys .part | default .Values.store.key | quote }}, path: url}]
 {{- if .Values.tokens.existingSecret }}
 - name: tokens
   secret:
     secretName: {{ .Values.tokens.existingSecret | quote }}
     defaultMode: 0440
     items: [{key: {{ .Values.tokens.key | quote }}, path: tokens.json}]
+{{- end }}
+{{- with (index .Values .part).tlsSecret }}
+- name: tls
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440}
 {{- end }}
 {{- end }}
 

@@ -11,6 +11,9 @@ from crossfade.spec.model import Rollout
 DRIVERS: Mapping[str, str] = {
     "envoy": "crossfade.rim.drivers.envoy:Envoy",
     "haproxy": "crossfade.rim.drivers.haproxy:HAProxy",
+    "gateway_api": "crossfade.rim.drivers.gateway_api:GatewayApi",
+    "istio": "crossfade.rim.drivers.istio:Istio",
+    "kserve": "crossfade.rim.drivers.kserve:KServe",
 }
 """Name → `module:Class`, called with the rollout. `spec.routers.LIMITS` says what each can do."""
 
