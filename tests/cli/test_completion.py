@@ -23,7 +23,7 @@ def completed(words: str, place: int, **more: str) -> list[str]:
 
 
 def test_commands_and_options() -> None:
-    assert completed("crossfade st", 1) == ["status", "start"]
+    assert completed("crossfade st", 1) == ["status", "start", "store"]
     assert "--control-port" in completed("crossfade serve --c", 2)
 
 
