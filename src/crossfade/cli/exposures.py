@@ -61,6 +61,7 @@ def follow(
         signal.signal(signum, lambda *_: stop.set())
     counts: Counter[str] = Counter(dict.fromkeys(("accepted", "duplicates", "rejected", "ignored"), 0))
     note = data / "exposures" / f"{hashlib.sha256(str(log.absolute()).encode()).hexdigest()[:16]}.json"
+    _wait_for(data, stop, once)
     try:
         with (
             opened(data, as_json=json) as store,
@@ -85,6 +86,17 @@ def follow(
         )
     if counts["rejected"]:
         raise typer.Exit(PROBLEM)
+
+
+def _wait_for(data: Path, stop: threading.Event, once: bool) -> None:
+    """A log may be followed before anything is served: it is not lost meanwhile, and begun when there is a rollout."""
+    from crossfade.rim.store_address import FILE, server
+
+    if once or server() is not None or (data / FILE).exists():
+        return
+    sys.stderr.write(f"crossfade: waiting for a rollout in {data} (`crossfade serve SPEC --data {data}`)\n")
+    while not (stop.is_set() or (data / FILE).exists()):
+        stop.wait(PAUSE)
 
 
 def _lines(follower: Follower, stop: threading.Event, once: bool) -> Iterator[list[bytes]]:

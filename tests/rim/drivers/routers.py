@@ -105,7 +105,7 @@ def envoy(folder: Path, ports: dict[str, int], **changed: Any) -> Iterator[Runni
     (folder / "routes.yaml").write_text(text["/etc/envoy/routes.yaml"])
     (folder / "envoy.yaml").write_text(text["/etc/envoy/envoy.yaml"])
     command = [ENVOY, "-c", str(folder / "envoy.yaml"), "--disable-hot-restart", "--concurrency", "1"]
-    command += ["--log-level", "warn"]
+    command += ["--log-level", "warn", "--file-flush-interval-msec", "500"]
     with _running("envoy", command, folder, port, _changed(text["spec.yaml"], changed), folder / "access.json") as one:
         yield one
 

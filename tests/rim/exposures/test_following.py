@@ -76,7 +76,7 @@ class Log(RuleBasedStateMachine):
 
 
 TestLog = Log.TestCase
-TestLog.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestLog.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
 
 
 def test_a_log_that_is_copied_and_cut_begins_anew(tmp_path: Path) -> None:
