@@ -18,6 +18,9 @@ SCHEMA = "crossfade.seal/1"
 RETENTION = "retention"
 """The `why` of a seal that says: facts beyond their time are about to be deleted."""
 
+SEARCHED = "searched"
+"""In the note of a seal: SHA-256 of the record of what was searched for, by rollout."""
+
 FORGOTTEN = "forgotten"
 """The `why` of a seal that says: files are about to be replaced by others that name a unit no more."""
 
@@ -65,7 +68,7 @@ class Seal:
     removed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Files that are about to be deleted because no version that is kept needs them."""
     note: Mapping[str, Any] = field(default_factory=dict)
-    """What a retention or a forgetting goes by."""
+    """What a retention or a forgetting goes by; and under `searched` the digest of what a search found, by rollout."""
     replaced: Mapping[str, Mapping[str, Replacement]] | None = None
     """By kind and name, the files that are about to be replaced, because they name a unit that is to be forgotten."""
 

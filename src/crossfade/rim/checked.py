@@ -45,6 +45,9 @@ class Checked:
     """Which files made up each table, by seal."""
     accounts: list[Account] = field(default_factory=list)
     """The account log: who was given a token, and from whom one was taken."""
+    search: str = ""
+    """What vouches for what was found among groups that nobody declared: `sealed`, `unsealed` (an earlier version, or
+    no seal since), `missing` (a seal names it, and it is not here); '' where nobody searched."""
     read: list[Entry] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
 
@@ -67,6 +70,7 @@ class Checked:
             "unsealed": self.unsealed,
             "uncovered": self.uncovered,
             "accounts": len(self.accounts),
+            "search": self.search or None,
             "signed": {"by": self.signers, "unsigned": self.unsigned},
             "head": self.head,
             "not_shown": limits(self),
@@ -91,9 +95,17 @@ def limits(found: Checked) -> list[str]:
             f"facts that entries {_list(found.without_facts)} stand on were deleted in their time, as recorded: that "
             "these decisions follow from them can be shown no more"
         )
+    if found.search in _SEARCH:
+        told.append(_SEARCH[found.search])
     if found.uncovered:
         told.append(f"{found.uncovered} files of facts came in since the last seal; the next one covers them")
     return told
+
+
+_SEARCH = {
+    "unsealed": "no seal tells of what was found among groups that nobody declared: it is shown as it was last written",
+    "missing": "what was found among groups that nobody declared is not here, though a seal names it",
+}
 
 
 def _list(numbers: Sequence[int]) -> str:

@@ -84,8 +84,9 @@ def export(record: LiveRecord, folder: Path, *, at: float) -> Exported:
             _json(folder / VIEW, record.view)
         if record.accounts.log:
             (folder / ACCOUNTS).write_bytes(record.accounts.log)
-        if record.found is not None:
-            _json(folder / FOUND, record.found)
+        if record.found_text is not None:
+            # To the byte, because a seal says its digest.
+            (folder / FOUND).write_bytes(record.found_text)
         names = {
             "ledger": LEDGER,
             "seals": SEALS,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossfade.ledger import Head
+from crossfade.ledger.seals import SEARCHED
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.lake_place import FOLDER, Place
 from crossfade.rim.lake_sealed import log_digest
@@ -59,7 +60,10 @@ class LiveRecord:
         self._place = Place(data)
         self._lake = Lake(data)
         self.where = f"{data / FOLDER}"
-        self.found = kept.kept(data, name)
+        self.searched = _sealed_search(self.told)
+        aside = kept.aside(data, name, self.searched[1]) if self.searched else None
+        self.found_text = aside if aside is not None or self.searched else kept.text(data, name)
+        self.found = _parsed(self.found_text)
         self.accounts = _accounts(data)
 
     def grown(self) -> bool:
@@ -134,7 +138,9 @@ class ExportedRecord:
             self.view = json.loads(shown.read_bytes()) if shown.exists() else None
             log = folder / ACCOUNTS
             self.accounts = Accounts(log=log.read_bytes() if log.exists() else b"", upto=head.get("accounts"))
-            self.found = json.loads(groups.read_bytes()) if groups.exists() else None
+            self.searched = _sealed_search(self.told)
+            self.found_text = groups.read_bytes() if groups.exists() else None
+            self.found = _parsed(self.found_text)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"the export in {folder} cannot be read: {error}") from error
 
@@ -189,11 +195,31 @@ def _accounts(data: Path) -> Accounts:
 
 
 def searched(record: AnyRecord, rollout: Rollout, position: Position) -> dict[str, Any]:
-    """What was found among groups that nobody declared, as it was last written; no seal vouches for it."""
+    """What was found among groups that nobody declared, as the last seal that tells of it has it."""
     try:
         return kept.told(record.found, rollout, position)
     except (KeyError, TypeError):
         return kept.absent(rollout, "what was written of the search cannot be read", None)
+
+
+def _sealed_search(told: Told) -> tuple[int, str] | None:
+    """The last seal that says what the search of this rollout found, and the digest it says."""
+    for text in reversed(told.seals):
+        try:
+            seal = json.loads(text)
+            digest = seal["note"][SEARCHED][told.name]
+        except (ValueError, KeyError, TypeError):
+            continue
+        return int(seal["n"]), str(digest)
+    return None
+
+
+def _parsed(text: bytes | None) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text) if text is not None else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _lines(file: Path) -> list[bytes]:

@@ -10,8 +10,9 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from crossfade.ledger import Seal, Sealed, SealedFile, SealedTable, Sets
-from crossfade.ledger.seals import RETENTION
+from crossfade.ledger.seals import RETENTION, SEARCHED
 from crossfade.rim.lake import Lake, LakeError
+from crossfade.rim.searching import kept
 from crossfade.rim.store import StaleSeal, Store, StoreError
 
 log = logging.getLogger("crossfade.controller")
@@ -81,7 +82,10 @@ class Sealer:
         }
         if not tables:
             return self._last
-        return self._append(Seal(at=now, why=why, tables=tables))
+        searched = kept.set_aside(self._store.data)
+        sealed = self._append(Seal(at=now, why=why, tables=tables, note={SEARCHED: searched} if searched else {}))
+        kept.tidy(self._store.data, searched)
+        return sealed
 
     def removal(self, doomed: Mapping[str, Sequence[str]], now: float) -> None:
         """Say that files are about to be deleted; those that were never sealed need no saying."""

@@ -15,7 +15,7 @@ from crossfade.rim.accounts import Account, AccountsProblem
 from crossfade.rim.aged import Aged
 from crossfade.rim.checked import Checked
 from crossfade.rim.lake import LakeError
-from crossfade.rim.record import AnyRecord
+from crossfade.rim.record import FOUND, AnyRecord
 from crossfade.spec.digest import REVISION_DIGITS, digest
 from crossfade.spec.problems import SpecProblems
 
@@ -49,6 +49,7 @@ def _check(record: AnyRecord, key: str | None, expect: str | None) -> Checked:
         _specs(record, found)
         _seals(record, found)
         _accounts(record, found)
+        _searched(record, found)
         _signatures(found, key)
         _links(found)
         _facts(record, found)
@@ -104,6 +105,20 @@ def _accounts(record: AnyRecord, found: Checked) -> None:
         reason = f"the account log ends at entry {len(found.accounts)} of {said.upto}" if short else ""
     if reason:
         raise _Breaks("tokens", reason)
+
+
+def _searched(record: AnyRecord, found: Checked) -> None:
+    """What was found among groups that nobody declared is what a seal says, where there is one."""
+    content, sealed = record.found_text, record.searched
+    if sealed is None:
+        found.search = "unsealed" if content is not None else ""
+        return
+    if content is None:
+        found.search = "missing"
+    elif hashlib.sha256(content).hexdigest() != sealed[1]:
+        raise _Breaks(FOUND, f"{FOUND} (what was found among groups nobody declared) is not what seal {sealed[0]} says")
+    else:
+        found.search = "sealed"
 
 
 def _signatures(found: Checked, key: str | None) -> None:
