@@ -7,11 +7,13 @@ import csv
 import io
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
 import pytest
 
+from crossfade import ledger
 from crossfade.console import models
 from crossfade.console.differences import Asked, differences_page
 from crossfade.facts import Compared
@@ -21,6 +23,7 @@ from crossfade.rim.examples import Examples
 from crossfade.rim.journal import Journal
 from crossfade.rim.lake import Lake
 from crossfade.rim.store import Store
+from crossfade.rim.tokens import Tokens
 from crossfade.spec.model import Examples as Wanted
 from crossfade.spec.parse import parse
 from rim.facts_made import compared
@@ -114,6 +117,31 @@ async def test_examples_can_be_asked_for(
     models.ExamplesOf.model_validate(answer, strict=True)
     assert len(answer["examples"]) == count
     assert (await client.get("/api/v1/rollouts/nobody/examples")).status_code == 404
+
+
+async def test_who_looks_at_replies_is_in_the_ledger_before(
+    client: httpx.AsyncClient, data: Path, store: Store
+) -> None:
+    await client.get("/rollouts/ranker-v2/differences")
+    keep(data)
+    await client.get("/rollouts/ranker-v2/differences.json")
+    await client.get("/api/v1/rollouts/ranker-v2/examples", params={"field": "$.x"})
+
+    def looks() -> list[tuple[str, Any]]:
+        return [(one.actor, one.by) for one in store.entries("ranker-v2") if one.rule == "looked"]
+
+    assert looks() == []
+    for _ in range(2):
+        text = (await client.get("/rollouts/ranker-v2/differences")).text
+        assert "<mark>" in text
+    secret = Tokens(data).add("ana", ["viewer"], at=1.0, by="root")
+    for _ in range(2):
+        await client.get("/api/v1/rollouts/ranker-v2/examples", headers={"authorization": f"Bearer {secret}"})
+    assert looks() == [
+        ("somebody", {"through": "this machine, without a token"}),
+        ("ana", {"through": "token", "token": "ana", "roles": ["viewer"]}),
+    ]
+    assert ledger.verify(store.entries("ranker-v2")).intact
 
 
 async def test_the_address_is_what_is_shown(client: httpx.AsyncClient, data: Path, store: Store) -> None:

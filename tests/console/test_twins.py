@@ -85,7 +85,7 @@ async def test_an_entry_is_shown_with_its_arithmetic_and_entries_by_the_page(
     assert "the chain of" in first.lower()
     shown = (await client.get(f"{ONE}/ledger/5")).text
     parsed(shown)
-    for words in ("Evidence as it stood", "errors", "needs 1/alpha", "by ana", "not checked"):
+    for words in ("Evidence as it stood", "errors", "needs 1/alpha", "<dd>ana", "not checked"):
         assert words in shown, words
     assert (await client.get(f"{ONE}/ledger/5.json")).json()["n"] == 5
     assert (await client.get(f"{ONE}/ledger/999")).status_code == 404

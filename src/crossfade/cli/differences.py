@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from crossfade.cli.common import DATA, AsJson, DataDir, Name, console, opened, print_json
+from crossfade.cli.identity import by_user, user
 
 
 def register(app: typer.Typer) -> None:
@@ -30,11 +32,14 @@ def differences(
 
         stored = store.get(name)
         record = Differing(data).explored(stored.rollout, stored.position)
-    pairs = []
-    if examples:
-        from crossfade.rim.examples import kept
+        pairs = []
+        if examples:
+            from crossfade.rim.examples import kept
+            from crossfade.rim.reads import Reads
 
-        pairs = kept(data, name, field=field)
+            pairs = kept(data, name, field=field)
+            if pairs:
+                Reads(store).note(name, user(), by_user(), time.time())
     if json:
         print_json({**record, "kept": pairs} if examples else record)
         return

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossfade.console.problems import Refused, problem
 from crossfade.console.sessions import Session, Sessions, cookie
+from crossfade.rim.reads import NOBODY_NAMED
 from crossfade.rim.tokens import APPROVE, MOVE, READ, REPORT, ROLES, STOP, TokenProblem, Tokens
 
 OPEN = frozenset({"/healthz", "/readyz"})
@@ -73,6 +74,18 @@ class Access:
             return None if session is None else (session, self.check(session.secret, READ))
         except Refused:
             return None
+
+    def reader(self, request: Request) -> tuple[str, Mapping[str, Any]]:
+        """Who reads, as the ledger has it; on a private port that may be somebody of whom nobody knows the name."""
+        session = self.session(request)
+        secret = session.secret if session else _secret(request.headers)
+        try:
+            known = self.check(secret, READ) if secret else None
+        except Refused:
+            known = None
+        if known is None:
+            return NOBODY_NAMED, {"through": "this machine, without a token"}
+        return known.name or (session.said if session else "") or NOBODY_NAMED, known.by
 
     def to(self, what: str) -> Callable[..., Caller]:
         """A dependency that lets pass who may do it, and says who that is."""

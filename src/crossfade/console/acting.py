@@ -16,7 +16,7 @@ from crossfade.console.access import Access, Caller
 from crossfade.console.acts import ACTS, Act, done, possible
 from crossfade.console.frame import page
 from crossfade.console.guard import check_origin
-from crossfade.console.markup import Markup, el
+from crossfade.console.markup import Markup, coded, el
 from crossfade.console.problems import Refused
 from crossfade.console.sessions import LASTS, Session, cookie
 from crossfade.rim.standing import standing
@@ -190,7 +190,7 @@ def _field(
     else:
         more = {"list": suggested, "value": value or None, "required": needed}
         box = el("input", type=kind, name=name, maxlength=500, autocomplete="off", spellcheck="false", **more)
-    return el("label", el("span", label), box)
+    return el("label", el("span", coded(label)), box)
 
 
 def _roles(caller: Caller) -> str:

@@ -123,7 +123,7 @@ def create_app(
     app.include_router(rollouts.router(store, access))
     app.include_router(judging.router(store, access, private=private))
     app.include_router(health.router(store, data, pulse, tally, told.halves.counts))
-    app.include_router(differences.router(store))
+    app.include_router(differences.router(store, access))
     app.include_router(lists_page.router(store))
     app.include_router(frame.router())
     app.include_router(streaming.router(live))

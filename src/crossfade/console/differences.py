@@ -6,13 +6,17 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import partial
+from html import escape
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import HTMLResponse
+from starlette.requests import Request
 
+from crossfade.console.access import Access
 from crossfade.console.acts import act_link
 from crossfade.console.calibration import calibration_of
 from crossfade.console.charting import figure
@@ -20,13 +24,14 @@ from crossfade.console.differences_beside import beside
 from crossfade.console.frame import page, rollout_bar
 from crossfade.console.ledger_page import pager
 from crossfade.console.list_page import link
-from crossfade.console.markup import Markup, el
+from crossfade.console.markup import Markup, coded, el, join
 from crossfade.console.patience import Patience
 from crossfade.console.problems import Refused
 from crossfade.console.twins import as_csv, as_json, twin_links
 from crossfade.rim import examples
 from crossfade.rim.calibrating import Calibrating
 from crossfade.rim.differing import Differing
+from crossfade.rim.reads import Reads
 from crossfade.rim.store import Store
 from crossfade.spec.model import Rollout
 from crossfade.view.charts import fields
@@ -38,6 +43,9 @@ MOST_FIELDS = 200
 MOST_EXAMPLES = 500
 A_PAGE = 5
 """Pairs on a page."""
+
+MOST_LINES = 400
+"""Lines of a reply up to which those that differ are marked."""
 
 COLUMNS = (
     "arm", "path", "verdict", "rate", "noise", "excess", "margin", "differing", "pairs", "kinds", "size", "muted",
@@ -75,11 +83,11 @@ class Asked:
         return None
 
 
-def router(store: Store) -> APIRouter:
+def router(store: Store, access: Access) -> APIRouter:
     """The page of one rollout's differences, and its twins."""
     routes = APIRouter(include_in_schema=False)
     data = store.data
-    differing, calibrating, patience = Differing(data), Calibrating(data), Patience()
+    differing, calibrating, patience, reads = Differing(data), Calibrating(data), Patience(), Reads(store)
 
     def explored(name: str, asked: Asked) -> dict[str, Any]:
         stored = store.get(name)
@@ -97,12 +105,15 @@ def router(store: Store) -> APIRouter:
         return as_csv(lines, COLUMNS, f"{name}-differences")
 
     @routes.get("/rollouts/{name}/differences", response_class=HTMLResponse)
-    def differences(name: str, asked: Annotated[Asked, Depends(_asked)]) -> HTMLResponse:
+    def differences(name: str, asked: Annotated[Asked, Depends(_asked)], request: Request) -> HTMLResponse:
         now, stored = time.time(), store.get(name)
         within = asked.within(stored.rollout)
         pairs = examples.kept(
             data, name, field=asked.field, kind=asked.kind, arm=asked.arm, within=within, most=MOST_EXAMPLES
         )
+        if pairs:
+            # Before they are shown: what cannot be put down is not looked at.
+            reads.note(name, *access.reader(request), now)
         known = patience.ask(("differences", name, asked.words().get("segment")),
                              partial(differing.explored, stored.rollout, stored.position, within))  # fmt: skip
         curves = patience.ask(("calibration", name), partial(calibrating.of, stored.rollout, stored.position, now))
@@ -230,16 +241,18 @@ def _arm(name: str, arm: Record, asked: Asked) -> Markup:
         "table",
         el("thead", el("tr", cells)),
         el("tbody", [_line(name, line, asked, line not in whole_lines) for line in lines]),
-        class_="fields",
+        class_="fields stacked",
     )
     more = len(differing) - MOST_FIELDS
     drawn = fields(arm, name=f"fields-{arm['arm']}")
-    counted = f"{whole(arm['pairs'])} pairs, {whole(arm['twice'])} of them with a second answer of the champion."
-    same = f"{whole(arm['fields_never_differing'])} fields never differ."
+    twice = f"the champion was asked {whole(arm['twice'])} of them twice" if arm["twice"] else "noise is not known"
+    counted = f"{whole(arm['pairs'])} pairs; {twice}" + ("." if arm["twice"] else ": a shadow asks with `noise: 5%`.")
+    never = arm["fields_never_differing"]
+    same = f"{whole(never)} {'field never differs' if never == 1 else 'fields never differ'}." if never else ""
     return el(
         "section",
         el("h2", f"{arm['arm']} against the champion"),
-        el("p", f"{counted} {same}", f" {whole(more)} more differ." if more > 0 else "", class_="quiet"),
+        el("p", coded(f"{counted} {same}"), f" {whole(more)} more differ." if more > 0 else "", class_="quiet"),
         figure(drawn, link(name), folded=True) if drawn and not asked.kind else None,
         el("div", table, class_="panel"),
         beside(arm),
@@ -262,12 +275,13 @@ def _line(name: str, line: Record, asked: Asked, one: bool) -> Markup:
         "tr",
         el("th", "\u00a0\u00a0" * min(depth, 8), link if one else path, scope="row"),
         el("td", el("span", f"{shape} {verdict}", class_=f"verdict {line['verdict']}"),
-           el("small", line["muted"] or line["reason"] or "")),
-        el("td", percent(line["rate"]), class_="number"),
-        el("td", percent(line["noise"]), class_="number"),
-        el("td", signed(line["excess"], "pp", like=(line["excess"], line["margin"])), class_="number"),
-        el("td", kinds, class_="number"),
-        el("td", apart, class_="number"),
+           el("small", line["muted"] or line["reason"] or ""), data_label="verdict"),
+        el("td", percent(line["rate"]), class_="number", data_label="of pairs"),
+        el("td", percent(line["noise"]), class_="number", data_label="noise"),
+        el("td", signed(line["excess"], "pp", like=(line["excess"], line["margin"])), class_="number",
+           data_label="beyond it"),
+        el("td", kinds, class_="number", data_label="how"),
+        el("td", apart, class_="number", data_label="apart"),
         el("td", act, class_="number"),
     )  # fmt: skip
 
@@ -280,7 +294,7 @@ def _segments(name: str, segments: Sequence[Record], asked: Asked) -> Markup | N
     rows = [
         el(
             "tr",
-            el("td", one["segment"]),
+            el("td", one["segment"], data_label="segment"),
             el(
                 "th",
                 el(
@@ -290,14 +304,14 @@ def _segments(name: str, segments: Sequence[Record], asked: Asked) -> Markup | N
                 ),
                 scope="row",
             ),
-            el("td", whole(one["pairs"]), class_="number"),
-            el("td", percent(one["rate"]), class_="number"),
-            el("td", whole(one["unusable"]), class_="number"),
-            el("td", one["field"] or ""),
+            el("td", whole(one["pairs"]), class_="number", data_label="pairs"),
+            el("td", percent(one["rate"]), class_="number", data_label="differ"),
+            el("td", whole(one["unusable"]), class_="number", data_label="unusable"),
+            el("td", one["field"] or "", data_label="mostly in"),
         )
         for one in segments
     ]
-    table = el("table", el("thead", el("tr", cells)), el("tbody", rows))
+    table = el("table", el("thead", el("tr", cells)), el("tbody", rows), class_="stacked")
     return el("div", el("h3", "By segment"), el("div", table, class_="panel"))
 
 
@@ -318,14 +332,35 @@ def _examples(name: str, pairs: Sequence[Record], asked: Asked) -> Markup:
 def _pair(pair: Record) -> Markup:
     """Both replies side by side, as they are kept: without what is redacted."""
     ways = ", ".join(f"{one['path']} ({one['kind']})" for one in pair["fields"])
+    texts = {side: _reply(pair[side]) for side in ("champion", "challenger") if side in pair}
+    marked = _marked(*texts.values()) if len(texts) == 2 else [Markup(escape(text)) for text in texts.values()]
+    told = dict(zip(texts, marked, strict=True))
     sides = [
-        el("td", el("pre", _reply(pair[side]), tabindex=0)) if side in pair else el("td")
-        for side in ("champion", "challenger")
+        el("td", el("pre", told[side], tabindex=0)) if side in told else el("td") for side in ("champion", "challenger")
     ]
     head = el("tr", el("th", "champion", scope="col"), el("th", pair["arm"], scope="col"))
     table = el("table", el("thead", head), el("tbody", el("tr", sides)), class_="examples")
     where = " · ".join([f"decision {pair['id']}", *(value for value in pair.get("segments", ()) if value)])
     return el("div", el("h3", ways), el("p", where, class_="quiet"), table, class_="panel")
+
+
+def _marked(ours: str, theirs: str) -> list[Markup]:
+    """Both texts with the lines marked that the other does not have there."""
+    lines = (ours.split("\n"), theirs.split("\n"))
+    if max(map(len, lines)) > MOST_LINES:
+        return [Markup(escape(text)) for text in (ours, theirs)]
+    sides: tuple[list[Any], list[Any]] = ([], [])
+    for how, *ends in SequenceMatcher(None, *lines, autojunk=False).get_opcodes():
+        for side, text, begins, stops in zip(sides, lines, ends[::2], ends[1::2], strict=True):
+            for line in text[begins:stops]:
+                side += [line if how == "equal" else _mark(line), "\n"]
+    return [join(side[:-1]) for side in sides]
+
+
+def _mark(line: str) -> Markup:
+    """A line that differs, its indent left out of the mark."""
+    told = line.lstrip(" ")
+    return join([line[: len(line) - len(told)], el("mark", told)])
 
 
 def _reply(side: Record) -> str:

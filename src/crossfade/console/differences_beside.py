@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossfade.console.markup import Markup, el
@@ -22,11 +22,11 @@ def _paired(arm: Record) -> Markup | None:
         return None
     words = ("", "champion", arm["arm"], "difference", "interval", "p50", "p99")
     cells = [el("th", word, scope="col", class_="number" if word else None) for word in words]
-    rows = [_line(word, figures) for word, figures in lines]
+    rows = [_line(word, figures, words[1:]) for word, figures in lines]
     missing = arm["cost"]["missing"] if arm.get("cost") else 0
     told = f"Means and their difference over {whole(arm['latency']['units'])} units; quantiles over requests."
     told += f" {whole(missing)} pairs have no cost in one of the replies and are left out." if missing else ""
-    table = el("table", el("thead", el("tr", cells)), el("tbody", rows))
+    table = el("table", el("thead", el("tr", cells)), el("tbody", rows), class_="stacked")
     return el(
         "div",
         el("h3", "The same requests, side by side"),
@@ -35,7 +35,7 @@ def _paired(arm: Record) -> Markup | None:
     )
 
 
-def _line(word: str, figures: Record) -> Markup:
+def _line(word: str, figures: Record, words: Sequence[str]) -> Markup:
     unit, ours, theirs = figures["unit"], figures["champion"], figures["challenger"]
     ends = [_change(figures[end], unit) for end in ("lower", "upper")]
     interval = f"{ends[0]} to {ends[1]}" if figures["lower"] is not None else "too few units yet"
@@ -46,7 +46,11 @@ def _line(word: str, figures: Record) -> Markup:
         interval,
         *(f"{_size(ours[q], unit)} → {_size(theirs[q], unit)}" for q in ("p50", "p99")),
     )
-    return el("tr", el("th", word, scope="row"), [el("td", text, class_="number") for text in told])
+    return el(
+        "tr",
+        el("th", word, scope="row"),
+        [el("td", text, class_="number", data_label=of) for text, of in zip(told, words, strict=True)],
+    )
 
 
 def _size(value: float | None, unit: str) -> str:

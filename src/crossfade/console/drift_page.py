@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from crossfade.console.drift import drift_part
 from crossfade.console.frame import live_parts, page, rollout_bar
-from crossfade.console.markup import el
+from crossfade.console.markup import coded, el
 from crossfade.console.twins import as_csv, as_json, twin_links
 from crossfade.rim.standing import standing
 from crossfade.rim.store import Store
@@ -78,7 +78,7 @@ def drift_page(record: Record, now: float) -> str:
         parts = [el("section", el("h1", record["drift"]["sentence"])), drift_part(record["drift"])]
     else:
         asked = el("pre", "drift: {sample: 5%, reference: 24h}")
-        told = el("p", f"? Nothing to show: {record['reason']}.", class_="quiet")
+        told = el("p", coded(f"? Nothing to show: {record['reason']}."), class_="quiet")
         parts = [
             el("section", el("h1", f"Drift of {name}"), told, el("p", "A spec asks for it like this:"), asked),
             None,

@@ -24,6 +24,7 @@ from crossfade.rim.figures import path
 from crossfade.rim.standing import FRESH, all_standing
 from crossfade.rim.store import Store, StoreError
 from crossfade.state import ENDED, Phase
+from crossfade.view.words import duration
 
 PATIENCE = 10.0
 """Seconds without a heartbeat after which the controller counts as silent where no rollout is under way; where one is,
@@ -123,7 +124,7 @@ def _check(ok: bool, reason: str) -> dict[str, Any]:
 
 def _store(store: Store) -> dict[str, Any]:
     try:
-        return _check(True, f"{len(store.rollouts())} rollouts")
+        return _check(True, _counted(len(store.rollouts())))
     except StoreError as error:
         return _check(False, str(error))
 
@@ -156,7 +157,7 @@ def _silence(figures: Path, now: float) -> str:
         age = now - figures.stat().st_mtime
     except OSError:
         return "has not been heard yet"
-    return "" if age <= FRESH else f"has not been heard for {age:.0f} s"
+    return "" if age <= FRESH else f"has not been heard for {duration(age)}"
 
 
 def _lives(pid: int) -> bool:
@@ -295,3 +296,7 @@ def _evidence_numbers(records: list[dict[str, Any]]) -> Iterable[Metric]:
                 if line.get(key) is not None:
                     family.add_metric(told, line[key])
     return [*families.values(), verdict]
+
+
+def _counted(rollouts: int) -> str:
+    return "1 rollout" if rollouts == 1 else f"{rollouts} rollouts"

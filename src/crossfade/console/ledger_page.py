@@ -20,7 +20,7 @@ from crossfade.console.guard import check_origin
 from crossfade.console.markup import Markup, el
 from crossfade.console.problems import Refused
 from crossfade.console.twins import as_csv, as_json, twin_links
-from crossfade.judge.evidence import Evidence
+from crossfade.judge.evidence import Evidence, Verdict
 from crossfade.ledger import Entry
 from crossfade.rim.store import Store, StoreError
 from crossfade.rim.tokens import READ
@@ -252,10 +252,9 @@ def _entry(store: Store, name: str, n: int) -> Entry:
 def entry_page(entry: Entry, spec: Rollout, replay: str, last: int, now: float) -> str:
     """One entry: what was done and why, with the arithmetic and the evidence as it stood."""
     name, link = entry.rollout, f"{_link(entry.rollout)}/ledger"
-    who = "by rule" if entry.actor == "rule" else f"by {entry.actor}"
+    who = f"rule {entry.rule}" if entry.actor == "rule" else entry.actor
     told = [
-        ("rule", entry.rule),
-        ("by", f"{who}{_known(entry.by)}"),
+        ("decided by", f"{who}{_known(entry.by)}"),
         ("at", f"{moment(entry.at)} UTC"),
         ("spec revision", el("code", entry.revision)),
         (
@@ -272,7 +271,7 @@ def entry_page(entry: Entry, spec: Rollout, replay: str, last: int, now: float) 
         for line in entry.evidence
         if line.get("segment") is None or line["verdict"] == "harmful"
     ]
-    shown_lines = [_arithmetic(explain(spec, line)) for line in lines]
+    shown_lines = [_arithmetic(explain(spec, line), line.verdict is Verdict.HARMFUL) for line in lines]
     around = el(
         "nav",
         el("a", "← entry before", href=f"{link}/{entry.n - 1}") if entry.n > 1 else None,
@@ -304,8 +303,10 @@ def _known(by: Mapping[str, Any] | None) -> str:
     return f" ({told})"
 
 
-def _arithmetic(steps: Sequence[str]) -> Markup:
-    return el("details", el("summary", steps[0]), el("ul", [el("li", step) for step in steps[1:]]))
+def _arithmetic(steps: Sequence[str], opened: bool) -> Markup:
+    """One line's; what proved harm is what somebody came for."""
+    listed = el("ul", [el("li", step) for step in steps[1:]])
+    return el("details", el("summary", steps[0]), listed, open=opened or None)
 
 
 def _link(name: str) -> str:

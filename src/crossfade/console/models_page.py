@@ -120,7 +120,7 @@ def models_page(record: Record, now: float) -> str:
         )
         for name, check in record["checks"].items()
     ]
-    head = el("section", el("h1", said, class_="red" if bad else None), el("ul", checks))
+    head = el("section", el("h1", said, class_="red" if bad else None), el("ul", checks, class_="checks"))
     parts = [head, _models(record["models"]), _workers(record["gateways"])]
     return page("Models and health", [*live_parts(parts), twin_links("/health")], now, refresh=5)
 

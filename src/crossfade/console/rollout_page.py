@@ -159,7 +159,11 @@ def _outcomes(outcomes: Record | None) -> Markup | None:
             el("td", means, class_="quiet"),
         )
         for key, (word, means) in WORDS.items()
+        if outcomes[key] or key == "received"
     ]
+    none = [word for key, (word, _) in WORDS.items() if outcomes[key] == 0 and key != "received"]
+    unknown = [word for key, (word, _) in WORDS.items() if outcomes[key] is None and key != "received"]
+    absent = [f"None is {', '.join(none)}." if none else "", f"Not counted: {', '.join(unknown)}." if unknown else ""]
     windows = [
         el(
             "tr",
@@ -171,6 +175,7 @@ def _outcomes(outcomes: Record | None) -> Markup | None:
     ]
     tables = [
         el("div", el("table", _head(("outcomes", "number", "what they are"), {1}), el("tbody", rows)), class_="panel"),
+        el("p", " ".join(filter(None, absent)), class_="quiet") if any(absent) else None,
         el("div", el("table", _head(("metric", "immature", "why"), {1}), el("tbody", windows)), class_="panel"),
     ]
     return el("section", el("h2", "Outcomes"), tables)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
+from starlette.requests import Request
 
 from crossfade import ledger
 from crossfade.console import approving, excluding, models, muting
@@ -16,6 +17,7 @@ from crossfade.rim import examples
 from crossfade.rim.calibrating import Calibrating
 from crossfade.rim.differing import Differing
 from crossfade.rim.listing import Listing
+from crossfade.rim.reads import Reads
 from crossfade.rim.standing import all_standing, move_by_hand, standing
 from crossfade.rim.store import Store
 from crossfade.rim.tokens import APPROVE, MOVE, STOP
@@ -57,7 +59,7 @@ def router(store: Store, access: Access) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/rollouts", tags=["rollouts"])
     _add_reads(routes, store)
     _add_absent(routes, store)
-    _add_examples(routes, store)
+    _add_examples(routes, store, access)
     _add_calibration(routes, store)
 
     for move in MOVES:
@@ -149,8 +151,8 @@ def _add_calibration(routes: APIRouter, store: Store) -> None:
         return JSONResponse(calibrating.of(stored.rollout, stored.position, time.time()))
 
 
-def _add_examples(routes: APIRouter, store: Store) -> None:
-    data = store.data
+def _add_examples(routes: APIRouter, store: Store, access: Access) -> None:
+    data, reads = store.data, Reads(store)
 
     @routes.get(
         "/{name}/examples",
@@ -159,14 +161,19 @@ def _add_examples(routes: APIRouter, store: Store) -> None:
         summary="Replies that differ, side by side",
     )
     def kept(
+        request: Request,
         name: Name,
         field: Annotated[str, Query(max_length=500, description="Only pairs that differ there or below.")] = "",
         arm: Annotated[str, Query(max_length=100, description="Only this challenger.")] = "",
         most: Annotated[int, Query(ge=1, le=100)] = 20,
     ) -> JSONResponse:
-        """Pairs kept by `examples:` in the spec, the latest first, without the fields that `redact:` names."""
+        """Pairs kept by `examples:` in the spec, the latest first, without the fields that `redact:` names. That
+        somebody looked is put into the ledger first, once an hour a reader."""
         store.get(name)
-        return JSONResponse({"name": name, "examples": examples.kept(data, name, field=field, arm=arm, most=most)})
+        found = examples.kept(data, name, field=field, arm=arm, most=most)
+        if found:
+            reads.note(name, *access.reader(request), time.time())
+        return JSONResponse({"name": name, "examples": found})
 
 
 def _add_absent(routes: APIRouter, store: Store) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from crossfade.ledger.entries import MANUAL, Entry
 
+LOOKED = "looked"
+"""The rule of an entry that says who looked at bodies."""
+
 KINDS: Mapping[str, str] = {
     "revision": "a spec, or a changed one, was recorded",
     "start": "the rollout was started",
@@ -17,6 +20,7 @@ KINDS: Mapping[str, str] = {
     "approve": "a person approved going on to the next stage",
     "takeover": "another controller took over from one that had died or hung",
     "lease": "gateways had not heard the controller for the lease, and served the champion alone",
+    LOOKED: "a person looked at replies that are kept as examples",
     "forgotten": "a unit was forgotten, and files of facts were written anew",
 }
 """Each kind and what it tells. An entry of another tells what another part, or a later version, has to say."""

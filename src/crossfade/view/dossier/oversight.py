@@ -7,6 +7,7 @@ from typing import Any
 
 from crossfade.approvals import wanted
 from crossfade.ledger import Entry, kind_of
+from crossfade.ledger.kinds import LOOKED
 from crossfade.spec.model import stage_name
 from crossfade.state import RULE, Move
 from crossfade.view.dossier.blocks import Block, Part, items, table, text, traced
@@ -22,7 +23,7 @@ _STOPPING = (Move.HOLD, Move.ROLLBACK)
 
 def people(known: Known) -> Part:
     """Who acted, and why."""
-    acts = [entry for entry in known.entries if entry.actor not in (RULE, SPEC)]
+    acts = [entry for entry in known.entries if entry.actor not in (RULE, SPEC) and entry.rule != LOOKED]
     rows = [(entry.n, moment(entry.at), entry.actor, _right(entry.by), _done(entry), entry.sentence) for entry in acts]
     moves = sum(entry.move is not None for entry in acts)
     rules = sum(entry.actor == RULE for entry in known.moves)
@@ -40,6 +41,7 @@ def people(known: Known) -> Part:
             *_approvals(known),
             *_stops(acts),
             *_tokens(known),
+            *_readers(known),
         ],
         missing=_missing(known, acts),
         trace=facts(known.rollout.name, "SELECT l.n, l.actor, l.kind, l.sentence FROM ledger l ORDER BY l.n"),
@@ -90,6 +92,19 @@ def _tokens(known: Known) -> Iterator[Block]:
     yield traced(
         table(("entry", "at (UTC)", "whose", "roles", "what", "by"), rows, numbers=(0,)), "cat FOLDER/accounts.jsonl"
     )
+
+
+def _readers(known: Known) -> Iterator[Block]:
+    """Who saw what users were answered."""
+    looks = [entry for entry in known.entries if entry.rule == LOOKED]
+    if not looks:
+        kept = known.rollout.examples is not None
+        none = "Nobody is recorded to have looked at replies that are kept as examples."
+        yield text(none if kept else "The spec keeps no replies as examples, so that nobody could look at any.")
+        return
+    rows = [(entry.n, moment(entry.at), entry.actor, _right(entry.by)) for entry in looks]
+    yield text("Who looked at replies that are kept as examples, once an hour a person:")
+    yield table(("entry", "at (UTC)", "who", "known by"), rows, numbers=(0,))
 
 
 def _may_stop(by: Mapping[str, Any] | None) -> bool:
