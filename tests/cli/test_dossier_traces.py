@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,86 @@ def counts(value: Any) -> set[str]:
     return {whole(value)} if isinstance(value, int) and not isinstance(value, bool) else set()
 
 
+NUMBER = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?")
+
+
+def said(text: str) -> list[tuple[float, int]]:
+    """The numbers of a text as they stand there, each with its decimals."""
+    found = [one.replace(",", "").replace("−", "-") for one in NUMBER.findall(text)]
+    return [(float(one), len(one.partition(".")[2])) for one in found]
+
+
+def stands_for(text: str, value: float | None, scale: float = 1.0) -> None:
+    """Hold the one number of a text against the one it stands for, to the last decimal that is shown."""
+    if value is None:
+        assert not said(text), text
+        return
+    ((shown, decimals),) = said(text)
+    assert abs(shown - value * scale) <= 0.5 * 10.0**-decimals + 1e-9, (text, value)
+
+
+def cells(row: list[str], line: dict[str, Any]) -> None:
+    """Hold a row of evidence against the line it tells of: every cell, by arithmetic of its own."""
+    scale = 100.0 if line["kind"] in ("rate", "accuracy") else 1.0
+    for cell, arm in ((row[1], line["baseline"]), (row[2], line["arm"])):
+        *value, units = cell.split("\n")
+        stands_for(units, line["units"][arm])
+        if value:
+            stands_for(value[0], line["values"][arm], scale)
+    stands_for(row[3], line["estimate"], scale)
+    interval = re.fullmatch(r"[\[(](\S+), (\S+)[\])](?: at (.*))?", row[4])
+    if line["lower"] is None and line["upper"] is None:
+        assert not row[4]
+    else:
+        assert interval, row[4]
+        for end, value in ((interval[1], line["lower"]), (interval[2], line["upper"])):
+            assert ("∞" in end) == (value is None)
+            stands_for(end, value, scale)
+        if interval[3]:
+            stands_for(interval[3], line["confidence"], 100.0)
+    stands_for(row[5], line["limit"], scale)
+    assert line["verdict"] in row[6]
+
+
+ARITHMETIC = re.compile(
+    r"(?P<stage>\w+): (?P<bad>[\d,]+) of (?P<units>[\d,]+); at the champion's rate \((?P<theirs>[\d,]+) of "
+    r"(?P<beside>[\d,]+)\) (?P<due>[\d,.]+); excess (?P<excess>[+−][\d,.]+)"
+)
+
+
+def harm_adds_up(blocks: list[dict[str, Any]], counted: dict[tuple[str, str], tuple[int, int]]) -> None:
+    """Hold what is said of harm against the facts, and every sum against its parts. `counted`: units and failed ones
+    by stage and arm."""
+    told = [(a["text"], b["items"]) for a, b in pairwise(blocks) if b["kind"] == "items"]
+    assert {text.partition(":")[0] for text, _ in told} == {"errors", "wrong"}
+    for text, lines in told:
+        total = 0.0
+        for found in (ARITHMETIC.fullmatch(line) for line in lines if "no champion units" not in line):
+            assert found, lines
+            bad, units, theirs, beside = (
+                int(found[name].replace(",", "")) for name in ("bad", "units", "theirs", "beside")
+            )
+            stands_for(found["due"], units * theirs / beside)
+            stands_for(found["excess"], bad - units * theirs / beside)
+            total += bad - units * theirs / beside
+            if text.startswith("errors"):
+                assert (counted[found["stage"], "v2"], counted[found["stage"], "v1"]) == (
+                    (units, bad),
+                    (beside, theirs),
+                )
+        if abs(total) >= 0.05:
+            stands_for(text, abs(total))
+            assert ("more" if total > 0 else "fewer") in text
+
+
 def compared(part: str, block: dict[str, Any], answer: Any, moves: list[int]) -> None:
     """Hold a block against what its command says."""
     if block["kind"] == "forest":
         lines = [line for line in answer["evidence"] if line["segment"] is None]
-        said = [line_in_words(parse(SPEC), Evidence.from_json(line)) for line in lines]
-        assert [row[3] for row in block["rows"]] == [line["estimate"] for line in said]
+        words = [line_in_words(parse(SPEC), Evidence.from_json(line)) for line in lines]
+        assert [row[3] for row in block["rows"]] == [line["estimate"] for line in words]
+        for row, line in zip(block["rows"], lines, strict=True):
+            cells(row, line)
         drawn = enumerate(block["data"]["lines"])
         assert lines == [{**line, "assumptions": lines[n]["assumptions"]} for n, line in drawn]
     elif block["kind"] == "picture":
@@ -109,10 +184,18 @@ def test_every_command_gives_the_numbers_beside_it(folder: Path, crossfade: Cros
     table = next(block for block in parts["people"]["blocks"] if block["kind"] == "table")
     shown = [(row[0], row[2], row[5]) for row in table["rows"]]
     assert shown == [(str(n), who, why) for n, who, _, why in acts]
+    by_stage = run(f'crossfade facts {NAME} --folder FOLDER "{HARM}"')["rows"]
+    harm_adds_up(parts["harm"]["blocks"], {(mode, arm): (units, failed) for mode, arm, units, failed in by_stage})
     assert run(parts["purpose"]["trace"]) == SPEC
     kinds = {" ".join(command.split()[:2]) for command in asked}
     assert {"crossfade facts", "crossfade explain", "crossfade plan", "crossfade verify"} <= kinds
     assert len([command for command in asked if "SELECT" in command]) >= 6
+
+
+HARM = (
+    "SELECT mode, arm, count(DISTINCT unit), count(DISTINCT unit) FILTER (failed) FROM exposed "
+    "WHERE unit <> '' GROUP BY ALL ORDER BY ALL"
+)
 
 
 @pytest.mark.parametrize(
