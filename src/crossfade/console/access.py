@@ -78,7 +78,7 @@ class Access:
     def reader(self, request: Request) -> tuple[str, Mapping[str, Any]]:
         """Who reads, as the ledger has it; on a private port that may be somebody of whom nobody knows the name."""
         session = self.session(request)
-        secret = session.secret if session else (request.headers)
+        secret = session.secret if session else bearer(request.headers)
         try:
             known = self.check(secret, READ) if secret else None
         except Refused:
