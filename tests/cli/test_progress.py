@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
 
 import pytest
 
 from crossfade.cli import common, progress
 from crossfade.cli.progress import working
+from crossfade.rim.record import LiveRecord
+from crossfade.rim.replaying import replay
+from crossfade.rim.verifying import check
+from rim.recorded import NAME, make
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def waited(shown: io.StringIO, wanted: str) -> None:
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + 60.0
     while wanted not in shown.getvalue():
         assert time.monotonic() < until, shown.getvalue()
         time.sleep(0.02)
@@ -43,6 +48,24 @@ def test_without_a_total_it_counts(terminal: io.StringIO) -> None:
         waited(terminal, "Importing")
         at_work.forward(1200)
         waited(terminal, "Importing: 1,200 rows")
+
+
+def test_work_that_learns_its_total_on_the_way_tells_it(terminal: io.StringIO) -> None:
+    with working("Checking", after=0.0) as at_work:
+        waited(terminal, "Checking")
+        at_work.upto(3, 12)
+        waited(terminal, "Checking (3 of 12)")
+
+
+def test_a_check_and_a_replay_tell_how_far_they_are(tmp_path: Path) -> None:
+    make(tmp_path, wrong=0.9, ticks=8)
+    record, told = LiveRecord(tmp_path, NAME), list[tuple[int, int]]()
+    found = check(record, progress=lambda done, total: told.append((done, total)))
+    assert told == [(n, found.files) for n in range(found.files)]
+    told.clear()
+    decisions = replay(record, progress=lambda done, total: told.append((done, total))).to_json()["decisions"]
+    record.close()
+    assert told == [(n + 1, decisions) for n in range(decisions)]
 
 
 def test_quick_work_and_work_that_fails_leave_nothing_behind(terminal: io.StringIO) -> None:

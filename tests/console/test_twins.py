@@ -92,6 +92,7 @@ async def test_an_entry_is_shown_with_its_arithmetic_and_entries_by_the_page(
     assert (await client.get(f"{ONE}/ledger/x")).status_code == 422
 
 
+@pytest.mark.timeout(240)
 async def test_a_check_is_asked_for_by_who_may_read_and_its_result_stays(
     client: httpx.AsyncClient, store: Store, data: Path
 ) -> None:
@@ -100,7 +101,7 @@ async def test_a_check_is_asked_for_by_who_may_read_and_its_result_stays(
         assert answer.status_code == status
     assert Checks(data).latest("ranker-v2") is None
     assert (await client.post(f"{ONE}/check", data={"token": TOKEN}, headers=OURS)).status_code == 303
-    for _ in range(600):
+    for _ in range(1800):
         told = (await client.get(f"{ONE}/ledger.json")).json()
         if told["checked"] is not None:
             break

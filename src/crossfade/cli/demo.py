@@ -140,12 +140,14 @@ def _finish(running: Demo, screen: Console, *, as_json: bool) -> None:
 def _say_urls(running: Demo, screen: Console) -> None:
     lab = running.labs[-1]
     screen.print("\nEverything is still running; Ctrl-C ends it.")
+    screen.print(f"  console    {lab.urls['control']}   open this in a browser")
     for name, url in lab.urls.items():
-        screen.print(f"  {name:<10} {url}")
+        if name != "control":
+            screen.print(f"  {name:<10} {url}")
     for other in running.labs:
         screen.print(f"  folder     {other.data}")
         if other is not lab:
-            screen.print(f"  control    {other.urls['control']}   ({other.scenario.name}; its users have gone home)")
+            screen.print(f"  console    {other.urls['control']}   ({other.scenario.name}; its users have gone home)")
 
 
 @contextlib.contextmanager

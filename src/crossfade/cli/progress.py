@@ -35,6 +35,14 @@ class Working:
             if self._shown is not None:
                 self._shown.update(self._shown.task_ids[0], completed=self.done, description=self._said())
 
+    def upto(self, done: int, total: int) -> None:
+        """So much of so much is done: for work that finds out on its way how much there is."""
+        with self._lock:
+            self.done, self.total = done, total
+            if self._shown is not None:
+                task = self._shown.task_ids[0]
+                self._shown.update(task, completed=done, total=total, description=self._said())
+
     def each(self, items: Iterable[Each]) -> Iterator[Each]:
         """The items, counted as they are done with."""
         for item in items:

@@ -42,9 +42,9 @@ def replay(
     with (
         opened_record(data, name, folder, as_json=json) as record,
         opened_engine(engine, as_json=json) as backend,
-        working("Computing every decision again"),
+        working("Computing every decision again") as at_work,
     ):
-        found = again(record, backend=backend)
+        found = again(record, backend=backend, progress=at_work.upto)
     if json:
         print_json(found.to_json())
     else:

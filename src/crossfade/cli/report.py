@@ -14,6 +14,8 @@ from crossfade.cli.common import DATA, FINE, PROBLEM, AsJson, DataDir, Name, fai
 from crossfade.cli.progress import working
 from crossfade.cli.verify import Folder
 
+CHECKING = "Checking and recomputing the record"
+
 FORMATS = ".html, .pdf, .md or .json"
 
 
@@ -37,8 +39,8 @@ def report(
     write = _format(to, as_json=json)
     if write is None:
         fail(f"{to} does not say how to write it", f"name a file that ends in {FORMATS}", as_json=json)
-    with opened_record(data, name, folder, as_json=json) as record, working("Checking and recomputing the record"):
-        known = gather(record, now=time.time())
+    with opened_record(data, name, folder, as_json=json) as record, working(CHECKING) as at_work:
+        known = gather(record, now=time.time(), progress=at_work.upto)
     told = dossier(known)
     try:
         with working(f"Writing {to}"):

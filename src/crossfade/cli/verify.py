@@ -43,8 +43,8 @@ def verify(
 
     with opened_record(data, name, folder, as_json=json) as record:
         trusted = None if key is None else signing.public(key)
-        with working("Checking ledger, seals and files of facts"):
-            found = check(record, key=trusted, expect=expect)
+        with working("Checking ledger, seals and files of facts") as at_work:
+            found = check(record, key=trusted, expect=expect, progress=at_work.upto)
     if json:
         print_json(found.to_json())
     else:

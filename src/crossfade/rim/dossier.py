@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from crossfade.judge.assess import assess
@@ -30,8 +30,17 @@ SLICES = 60
 """Slices of time in which exposure is shown."""
 
 
-def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
-    """Everything that is known. A record that does not hold is told as such. Raises StoreError where nothing is."""
+def gather(
+    record: AnyRecord,
+    *,
+    now: float,
+    key: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Known:
+    """Everything that is known. A record that does not hold is told as such. Raises StoreError where nothing is.
+
+    `progress` is told how many of how many decisions were recomputed.
+    """
     found = check(record, key=key)
     if not found.read:
         raise StoreError(f"the ledger of {record.told.name} has no entry that can be read: {found.reason}")
@@ -39,7 +48,7 @@ def gather(record: AnyRecord, *, now: float, key: str | None = None) -> Known:
     rollout = spec_of(record, last)
     position = Position.from_json(last.to_position or Position().to_json())
     try:
-        replayed = replay(record).to_json()
+        replayed = replay(record, progress=progress).to_json()
     except StoreError:
         replayed = {}
     files = {kind: [str(record.path(kind, name)) for name in names] for kind, names in _facts(record, found).items()}

@@ -120,19 +120,29 @@ Measure = Callable[[Facts, Rollout, Position, float], Measured]
 """One look over facts at a time."""
 
 
-def replay(record: AnyRecord, *, threads: int = 2, backend: Backend | None = None) -> Replayed:
+def replay(
+    record: AnyRecord,
+    *,
+    threads: int = 2,
+    backend: Backend | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Replayed:
     """Recompute every decision, by another engine than DuckDB where one is given.
+
+    `progress` is told how many of how many have been.
 
     Raises StoreError when the ledger or the seals cannot be read.
     """
     entries, seals = chains(record)
     facts, aged = Facts(record, seals), Aged(entries, record.told.specs, seals)
     found = Replayed(name=record.told.name, by=software())
+    todo = sum(entry.move is not None or _excludes(entry) for entry in entries)
     for entry in entries:
         if entry.software and entry.software not in found.software:
             found.software.append(entry.software)
         if entry.move is not None or _excludes(entry):
             found.looked.append(_again(record, facts, aged, entry, partial(measured, threads=threads, backend=backend)))
+            progress(len(found.looked), todo)
         elif entry.rule == APPROVE:
             found.looked.append(_approved(record, entry))
     return found

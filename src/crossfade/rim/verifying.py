@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -29,20 +29,27 @@ class _Breaks(Exception):
         self.where = where
 
 
-def check(record: AnyRecord, *, key: str | None = None, expect: str | None = None) -> Checked:
-    """Check everything. `key` is the public key that must have signed; `expect` a hash that the ledger must hold.
+def check(
+    record: AnyRecord,
+    *,
+    key: str | None = None,
+    expect: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Checked:
+    """Check everything. `key` is the public key that must have signed; `expect` a hash that the ledger must hold;
+    `progress` is told how many of how many files have been read.
 
     Raises StoreError only where it cannot be checked, never because something does not hold.
     """
     for _ in range(AGAIN):
-        found = _check(record, key, expect)
+        found = _check(record, key, expect, progress)
         # Files may go, as a seal says, while they are being read: what was added to the record meanwhile tells.
         if found.intact or not record.grown():
             break
     return found
 
 
-def _check(record: AnyRecord, key: str | None, expect: str | None) -> Checked:
+def _check(record: AnyRecord, key: str | None, expect: str | None, progress: Callable[[int, int], None]) -> Checked:
     found = Checked()
     try:
         _chain(record, found, expect)
@@ -52,7 +59,7 @@ def _check(record: AnyRecord, key: str | None, expect: str | None) -> Checked:
         _searched(record, found)
         _signatures(found, key)
         _links(found)
-        _facts(record, found)
+        _facts(record, found, progress)
     except _Breaks as broken:
         found.intact, found.first_broken, found.reason = False, broken.where, str(broken)
     return found
@@ -176,7 +183,7 @@ def _erased(found: Checked, entry: Entry, erased: Mapping[str, Any]) -> None:
         raise _Breaks(entry.n, f"entry {entry.n} says that facts were erased by seal {n}, which says nothing of it")
 
 
-def _facts(record: AnyRecord, found: Checked) -> None:
+def _facts(record: AnyRecord, found: Checked, progress: Callable[[int, int], None]) -> None:
     sets = Sets()
     for seal in found.sealed:
         sets.take(seal, seal.n)
@@ -184,7 +191,8 @@ def _facts(record: AnyRecord, found: Checked) -> None:
     wanted = _wanted(record, found, sets)
     gone: set[tuple[str, str]] = set()
     found.aged_out = any(seal.why == RETENTION for seal in found.sealed)
-    for kind, name in wanted:
+    for count, (kind, name) in enumerate(wanted):
+        progress(count, len(wanted))
         if (kind, name) in sets.replaced:
             # It may still be there, between the seal that says so and the deletion.
             found.forgotten += 1
