@@ -10,6 +10,8 @@ import pytest
 
 from crossfade.judge.evidence import Verdict
 from crossfade.judge.infer import infer
+from crossfade.judge.infer.question import Question
+from crossfade.judge.infer.restarts import late, tape
 from crossfade.judge.moments import MeanMoments, Moments, PairedMeans, RatioMoments
 from crossfade.spec.model import Better, Kind, Margin, Metric, Source
 
@@ -68,6 +70,13 @@ def _sums(y: np.ndarray) -> dict[str, np.ndarray]:
     return {"n": np.array([ROWS]), "sum": np.array([y.sum()]), "squares": np.array([(y * y).sum()])}
 
 
+def asked(metric: Metric) -> Question:
+    return Question(
+        metric=metric, role="guardrail", limit=Margin(value=0.0, relative=False), arm="v2", baseline="v1",
+        stage="promote", step=None, alpha_harm=0.05, alpha_safe=0.05,
+    )  # fmt: skip
+
+
 KINDS = {
     "mean": (Kind.MEAN, means),
     "ratio": (Kind.RATIO, ratios),
@@ -105,3 +114,29 @@ def test_numbers_of_any_size_are_measured_or_refused(kind: str, limit: Margin | 
         if {one, other} & (VALUES.keys() - {"ordinary"}):
             assert found.verdict is Verdict.UNMEASURED, (one, other, found)
             assert found.reason
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e160, -1e300])
+def test_bets_that_begin_late_lose_on_values_of_any_size(value: float) -> None:
+    """Twenty slices of 300 units an arm; one unit of one slice, late or in the middle, is of another world."""
+    for place in (9, 19):
+        n = np.full(20, ROWS)
+        sums, squares = n * 5.0, n * 26.0
+        told = {
+            "n_a": n,
+            "sum_a": sums,
+            "squares_a": squares,
+            "n_b": n,
+            "sum_b": sums.copy(),
+            "squares_b": squares.copy(),
+        }
+        told["sum_b"][place] += value
+        with np.errstate(over="ignore"):
+            told["squares_b"][place] += np.float64(value) ** 2
+        moments = MeanMoments(step=np.zeros(20, dtype=np.int64), bucket=np.arange(20), share=np.full(20, 0.5), **told)
+        metric = Metric(name="m", source=Source.OUTCOME, kind=Kind.MEAN, better=Better.HIGHER, window=1.0)
+        found = tape(asked(metric), moments)
+        assert found is not None
+        assert np.isfinite(found.won).all()
+        assert late(found, np.full(20, 0.05), 0.0).log_e < 0.0

@@ -26,6 +26,9 @@ EFFECT_STAKES: Floats = np.array([1.0, 2.0, 2.0, 1.0, 0.5]) / 6.5
 LEARNT = 100
 """Units that each arm must have had before its values are bet on: their mean and spread come from earlier slices."""
 
+LOST = 1e6
+"""What a bet has lost, in logs, that has lost everything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tape:
@@ -67,7 +70,8 @@ def tape(question: Question, moments: Moments) -> Tape | None:
         case RateMoments(settled=True):
             return _rates(moments, at, sign)
         case MeanMoments(bucket=bucket, share=share) if bucket is not None and share is not None:
-            return _means(moments, slope, offset, sign)
+            with np.errstate(over="ignore", invalid="ignore"):
+                return _means(moments, slope, offset, sign)
         case QuantileMoments():
             return _exceedances(question, moments, sign)
     return None
@@ -133,7 +137,7 @@ def _means(moments: MeanMoments, slope: float, offset: float, sign: int) -> Tape
     units = np.maximum(before, 1.0)
     pooled = past(rows["sum_a"] + rows["sum_b"]) / units
     variance = past(rows["squares_a"] + rows["squares_b"]) / units - pooled**2
-    learnt = (np.minimum(past(rows["n_a"]), past(rows["n_b"])) >= LEARNT) & (variance > 0.0)
+    learnt = (np.minimum(past(rows["n_a"]), past(rows["n_b"])) >= LEARNT) & (variance > 0.0) & np.isfinite(variance)
     scale = np.sqrt(np.where(learnt, variance, 1.0))
     mean_a = (pooled - pi * offset) / (1.0 - pi + pi * slope)
     mean_b = slope * mean_a + offset
@@ -145,6 +149,8 @@ def _means(moments: MeanMoments, slope: float, offset: float, sign: int) -> Tape
     spent = (came + 2.0 * np.maximum(came, expected)) / 6.0
     won = sign * (leaning / scale)[:, None] * EFFECTS - spent[:, None] * EFFECTS**2
     won[~learnt] = 0.0
+    # A slice with a value too large to be squared loses what was staked on it.
+    won = np.nan_to_num(won, nan=-LOST, neginf=-LOST, posinf=-LOST)
     return _tape(rows, won, EFFECT_STAKES, rows["sum_a"], rows["sum_b"])
 
 
