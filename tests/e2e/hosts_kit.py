@@ -68,7 +68,7 @@ async def host(part: str, data: Path, lake: str, *more: str, inside: Sequence[st
         assert process.stdout is not None
         told = b""
         while not told.endswith(b"}\n"):
-            line = await asyncio.wait_for(process.stdout.readline(), 90)
+            line = await asyncio.wait_for(process.stdout.readline(), 240)
             assert line, Path(errors.name).read_text()
             told += line
         started = Host(data, process, json.loads(told))

@@ -86,6 +86,7 @@ async def a_gateway_is_cut_off(hosts: Drill) -> None:
 
 async def it_is_rolled_back(hosts: Drill) -> None:
     """With one gateway cut off."""
+    await hosts.exposing(GATEWAYS)
     async with hosts.deaf("g2"):
         await asyncio.sleep(0.5)
         await hosts.act(Move.ROLLBACK)
