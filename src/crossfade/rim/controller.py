@@ -132,6 +132,7 @@ class Controller:
                 self._sealer.seal("stop", self._clock())
         except (LakeError, StoreError) as error:
             log.warning("could not seal the last facts, which the next start will do: %s", error)
+        self.carrier.close(back=False)
         self._searcher.close()
         self._engine.close()
         self._corrected.close()

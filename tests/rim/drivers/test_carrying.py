@@ -47,7 +47,13 @@ def tamper(router: Running) -> None:
     draft.replace(file)
 
 
-@pytest.mark.parametrize("router", EVERY, indirect=True)
+ONE, OTHER = EVERY
+"""The second at full size only: what is tested here is the carrier."""
+
+
+@pytest.mark.parametrize(
+    "router", [ONE, pytest.param(*OTHER.values, marks=[*OTHER.marks, pytest.mark.full])], indirect=True
+)
 def test_a_router_that_is_gone_holds_the_rollout_and_one_that_was_set_is_set_right(
     router: Running, tmp_path: Path
 ) -> None:

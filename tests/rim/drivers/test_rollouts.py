@@ -46,6 +46,8 @@ class Deciding:
             self.rejected += found.rejected
             self.follower.done()
         self.controller.turn()
+        # Looks that come as fast as they can take the processor from the router.
+        time.sleep(0.1)
 
     def view(self) -> dict[str, Any]:
         return self.store.view(NAME) or {}

@@ -98,6 +98,7 @@ def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     follower.close()
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([b"a", b"bb\n", b"\n", b"ccc\ndd"]), max_size=8))
 def test_lines_are_whole(parts: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:

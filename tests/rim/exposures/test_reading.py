@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossfade.ledger import Entry
@@ -111,6 +111,7 @@ def test_what_is_wrong_is_told_and_costs_only_itself(item: Any, said: str) -> No
     assert said in found.rejected[0]["problem"]
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=300))
 def test_no_line_of_a_stranger_stops_the_reading(line: bytes) -> None:
     reading.read_items([reading.logged(line), reading.item(line)], context())
@@ -120,6 +121,7 @@ KEYS = st.sampled_from(sorted(reading.Item.__struct_fields__))
 VALUES = st.none() | st.text(max_size=5) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(KEYS, VALUES))
 def test_no_item_of_a_stranger_becomes_a_fact_without_an_arm_and_a_place(item: dict[str, Any]) -> None:
     for fact in read({"rollout": "ranker-v2", **item}).exposures:

@@ -85,6 +85,7 @@ class Carrier:
         self._work: dict[str, _Work] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="crossfade-carrier", daemon=True)
+        self._closed = False
         self._seen = (-1, 0.0)
         """The controller's last sign of life, and when it was seen."""
 
@@ -99,7 +100,10 @@ class Carrier:
             return None if work is None else work.standing
 
     def close(self, *, back: bool) -> None:
-        """Stop. With `back` nobody stays exposed whom nobody watches any more: what is not promoted goes back."""
+        """Stop, once. With `back` nobody stays exposed whom nobody watches any more: what is not promoted goes back."""
+        if self._closed:
+            return
+        self._closed = True
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5.0)
