@@ -135,17 +135,20 @@ def _models(models: Sequence[Record]) -> Markup:
                el("small", one["phase"].replace("_", " ")), scope="row"),
             el("td", el("strong", one["arm"]), el("small", one["role"]), class_=one["role"]),
             el("td", el("code", one["url"])),
-            el("td", whole(one["requests"]), class_="number"),
-            el("td", whole(one["failures"]), el("small", percent(one["failure_rate"])), class_="number"),
-            el("td", whole(one["fallbacks"]), class_="number"),
-            el("td", percent(one["share"]), class_="number"),
+            el("td", whole(one["requests"]), class_="number", data_label="requests"),
+            el("td", el("span", whole(one["failures"])), el("small", percent(one["failure_rate"])), class_="number",
+               data_label="failed"),
+            el("td", whole(one["fallbacks"]), class_="number", data_label="fell back"),
+            el("td", percent(one["share"]), class_="number", data_label="share"),
         )
         for one in models
     ]  # fmt: skip
     words = ("rollout", "model", "where", "requests", "failed", "fell back", "share of requests")
     head = el("tr", [el("th", word, scope="col", class_="number" if n > 2 else None) for n, word in enumerate(words)])
     return el(
-        "section", el("h2", "Models"), el("div", el("table", el("thead", head), el("tbody", rows)), class_="panel")
+        "section",
+        el("h2", "Models"),
+        el("div", el("table", el("thead", head), el("tbody", rows), class_="stacked"), class_="panel"),
     )
 
 
@@ -159,8 +162,10 @@ def _workers(gateways: Sequence[Record]) -> Markup:
             el("th", one["worker"], el("small", f"{one['version']} {one['request_path']}".strip()), scope="row"),
             el("td", "◆ answers" if one["age"] <= FRESH else f"? silent for {duration(one['age'])}",
                class_=None if one["age"] <= FRESH else "warning"),
-            [el("td", whole(one[key]), class_="number") for key in ("requests", "passed", "refused", "dropped")],
-            el("td", ", ".join(f"{what} {whole(n)}" for what, n in one["faults"].items()) or "none"),
+            [el("td", whole(one[key]), class_="number", data_label=key)
+             for key in ("requests", "passed", "refused", "dropped")],
+            el("td", ", ".join(f"{what} {whole(n)}" for what, n in one["faults"].items()) or "none",
+               data_label="faults"),
         )
         for one in gateways
     ]  # fmt: skip
@@ -169,5 +174,5 @@ def _workers(gateways: Sequence[Record]) -> Markup:
         "tr", [el("th", word, scope="col", class_="number" if 1 < n < 6 else None) for n, word in enumerate(words)]
     )
     note = el("p", "Counted since each gateway began.", class_="quiet")
-    table = el("div", el("table", el("thead", head), el("tbody", rows)), class_="panel")
+    table = el("div", el("table", el("thead", head), el("tbody", rows), class_="stacked"), class_="panel")
     return el("section", el("h2", "Gateways"), table, note)
