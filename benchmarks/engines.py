@@ -188,7 +188,7 @@ One rollout with two challengers, two segments and five outcome metrics, looked 
 steps and its interleaving: rates, means with a covariate, counts, ratios, quantiles, and the signed differences of
 pairs and of lists; outcomes by decision and by unit, late ones, ones for nobody, corrected ones, some corrected again.
 Each engine gets the same expressions over the same files of a lake, in a process of its own on two cores, one after
-the other. All of them can do all of it.
+the other. What is not in a table was not measured at that size.
 
 - *loading*: until the engine can be asked. DuckDB, ClickHouse and Spark read the lake's files where they lie;
   PostgreSQL has them copied.

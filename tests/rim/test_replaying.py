@@ -12,6 +12,7 @@ import pytest
 from crossfade import ledger
 from crossfade.ledger import Entry
 from crossfade.rim.dossier import gather
+from crossfade.rim.engine.elsewhere.postgresql import PostgreSQL
 from crossfade.rim.exporting import export
 from crossfade.rim.lake import Lake
 from crossfade.rim.otherwise import CannotCompare, otherwise
@@ -24,6 +25,7 @@ from crossfade.spec.parse import parse
 from crossfade.state import Phase
 from crossfade.view.dossier import dossier
 
+from .engine.postgres_kit import INITDB, MISSING, postgres
 from .facts_made import START
 from .recorded import NAME, make
 
@@ -57,6 +59,20 @@ def test_every_decision_comes_out_again_here_and_from_an_export_alone(
     there = ExportedRecord(carried, NAME)
     assert check(there).intact
     assert [one.to_json() for one in replay(there).looked] == [one.to_json() for one in here.looked]
+
+
+@pytest.mark.skipif(INITDB is None, reason=MISSING)
+@pytest.mark.timeout(300)
+def test_another_engine_comes_to_the_same_decisions(recorded: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(recorded["bad"], tmp_path, dirs_exist_ok=True)
+    record = LiveRecord(tmp_path, NAME)
+    with postgres() as where:
+        backend = PostgreSQL(where)
+        again = replay(record, backend=backend)
+        backend.close()
+    record.close()
+    assert len([one for one in again.looked if one.files]) >= 1
+    assert again.differing == []
 
 
 def test_facts_that_came_later_do_not_change_what_was_decided(recorded: dict[str, Path], tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ from benchmarks.engines import apart
 from benchmarks.engines_asked import plain
 
 from crossfade.judge.assess import assess
-from crossfade.judge.measure import tables
+from crossfade.judge.measure import counts, tables
 from crossfade.rim.engine import Engine
 from crossfade.rim.engine.backend import Backend, EngineError
 from crossfade.rim.engine.elsewhere import FORMS, VARIABLE, chosen, opened, spoken
+from crossfade.rim.engine.elsewhere.clickhouse import exact
 from crossfade.rim.engine.elsewhere.lasting import Lasting, Urls
 from crossfade.rim.engine.full import Full
 from crossfade.rim.engine.here import Here
@@ -171,6 +172,12 @@ def test_every_question_can_be_written_for_engines_that_nobody_has_asked(
     assert len(told) > 60
     for sql in told:
         assert isinstance(sqlglot.parse_one(sql, dialect=dialect), sqlglot.exp.Query)
+
+
+def test_clickhouse_counts_distinct_things_exactly() -> None:
+    told = exact(counts.exposed_units())
+    assert "uniqExact(" in told
+    assert "uniq(" not in told
 
 
 class Failing:
