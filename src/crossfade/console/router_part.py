@@ -14,7 +14,9 @@ def router_part(router: dict[str, Any] | None) -> Markup | None:
     if router is None:
         return None
     title, carries = LIMITS[router["driver"]].title, router["carries"]
-    told, read = router["told"]["shares"], {} if carries is None else carries["shares"]
+    told = router["told"]["shares"]
+    # An arm that a router does not name gets nothing; of a router that was never read nothing is known.
+    read = {} if carries is None else dict.fromkeys(told, 0.0) | carries["shares"]
     rows = [
         el("tr", el("th", arm, scope="row"), el("td", percent(told.get(arm))), el("td", percent(read.get(arm))))
         for arm in dict.fromkeys((*told, *read))
