@@ -39,14 +39,13 @@ PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "openfeature.md").read_t
 BLOCKS = dict(re.findall(r"```(yaml|python)\n(.*?)```", PAGE, re.DOTALL))
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "assignment.json").read_text())["vectors"]
 
-HALVES = BLOCKS["yaml"].replace("steps: [20%]", "steps: [50%]").replace("route:", "salt: ranker-v2\nlease: 1s\nroute:")
+HALVES = BLOCKS["yaml"].replace("steps: [20%]", "steps: [50%]").replace("route:", "salt: ranker-v2\nroute:")
 SERVED = """
 name: ranker
 route: /rank
 protocol: json
 unit: header:x-user-id
 salt: ranker-v2
-lease: 1s
 champion:   {name: v1, url: "http://127.0.0.1:1/one"}
 challenger: {name: v2, url: "http://127.0.0.1:1/two", model: new}
 metrics:
@@ -58,7 +57,7 @@ stages:
 
 
 def until(true: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end, what
         time.sleep(0.01)
@@ -239,7 +238,7 @@ def test_a_rollout_behind_a_gateway_is_told_and_not_recorded(there: Running) -> 
 
 
 def test_without_a_controller_champions_serve_and_everybody_hears(there: Running) -> None:
-    name = there.add(HALVES, Move.START)
+    name = there.add(HALVES.replace("route:", "lease: 1s\nroute:"), Move.START)
     unit = asking(next(f"u{n}" for n in range(99) if bucket("ranker-v2", f"u{n}") < 0.5))
     there.beat(False)
     client = there.client(wait=0.2)
@@ -248,7 +247,7 @@ def test_without_a_controller_champions_serve_and_everybody_hears(there: Running
     until(lambda: client.get_provider_status() is ProviderStatus.STALE, "it was not said that nobody decides")
     there.beat(True)
     until(lambda: client.get_provider_status() is ProviderStatus.READY, "it was not said that somebody does again")
-    assert client.get_string_details(name, "?", unit).reason == Reason.SPLIT
+    until(lambda: client.get_string_details(name, "?", unit).reason == Reason.SPLIT, "nobody is exposed again")
     there.beat(False)
     until(lambda: client.get_string_details(name, "?", unit).reason == Reason.STALE, "the lease never ran out")
     until(lambda: client.get_provider_status() is ProviderStatus.STALE, "nobody heard that it ran out")
@@ -256,7 +255,10 @@ def test_without_a_controller_champions_serve_and_everybody_hears(there: Running
 
     def told() -> bool:
         states = [event for event, _ in there.seen if event is not ProviderEvent.PROVIDER_CONFIGURATION_CHANGED]
-        return states == [ready, stale, ready, stale]
+        # On a machine that is slow the lease may run out once more between the two.
+        return (
+            len(states) >= 4 and states == [(ready, stale)[n % 2] for n in range(len(states))] and states[-1] is stale
+        )
 
     until(told, "it was told otherwise")
 
@@ -288,12 +290,13 @@ def test_events_that_cannot_be_outcomes_are_counted_and_never_raise(there: Runni
     assert there.provider.tracked.delivered.pending == 1
 
 
+@pytest.mark.timeout(400)
 def test_the_page_runs_as_written_against_what_really_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a controller that is killed takes the challenger away."""
     monkeypatch.chdir(tmp_path)
     spec = (
         BLOCKS["yaml"]
-        .replace("route:", "lease: 2s\nroute:")
+        .replace("route:", "lease: 4s\nroute:")
         .replace("steps: [20%]", "steps: [90%]")
         .replace("weight: 50%", "weight: 90%")
     )
@@ -312,7 +315,6 @@ def test_the_page_runs_as_written_against_what_really_serves(tmp_path: Path, mon
         until(lambda: client.get_string_value("checkout", "?", ana) == arm, "it does not serve")
         assert names["variant"] in ("classic", "express")
         for n in range(40):
-            client.get_string_value("checkout", "?", asking(f"u{n}"))
             client.track("purchase", asking(f"u{n}"), TrackingEventDetails(attributes={"outcome_id": f"order-{n}"}))
             client.track("purchase", asking(f"u{n}"), TrackingEventDetails(attributes={"outcome_id": f"order-{n}"}))
         assert provider.flush(30.0)
@@ -320,6 +322,9 @@ def test_the_page_runs_as_written_against_what_really_serves(tmp_path: Path, mon
         assert (tracked.delivered.accepted, tracked.delivered.duplicates, tracked.refused) == (42, 40, 0)
 
         def counted() -> bool:
+            for n in range(40):
+                # Who asked while the lease had run out, as it may on a slow machine, is not of this stage.
+                client.get_string_value("checkout", "?", asking(f"u{n}"))
             told = subprocess.run([*crossfade, "status", "--json"], check=True, capture_output=True, text=True).stdout
             exposure = json.loads(told.splitlines()[-1])["rollouts"][0]["exposure"]
             return sum((exposure["units"] or {}).values()) == 41

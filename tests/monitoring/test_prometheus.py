@@ -26,14 +26,13 @@ from servers.kit import ports
 from .test_dashboard import questions
 from .test_rules import ALERTS, FILE
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1200)]
 
 SPEC = """
 name: ranker
 route: /rank
 protocol: json
 unit: header:x-user-id
-lease: 3s
 champion:   {{name: v1, url: "http://127.0.0.1:{port}"}}
 challenger: {{name: v2, url: "http://127.0.0.1:{port}"}}
 metrics:
@@ -80,7 +79,7 @@ class Prometheus:
         return found
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = 120.0) -> None:
+def until(true: Callable[[], Any], what: str, seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
@@ -145,18 +144,23 @@ def test_a_killed_controller_fires_its_alert_and_questions_have_answers(model: i
             assert sum(len(group["rules"]) for group in groups) == len(ALERTS)
             assert not [rule for group in groups for rule in group["rules"] if rule["health"] == "err"]
             until(lambda: there.ask("crossfade_lease_held == 1"), "the gateway holds no lease")
-            for n in range(300):
-                asked = urllib.request.Request(f"{said['data']}/rank", b"{}", {"x-user-id": f"u{n}"})
-                with urllib.request.urlopen(asked, timeout=30) as reply:
-                    assert reply.status == 200
-            until(lambda: there.ask('sum(crossfade_units{rollout="ranker"}) > 200'), "the units were never scraped")
+
+            def asked() -> bool:
+                """Again and again: who asks while the lease has run out, as on a slow machine, is not of this stage."""
+                for n in range(100):
+                    one = urllib.request.Request(f"{said['data']}/rank", b"{}", {"x-user-id": f"u{n}"})
+                    with urllib.request.urlopen(one, timeout=60) as reply:
+                        assert reply.status == 200
+                return bool(there.ask('sum(crossfade_units{rollout="ranker"}) == 100'))
+
+            until(asked, "the units were never scraped")
             answered = [expr for expr in questions() if there.ask(expr)]
             for wanted in ("crossfade_phase", "crossfade_exposure", "crossfade_verdict", "crossfade_arm_seconds_bucket",
                            "crossfade_requests_total", "crossfade_evidence_limit", "crossfade_disk_bytes",
                            "crossfade_part_ready", "crossfade_journal_facts", "crossfade_lease_held"):  # fmt: skip
                 assert any(wanted in expr for expr in answered), f"no question about {wanted} has an answer"
             assert len(answered) > 20, answered
-            until(lambda: not there.firing(), "something fires although all is well")
+            until(lambda: not there.firing(), "something fires although all is well", 300.0)
             pids = json.loads((tmp_path / "data" / "run" / "serve.json").read_text())["pids"]
             # The supervisor would start another at once.
             serve.send_signal(signal.SIGSTOP)
