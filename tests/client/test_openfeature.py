@@ -270,7 +270,7 @@ def test_a_folder_without_rollouts_is_said_and_looked_at_again(there: Running) -
     assert client.get_provider_status() is ProviderStatus.ERROR
     there.add(HALVES, Move.START)
     until(lambda: client.get_provider_status() is ProviderStatus.READY, "it was never ready")
-    assert client.get_string_details("checkout", "?", asking("u")).reason == Reason.SPLIT
+    until(lambda: client.get_string_details("checkout", "?", asking("u")).reason == Reason.SPLIT, "nobody is exposed")
 
 
 def test_events_that_cannot_be_outcomes_are_counted_and_never_raise(there: Running) -> None:
