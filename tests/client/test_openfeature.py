@@ -73,7 +73,7 @@ class Running:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.store = Store(data)
-        self._beats = threading.Event()
+        self._beats, self._one = threading.Event(), threading.Lock()
         self._beats.set()
         self._stop = threading.Event()
         self._beating = threading.Thread(target=self._beat)
@@ -102,7 +102,8 @@ class Running:
             self.seen.append((event, told))
 
     def beat(self, on: bool) -> None:
-        (self._beats.set if on else self._beats.clear)()
+        with self._one:
+            (self._beats.set if on else self._beats.clear)()
 
     def exposed(self, count: int) -> list[Exposed]:
         found: list[Exposed] = []
@@ -121,8 +122,10 @@ class Running:
 
     def _beat(self) -> None:
         while not self._stop.wait(0.05):
-            if self._beats.is_set():
-                self.store.beat()
+            # Once it was told to stop, no beat comes any more.
+            with self._one:
+                if self._beats.is_set():
+                    self.store.beat()
 
     def close(self) -> None:
         self._stop.set()

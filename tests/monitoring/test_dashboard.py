@@ -14,7 +14,7 @@ from .test_rules import SERIES, TOP, known, promtool
 
 FOLDER = TOP / "deploy" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "crossfade.json").read_text())
-SET = {"$rollout": ".+", "$metric": ".+", "$__rate_interval": "1m"}
+SET = {'="$metric"': '=~".+"', "$rollout": ".+", "$metric": ".+", "$__rate_interval": "1m"}
 """What Grafana puts in place of variables."""
 
 UNKNOWN_TO_MODELS = {"definition", "step", "titleFormat"}

@@ -30,6 +30,11 @@ from crossfade.rim.tokens import REPORT
 SWEEP = 5.0
 """Seconds between looks for what does not come any more."""
 
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One CloudEvent 1.0: `specversion`, `id`, `source`, `type`, and `data` or `data_base64`.",
+}
+
 
 class Told(BaseModel):
     """What became of the events of one request."""
@@ -116,10 +121,10 @@ def router(events: Events, access: Access) -> APIRouter:
         openapi_extra={
             "requestBody": {
                 "required": True,
+                "description": "In binary mode any body with the attributes in `ce-` headers; else one of these.",
                 "content": {
-                    envelope.STRUCTURED: {"schema": {"type": "object", "description": "One CloudEvent 1.0."}},
-                    envelope.BATCH: {"schema": {"type": "array", "items": {"type": "object"}}},
-                    "*/*": {"schema": {"type": "string", "description": "The data of one CloudEvent in binary mode."}},
+                    envelope.STRUCTURED: {"schema": EVENT},
+                    envelope.BATCH: {"schema": {"type": "array", "items": EVENT}},
                 },
             }
         },
