@@ -106,7 +106,7 @@ def _add_flagger(routes: APIRouter, store: Store, access: Access, private: bool)
         if hook not in HOOKS:
             raise Refused(404, f"Flagger has no webhook {hook!r}", f"one of {', '.join(HOOKS)}")
         said = _hooked(store, name, hook, metadata)
-        log.info("Flagger asks %s of %s: %s/%s is %s", hook, name, asked.namespace, asked.name, asked.phase)
+        log.info("Flagger asks %s of %s: %r/%r is %r", hook, name, asked.namespace, asked.name, asked.phase)
         if said.answer is Answer.UNKNOWN and hook not in ("post-rollout", "event"):
             raise _unmeasured(said)
         if not _passes(hook, said):
