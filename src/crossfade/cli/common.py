@@ -89,7 +89,9 @@ def opened(data: Path, *, as_json: bool = False) -> Iterator[Store]:
 
 
 @contextmanager
-def opened_record(data: Path, name: str, folder: Path | None, *, as_json: bool = False) -> Iterator[AnyRecord]:
+def opened_record(
+    data: Path, name: str, folder: Path | None, *, as_json: bool = False, runs_code: bool = False
+) -> Iterator[AnyRecord]:
     """A rollout's record for those who check it, from a data folder or an exported one; errors as in `opened`."""
     from crossfade.rim.lake import LakeError
     from crossfade.rim.record import open_record
@@ -97,7 +99,7 @@ def opened_record(data: Path, name: str, folder: Path | None, *, as_json: bool =
     record = None
     with explained(folder or data, lambda: None, as_json=as_json):
         try:
-            record = open_record(data, name, folder)
+            record = open_record(data, name, folder, runs_code=runs_code)
             yield record
         except LakeError as error:
             fail(str(error), "`crossfade verify` says which file it is", code=PROBLEM, as_json=as_json)

@@ -10,7 +10,7 @@ import typer
 from crossfade.cli.common import DATA, PROBLEM, AsJson, DataDir, Name, fail, opened_record, print_json
 from crossfade.cli.engines import EngineOption, opened_engine
 from crossfade.cli.progress import working
-from crossfade.cli.verify import Folder
+from crossfade.cli.verify import Folder, RunCode
 
 if TYPE_CHECKING:
     from crossfade.rim.replayed import Again, Replayed
@@ -29,6 +29,7 @@ def replay(
         Path | None, typer.Option("--spec", help="Say what this other spec would have decided on the same facts.")
     ] = None,
     engine: EngineOption = None,
+    run_code: RunCode = False,
     json: AsJson = False,
 ) -> None:
     """Recompute every decision from the facts it was taken on, under its own revision of the spec, and say of each
@@ -40,7 +41,7 @@ def replay(
         _otherwise(name, data, folder, spec, as_json=json)
         return
     with (
-        opened_record(data, name, folder, as_json=json) as record,
+        opened_record(data, name, folder, as_json=json, runs_code=run_code) as record,
         opened_engine(engine, as_json=json) as backend,
         working("Computing every decision again") as at_work,
     ):

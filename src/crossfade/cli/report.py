@@ -12,7 +12,7 @@ import typer
 
 from crossfade.cli.common import DATA, FINE, PROBLEM, AsJson, DataDir, Name, fail, opened_record, print_json
 from crossfade.cli.progress import working
-from crossfade.cli.verify import Folder
+from crossfade.cli.verify import Folder, RunCode
 
 CHECKING = "Checking and recomputing the record"
 
@@ -29,6 +29,7 @@ def report(
     to: Annotated[Path, typer.Option("-o", "--output", help=f"The file to write; its ending says how: {FORMATS}.")],
     data: DataDir = DATA,
     folder: Folder = None,
+    run_code: RunCode = False,
     json: AsJson = False,
 ) -> None:
     """Write the dossier: purpose, models, plan, exposure, every decision with its evidence, and what is missing. It is
@@ -39,7 +40,10 @@ def report(
     write = _format(to, as_json=json)
     if write is None:
         fail(f"{to} does not say how to write it", f"name a file that ends in {FORMATS}", as_json=json)
-    with opened_record(data, name, folder, as_json=json) as record, working(CHECKING) as at_work:
+    with (
+        opened_record(data, name, folder, as_json=json, runs_code=run_code) as record,
+        working(CHECKING) as at_work,
+    ):
         known = gather(record, now=time.time(), progress=at_work.upto)
     told = dossier(known)
     try:

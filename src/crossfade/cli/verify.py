@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Folder = Annotated[
     Path | None, typer.Option("--folder", help="A folder that `crossfade export` wrote, in place of --data.")
 ]
+RunCode = Annotated[
+    bool, typer.Option("--run-code", help="With --folder: run the functions by which its specs score (`score:`).")
+]
 
 
 def register(app: typer.Typer) -> None:

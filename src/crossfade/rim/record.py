@@ -52,6 +52,8 @@ class LiveRecord:
     """The record of a rollout in a data folder, which may be in use."""
 
     exported = False
+    runs_code = True
+    """Whether functions that its specs name may run: a data folder is trusted with that."""
 
     def __init__(self, data: Path, name: str) -> None:
         """Raises StoreError."""
@@ -109,9 +111,9 @@ class ExportedRecord:
 
     exported = True
 
-    def __init__(self, folder: Path, name: str | None = None) -> None:
-        """Raises StoreError."""
-        self.folder = folder
+    def __init__(self, folder: Path, name: str | None = None, *, runs_code: bool = False) -> None:
+        """`runs_code`: functions that its specs name may run here, whoever wrote them. Raises StoreError."""
+        self.folder, self.runs_code = folder, runs_code
         self.where = f"{folder / FACTS}"
         try:
             said = json.loads((folder / EXPORT).read_bytes())
@@ -156,8 +158,12 @@ class ExportedRecord:
             raise LakeError(f"cannot read {kind}/{name}: {error.strerror or error}") from error
 
     def path(self, kind: str, name: str) -> Path:
-        """A data file on this disk."""
-        return self.folder / FACTS / kind / name
+        """A data file on this disk. Raises LakeError for what lies elsewhere: the names are others' words."""
+        facts = (self.folder / FACTS).resolve()
+        found = (facts / kind / name).resolve()
+        if not found.is_relative_to(facts) or (found.exists() and not found.is_file()):
+            raise LakeError(f"{kind}/{name!r} is no file of facts below {facts}, and was not opened")
+        return found
 
     def listed(self, kind: str, version: int) -> list[str] | None:
         """Nothing: an export has no tables beside what the seals say."""
@@ -178,9 +184,9 @@ class ExportedRecord:
 AnyRecord = LiveRecord | ExportedRecord
 
 
-def open_record(data: Path, name: str, folder: Path | None = None) -> AnyRecord:
+def open_record(data: Path, name: str, folder: Path | None = None, *, runs_code: bool = False) -> AnyRecord:
     """The record in an exported folder where one is named, else in a data folder. Raises StoreError."""
-    return LiveRecord(data, name) if folder is None else ExportedRecord(folder, name)
+    return LiveRecord(data, name) if folder is None else ExportedRecord(folder, name, runs_code=runs_code)
 
 
 def _accounts(data: Path) -> Accounts:

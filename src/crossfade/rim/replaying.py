@@ -71,6 +71,15 @@ class Facts:
         self._removed = sets.removed
         self._now: dict[str, dict[str, Any]] | None = None
 
+    def allow(self, rollout: Rollout) -> None:
+        """Raises StoreError for a spec of the record that names code which whoever checks it has not let run."""
+        named = sorted({metric.score for metric in rollout.metrics if metric.score})
+        if named and not self._record.runs_code:
+            raise StoreError(
+                f"its spec scores by {', '.join(named)}, code that whoever made the folder has chosen, and it was not "
+                "run; look at it, then add --run-code"
+            )
+
     def at(self, entry: Entry) -> int:
         """Read what a decision saw, from now on; how many files. Raises LakeError."""
         if entry.sealed is not None:
@@ -169,7 +178,8 @@ def spec_of(record: AnyRecord, entry: Entry) -> Rollout:
 def measured(
     facts: Facts, rollout: Rollout, position: Position, now: float, threads: int, backend: Backend | None = None
 ) -> Measured:
-    """One look over the facts as they are set, at a time."""
+    """One look over the facts as they are set, at a time, under a spec of the record. Raises StoreError."""
+    facts.allow(rollout)
     with looking(facts, threads, backend) as look:
         return look(rollout, position, now)
 

@@ -339,7 +339,8 @@ def _lost(record: AnyRecord, kind: str, old: Sequence[str], new: Sequence[str]) 
         columns = "*"
         # A column that came with a later version is in the new files only.
         described = connection.execute(f"DESCRIBE {rows(old)}").fetchall()
-        columns = ", ".join(f'"{name}"' for name, *_ in described)
+        # Whoever made a folder that is checked names the columns in it, and must not write our statements.
+        columns = ", ".join('"' + str(name).replace('"', '""') + '"' for name, *_ in described)
         if not new:
             return 1
         found = connection.execute(f"SELECT count(*) FROM ({rows(old)} EXCEPT ALL {rows(new)})").fetchone()
