@@ -186,6 +186,22 @@ def test_clocks_apart_and_a_ranking_that_is_not_there(doctor: Any, tmp_path: Pat
         assert found["v2, list"]["sentence"] == "1 items: 1"
 
 
+def test_the_data_port_is_left_to_the_router_that_carries(crossfade: Crossfade, tmp_path: Path) -> None:
+    plain = SPEC.format(v1="http://127.0.0.1:1", v2="http://127.0.0.1:2", route="/p", protocol="json", more="{more}")
+    plain = plain.replace(", timeout: 1s", "")
+    router = f"router: {{envoy: {{routes: {tmp_path / 'routes.yaml'}, admin: [http://127.0.0.1:9901]}}}}"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for more, expected in ((router, None), ("", "problem")):
+            spec = tmp_path / "spec.yaml"
+            spec.write_text(plain.replace("{more}", more))
+            ran = crossfade("doctor", str(spec), "--json", "--data", str(tmp_path), *free(), "--port", port)
+            found = {one["what"]: one["state"] for one in json.loads(ran.out)["findings"]}
+            assert (found.get("port"), found["control port"]) == (expected, "fine"), more or "no router"
+
+
 def test_the_machine_is_looked_at_without_a_spec(crossfade: Crossfade, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

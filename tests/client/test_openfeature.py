@@ -347,6 +347,7 @@ def test_the_page_runs_as_written_against_what_really_serves(tmp_path: Path, mon
         process.send_signal(signal.SIGCONT)
         process.terminate()
         process.communicate(timeout=30)
+    assert provider.tracked.delivered.accepted == 42, "forgotten with the shutdown"
 
 
 def test_nobody_else_loads_the_sdk() -> None:

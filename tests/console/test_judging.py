@@ -183,6 +183,14 @@ async def test_flagger_may_ask_by_metadata(client: httpx.AsyncClient, show: Show
     assert (await client.post(f"{FLAGGER}/rollout", json={"name": "x"})).status_code == 422
 
 
+async def test_a_question_that_cannot_be_read_is_not_answered_with_how_to_send_a_body(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get(ARGO, params={"weight": "abc"})
+    assert answer.status_code == 422
+    assert answer.json()["what_to_do"] == "/openapi.json says what may be asked"
+
+
 async def test_where_others_reach_the_port_both_need_a_token(
     store: Store, inbox: OutcomeInbox, data: Path, show: Show
 ) -> None:

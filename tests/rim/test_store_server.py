@@ -18,10 +18,14 @@ from fastapi.testclient import TestClient
 
 from crossfade.console import receiving
 from crossfade.console.access import Access
+from crossfade.ledger.seals import Seal
 from crossfade.rim.glance_server import ServerGlance
 from crossfade.rim.inbox import OutcomeInbox
+from crossfade.rim.lake_place import here
 from crossfade.rim.leading import Candidate
+from crossfade.rim.record import LiveRecord
 from crossfade.rim.routes_feed import StoreWatch
+from crossfade.rim.standing import NoData, open_store, standing
 from crossfade.rim.stop_orders import Order
 from crossfade.rim.stopping import carry_out_all, stop_now
 from crossfade.rim.store import Store, StoreError
@@ -211,6 +215,23 @@ def test_an_order_to_stop_reaches_every_host(hosts: tuple[Store, Store], glance:
     assert (entry.actor, entry.move) == ("ana", "rollback")
     assert "on fire" in entry.sentence
     soon(lambda: glance.stopped() == frozenset())
+
+
+def test_a_host_that_has_no_facts_tells_where_a_rollout_stands_and_judges_no_files(
+    hosts: tuple[Store, Store], tmp_path: Path
+) -> None:
+    store = open_store(tmp_path / "bare")
+    try:
+        assert standing(store, parse(SPEC).name, 101.0)["phase"] == "pending"
+    finally:
+        store.close()
+    hosts[0].seal(Seal(at=101.0, why="periodic"), 0)
+    with pytest.raises(NoData, match="does not say where they are") as told:
+        LiveRecord(tmp_path / "bare", parse(SPEC).name)
+    assert "--lake" in told.value.todo
+    (tmp_path / "bare" / "lake").mkdir(exist_ok=True)
+    (tmp_path / "bare" / "lake" / "location").write_text("s3://facts/crossfade")
+    assert here(tmp_path / "bare")
 
 
 def test_addresses_are_refused_in_words_that_hold_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

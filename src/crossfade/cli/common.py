@@ -119,11 +119,7 @@ def explained(data: Path, store: Callable[[], Store | None], *, as_json: bool) -
     try:
         yield
     except standing.NoData as error:
-        fail(
-            str(error),
-            "name the folder with --data, or begin with `crossfade serve SPEC`; `crossfade demo` shows one",
-            as_json=as_json,
-        )
+        fail(str(error), error.todo, as_json=as_json)
     except UnknownRollout as error:
         there = store()
         close = standing.nearest(error, there) if there else []

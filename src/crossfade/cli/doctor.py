@@ -47,10 +47,13 @@ def doctor(
     from crossfade.rim.checkup import arms, machine
 
     now = time.time()
-    findings = [*machine.machine(), *machine.ports(host, {"port": port, "control-port": control_port}, data)]
-    findings += machine.folder(data, now)
-    if spec is not None:
-        rollout = named_rollout(spec, as_json=json)
+    rollout = None if spec is None else named_rollout(spec, as_json=json)
+    # Where a router carries the traffic, the data port may well be the router's.
+    opened = (
+        {"control-port": control_port} if rollout and rollout.router else {"port": port, "control-port": control_port}
+    )
+    findings = [*machine.machine(), *machine.ports(host, opened, data), *machine.folder(data, now)]
+    if rollout is not None:
         first = _first(request, rollout.route, json)
         with working("Asking the models"):
             findings += arms.fit(rollout, first, now)

@@ -69,7 +69,8 @@ def _say(name: str, found: Checked) -> None:
         files, seals = f"file{'s' * (found.files != 1)}", f"seal{'s' * (found.seals != 1)}"
         told = f"{name}: {found.entries} entries and {found.files} {files} of facts in {found.seals} {seals}, intact."
         if found.rewritten:
-            told += f" Files were put together {found.rewritten} times, and no fact was lost by it."
+            often = "once" if found.rewritten == 1 else f"{found.rewritten} times"
+            told += f" Files were put together {often}, and no fact was lost by it."
         if found.forgotten:
             told += f" {found.forgotten} files were written anew without the name of a unit, as seals say."
         if found.aged_out:

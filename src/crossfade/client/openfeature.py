@@ -89,6 +89,7 @@ class CrossfadeProvider(AbstractProvider):
         self._begun = self._settled = False
         self._settling: threading.Timer | None = None
         self._refused, self._problem = 0, ""
+        self._delivered = Delivered()
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -124,10 +125,12 @@ class CrossfadeProvider(AbstractProvider):
         self._flags = self._outcomes = None
         if flags is not None:
             flags.close()
-        if outcomes is not None and not outcomes.close(timeout=self._linger):
-            log.error(
-                "%d tracked events were not delivered: %s", outcomes.delivered.pending, outcomes.delivered.failure
-            )
+        if outcomes is not None:
+            arrived = outcomes.close(timeout=self._linger)
+            self._delivered = outcomes.delivered
+            if not arrived:
+                told = self._delivered
+                log.error("%d tracked events were not delivered: %s", told.pending, told.failure)
 
     # -- flags ---------------------------------------------------------------------------------------------------------
 
@@ -207,11 +210,11 @@ class CrossfadeProvider(AbstractProvider):
 
     @property
     def tracked(self) -> Tracked:
-        """What became of tracking events so far."""
+        """What became of tracking events so far, also after shutting down."""
         outcomes = self._outcomes
         with self._lock:
             return Tracked(
-                delivered=outcomes.delivered if outcomes is not None else Delivered(),
+                delivered=outcomes.delivered if outcomes is not None else self._delivered,
                 refused=self._refused,
                 problem=self._problem,
             )

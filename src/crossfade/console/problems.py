@@ -97,7 +97,9 @@ def install(app: FastAPI, store: Store) -> None:
     def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         told = [f"{_place(found['loc'])}: {_complaint(found)}" for found in error.errors()]
-        return answer(request.scope, Refused(422, "; ".join(told), 'send a JSON object such as {"reason": "why"}'))
+        body = any(found["loc"][0] == "body" for found in error.errors())
+        todo = 'send a JSON object such as {"reason": "why"}' if body else "/openapi.json says what may be asked"
+        return answer(request.scope, Refused(422, "; ".join(told), todo))
 
     def unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, UnknownRollout)

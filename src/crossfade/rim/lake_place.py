@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from crossfade.rim import store_address
 from crossfade.rim.lake_columns import SCHEMAS
 
 FOLDER = "lake"
@@ -69,6 +70,11 @@ def location(data: Path) -> str | None:
         return (data / FOLDER / POINTER).read_text().strip()
     except FileNotFoundError:
         return None
+
+
+def here(data: Path) -> bool:
+    """Whether a data folder has tables, knows where they are, or has a store of its own, whose facts belong in it."""
+    return location(data) is not None or any((data / FOLDER).glob("*/_delta_log")) or store_address.server() is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Any
 from crossfade.ledger import Head
 from crossfade.ledger.seals import SEARCHED
 from crossfade.rim.lake import Lake, LakeError
-from crossfade.rim.lake_place import FOLDER, Place
+from crossfade.rim.lake_place import FOLDER, Place, here
 from crossfade.rim.lake_sealed import log_digest
 from crossfade.rim.searching import kept
-from crossfade.rim.standing import open_store
+from crossfade.rim.standing import NoData, open_store
 from crossfade.rim.store import StoreError, Told, UnknownRollout
 from crossfade.rim.tokens import TokenProblem, Tokens
 from crossfade.spec.model import Rollout
@@ -59,6 +59,12 @@ class LiveRecord:
         """Raises StoreError."""
         self._data, self._name = data, name
         self.grown()
+        if self.told.seals and not here(data):
+            # A shared store names files that were never on this host: that they are missing here says nothing of them.
+            raise NoData(
+                f"{data} has none of the sealed facts of {name}, and does not say where they are",
+                "ask on a host whose crossfade was started with --lake, or name its folder with --data",
+            )
         self._place = Place(data)
         self._lake = Lake(data)
         self.where = f"{data / FOLDER}"

@@ -36,15 +36,22 @@ OVERRIDES = (Move.ADVANCE, Move.RESUME, Move.PROMOTE)
 
 
 class NoData(StoreError):
-    """There is no store where somebody looked for one."""
+    """There is no store, or there are no facts, where somebody looked for them."""
+
+    def __init__(
+        self,
+        said: str,
+        todo: str = "name the folder with --data, or begin with `crossfade serve SPEC`; `crossfade demo` shows one",
+    ) -> None:
+        """`todo`: what whoever looked may do."""
+        super().__init__(said)
+        self.todo = todo
 
 
 def open_store(data: Path) -> Store:
-    """The existing store under `data`; looking never makes one. Raises NoData or StoreError."""
-    if not data.is_dir():
-        raise NoData(f"there is no folder {data}")
+    """The existing store, shared or under `data`; looking never makes one. Raises NoData or StoreError."""
     if not store_address.there(data):
-        raise NoData(f"{data} holds no rollouts: it has no state.db")
+        raise NoData(f"{data} holds no rollouts: it has no state.db" if data.is_dir() else f"there is no folder {data}")
     return Store(data)
 
 

@@ -47,6 +47,11 @@ def own(context: ssl.SSLContext, cert_option: str, cert: str, key_option: str, k
     try:
         context.load_cert_chain(cert, key or None, password=_no_password)
     except (OSError, ssl.SSLError) as error:
+        if not key and not isinstance(error, FileNotFoundError):
+            raise OptionsError(
+                f"{cert_option} {cert} cannot be used without {key_option}, as it holds no unencrypted key itself: "
+                f"{why(error)}; name the PEM file of the key that belongs to it"
+            ) from error
         raise OptionsError(
             f"{cert_option} {cert} and {key_option} {key or '(none)'} cannot be used: {why(error)}; give PEM files "
             "of a certificate and the unencrypted key that belongs to it"

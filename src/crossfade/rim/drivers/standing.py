@@ -78,7 +78,8 @@ class Standing:
         if (mark.revision, mark.stage, mark.step) != (rollout.revision, position.stage, position.step):
             return f"{title} has not been told yet"
         if self.read_at is not None and now - self.read_at > STALE:
-            return f"{title} has not been looked at for {now - self.read_at:.0f} s"
+            why = f": {self.problem}" if self.problem else ""
+            return f"{title} could not be read for {now - self.read_at:.0f} s{why}"
         if self.order.back and weight(rollout, position) > 0.0:
             return self.why() or f"{title} was told to give the champion everything"
         return "" if self.planned else self.why()
