@@ -63,7 +63,7 @@ async def client(store: Store, inbox: OutcomeInbox, data: Path) -> AsyncIterator
     """A client of the application, without a socket between them."""
     app = create_app(store, inbox, data, token=TOKEN)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://control") as found:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as found:
         yield found
 
 

@@ -33,7 +33,7 @@ LOWERING = ("hold", "rollback")
 async def port(store: Store, inbox: OutcomeInbox, data: Path, *, private: bool) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(store, inbox, data, token=TOKEN, private=private)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://control") as found:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as found:
         yield found
 
 
@@ -108,6 +108,61 @@ async def test_where_others_reach_the_port_reading_takes_a_token(store: Store, i
         assert told.status_code == 202
     async with port(store, inbox, data, private=True) as client:
         assert (await client.get(ONE)).status_code == 200
+
+
+async def test_a_page_from_elsewhere_whose_name_leads_here_reads_and_reports_nothing(
+    store: Store, inbox: OutcomeInbox, data: Path
+) -> None:
+    page = {"sec-fetch-site": "same-origin", "origin": "http://evil.example:8090"}
+    told = [{"decision_id": "d1", "name": "purchase"}]
+    async with port(store, inbox, data, private=True) as client:
+        for host in ("evil.example:8090", "localhost.evil.example", "127.0.0.1.evil.example", "[::1].evil", "a@b"):
+            named = {"host": host}
+            for path in (
+                "/",
+                "/rollouts/ranker-v2",
+                ONE,
+                f"{ONE}/differences",
+                "/metrics",
+                "/live?page=/",
+                f"{ONE}/argo",
+            ):
+                answer = await client.get(path, headers=named)
+                assert (answer.status_code, "as localhost" in answer.text) == (401, True), (host, path)
+            asked = await client.post(f"{ONE}/flagger/rollout", json={"name": "x"}, headers=named)
+            assert asked.status_code == 401, host
+            shown = await client.post("/rollouts/ranker-v2/act/hold", data={"reason": "x"}, headers={**named, **page})
+            assert (shown.status_code, "ranker" in shown.text) in ((401, False), (403, False)), host
+            tilted = await client.post(
+                "/api/v1/outcomes", json=told, headers={**named, **page, "origin": f"http://{host}"}
+            )
+            assert tilted.status_code in (401, 403), host
+            assert (await client.get(ONE, headers={**named, **bearer(TOKEN)})).status_code == 200
+            # A program behind a proxy that keeps the name is no page.
+            assert (await client.post("/api/v1/outcomes", json=told, headers=named)).status_code == 202
+        for host in ("localhost:8090", "127.0.0.1:8090", "[::1]:8090", "crossfade.localhost", "192.0.2.7"):
+            assert (await client.get(ONE, headers={"host": host})).status_code == 200, host
+
+
+async def test_a_form_that_is_refused_shows_nothing_to_who_may_not_read(
+    store: Store, inbox: OutcomeInbox, data: Path
+) -> None:
+    ours = {"sec-fetch-site": "same-origin"}
+    reporter = Tokens(data).add("app", ("reporter",), at=time.time(), by="root")
+    viewer = Tokens(data).add("vic", ("viewer",), at=time.time(), by="root")
+    async with port(store, inbox, data, private=False) as client:
+        for secret, status in (("", 401), ("wrong", 401), (reporter, 403)):
+            for name in ("ranker-v2", "ranker-v2x"):
+                form = {"reason": "x", "token": secret}
+                answer = await client.post(f"/rollouts/{name}/act/hold", data=form, headers=ours)
+                assert answer.status_code == status, (secret, name)
+                assert "ranker" not in answer.text
+        told = await client.post("/rollouts/ranker-v2/act/hold", data={"reason": "x", "token": viewer}, headers=ours)
+        assert (told.status_code, "The token of vic is that of a viewer" in told.text) == (403, True)
+        # A browser that has shown a token to read, and another one to act which is wrong, gets its form back.
+        again = {"reason": "lunch", "token": "wrong"}
+        told = await client.post("/rollouts/ranker-v2/act/hold", data=again, headers={**ours, **bearer(viewer)})
+        assert (told.status_code, "lunch" in told.text) == (401, True)
 
 
 async def test_who_may_approve(client: httpx.AsyncClient, store: Store, data: Path) -> None:

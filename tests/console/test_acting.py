@@ -91,7 +91,7 @@ async def test_what_another_site_sends_is_refused(client: httpx.AsyncClient, sto
         {"sec-fetch-site": "same-site"},
         {"sec-fetch-site": "none"},
         {"origin": "http://evil.example"},
-        {"origin": "http://control.evil.example"},
+        {"origin": "http://localhost.evil.example"},
         {"origin": "null"},
         {},
     )
@@ -103,7 +103,7 @@ async def test_what_another_site_sends_is_refused(client: httpx.AsyncClient, sto
             api = await client.post("/api/v1/rollouts/ranker-v2/hold", json={"reason": "x"}, headers=bearer)
             assert (api.status_code, "another site" in api.json()["error"]) == (403, True), headers
     assert store.entries("ranker-v2") == before
-    held = await client.post(f"{PAGE}/hold", data={"reason": "x"}, headers={"origin": "http://control"})
+    held = await client.post(f"{PAGE}/hold", data={"reason": "x"}, headers={"origin": "http://localhost"})
     assert held.status_code == 303
     assert store.entries("ranker-v2")[-1].sentence == "Held by ana: x"
 

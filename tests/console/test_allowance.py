@@ -87,7 +87,7 @@ def items(count: int, prefix: str = "o") -> list[dict[str, object]]:
 
 def port(store: Store, inbox: OutcomeInbox, data: Path, options: ControlOptions) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=create_app(store, inbox, data, token=TOKEN, options=options))
-    return httpx.AsyncClient(transport=transport, base_url="http://control")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def test_who_sends_too_much_is_told_when_to_come_back(

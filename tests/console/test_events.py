@@ -240,7 +240,7 @@ async def full(store: Store, inbox: OutcomeInbox, data: Path, started: float) ->
     (data / halves.FILE).mkdir()
     app = create_app(store, inbox, data, token=TOKEN)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://control") as found:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as found:
         yield found
 
 

@@ -135,7 +135,7 @@ async def test_a_move_needs_a_reason(client: httpx.AsyncClient, store: Store, bo
 
 async def test_a_port_without_a_token_makes_no_moves(store: Store, inbox: OutcomeInbox, data: Path) -> None:
     transport = httpx.ASGITransport(app=create_app(store, inbox, data, token=None))
-    async with httpx.AsyncClient(transport=transport, base_url="http://control") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.post(f"{ONE}/hold", json={"reason": "x"}, headers=AUTH)
     assert answer.status_code == 403
 

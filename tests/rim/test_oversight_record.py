@@ -21,6 +21,7 @@ from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.journal import Journal
 from crossfade.rim.lease_losses import paired
 from crossfade.rim.muting import mute_by_hand
+from crossfade.rim.reads import Reads
 from crossfade.rim.record import LiveRecord
 from crossfade.rim.standing import move_by_hand, standing
 from crossfade.rim.store import Store
@@ -149,7 +150,7 @@ async def test_every_use_of_a_token_that_changed_something_has_its_name(tmp_path
     }
     before = len(store.entries(NAME))
     app = create_app(store, inbox, tmp_path, token=None)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://control") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         at = f"/api/v1/rollouts/{NAME}"
         for act in ("hold", "resume", "advance", "rollback"):
             assert (await client.post(f"{at}/{act}", json={"reason": "x"}, headers=headers)).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from crossfade.rim import options as module
+from crossfade.rim.extras import install
 from crossfade.rim.options import PLAIN, Options, OptionsError
 from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
@@ -264,5 +266,5 @@ def test_traces_are_asked_for_by_the_usual_variables() -> None:
 def test_who_asks_for_traces_without_the_extra_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     assert not PLAIN.tracing({"OTEL_TRACES_EXPORTER": "otlp"})
-    with pytest.raises(OptionsError, match=r"pip install 'crossfade\[otel\]'"):
+    with pytest.raises(OptionsError, match=re.escape(install("otel"))):
         Options(trace=True).tracing({})

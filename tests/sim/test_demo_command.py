@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from crossfade.rim.extras import install
+
 DEMO = [sys.executable, "-m", "crossfade.cli.main", "demo"]
 
 
@@ -61,7 +63,7 @@ def test_without_scikit_learn_it_says_how_to_install_it(tmp_path: Path) -> None:
     code = "import sys; sys.modules['sklearn'] = None; from crossfade.cli.main import main; main(['demo'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("pip install '.[demo]'")
+    assert f"{install('demo')}; or, in a clone of Crossfade, make demo" in done.stderr
     assert "Traceback" not in done.stderr
 
 

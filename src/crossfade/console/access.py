@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -58,10 +60,16 @@ class Caller:
 class Access:
     """The tokens of one control port."""
 
-    def __init__(self, tokens: Tokens, local: str | None) -> None:
-        """`local`: the content of DATA/run/token, None where there is none."""
-        self._tokens, self._local = tokens, local
+    def __init__(self, tokens: Tokens, local: str | None, *, private: bool = True) -> None:
+        """`local`: the content of DATA/run/token, None where there is none. `private`: nobody but this machine reaches
+        the port."""
+        self._tokens, self._local, self.private = tokens, local, private
         self.sessions = Sessions()
+
+    def asks(self, headers: Mapping[str, str]) -> bool:
+        """Whether who asks has to show a token even to read: on a port that others reach, and on any for who calls it
+        by a name that is not this machine's. A page from elsewhere whose own name was made to lead here does that."""
+        return not self.private or not _this_machine(headers.get("host", ""))
 
     def session(self, request: Request) -> Session | None:
         """The session of the browser that asks."""
@@ -137,13 +145,16 @@ class Access:
 
 
 class Readers:
-    """Lets nobody read who has no token. A browser asks for one by itself: any user name, the token as password."""
+    """Lets nobody read without a token where one is asked for. A browser asks by itself: any name, it as password."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self.app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        if not self._access.asks(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
         try:
@@ -154,10 +165,25 @@ class Readers:
             headers = {**(refused.headers or {})}
             if refused.status == 401:
                 headers["www-authenticate"] = 'Basic realm="crossfade: your token as password", charset="UTF-8"'
-            answer = problem(refused.status, refused.error.replace("bearer ", ""), refused.what_to_do, headers)
+            todo = refused.what_to_do
+            if self._access.private:
+                todo += "; or call this port by its address or as localhost, under which reading takes none"
+            answer = problem(refused.status, refused.error.replace("bearer ", ""), todo, headers)
             await answer(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+
+def _this_machine(host: str) -> bool:
+    """Whether a `Host` header is an address or `localhost`; programs may leave it out, browsers never do."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name in ("", "localhost") or name.endswith(".localhost"):
+            return True
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _a(role: str) -> str:

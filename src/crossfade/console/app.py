@@ -84,7 +84,7 @@ def create_app(
     `token` is the data folder's own, beside those that have names. Where the port is not `private`, because others
     than this machine reach it, reading takes a token too.
     """
-    access = Access(Tokens(data), token)
+    access = Access(Tokens(data), token, private=private)
     pulse, tally = health.Pulse(store), receiving.Tally()
     checking = Checks(data)
     told = events.Events(data, store)
@@ -121,7 +121,7 @@ def create_app(
     app.include_router(exposures.router(data, store, access))
     app.include_router(events.router(told, access))
     app.include_router(rollouts.router(store, access))
-    app.include_router(judging.router(store, access, private=private))
+    app.include_router(judging.router(store, access))
     app.include_router(health.router(store, data, pulse, tally, told.halves.counts))
     app.include_router(differences.router(store, access))
     app.include_router(lists_page.router(store))
@@ -133,8 +133,7 @@ def create_app(
     app.include_router(models_page.router(store, data, checks))
     app.include_router(chart_files.router(store, data))
     app.include_router(pages.router(store))
-    if not private:
-        app.add_middleware(Readers, access=access)
+    app.add_middleware(Readers, access=access)
     app.add_middleware(Guard)
     app.add_middleware(_SecurityHeaders)
     return app

@@ -39,6 +39,11 @@ class Guard:
         await self.app(scope, body, send)
 
 
+def browses(headers: Mapping[str, str]) -> bool:
+    """Whether a page in a browser sends it: programs send neither of these."""
+    return "sec-fetch-site" in headers or "origin" in headers
+
+
 def check_origin(headers: Mapping[str, str], *, ambient: bool = False) -> None:
     """Raises Refused for what a page from elsewhere makes a browser send. Programs send neither of both headers, and
     pass; unless what they ask for rests on what a browser adds by itself (`ambient`), such as a cookie."""

@@ -9,7 +9,7 @@ import logging
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -60,11 +60,11 @@ NOT_NOW: dict[int | str, dict[str, Any]] = {
 _bearer = HTTPBearer(auto_error=False, description="Flagger cannot send it; it puts the token into metadata.token.")
 
 
-def router(store: Store, access: Access, *, private: bool) -> APIRouter:
-    """The endpoints. Where others than this machine reach the port they take a token, as all reading does."""
+def router(store: Store, access: Access) -> APIRouter:
+    """The endpoints. Where reading takes a token, they do."""
     routes = APIRouter(prefix="/api/v1/rollouts", tags=["judging for others"])
     _add_argo(routes, store)
-    _add_flagger(routes, store, access, private)
+    _add_flagger(routes, store, access)
     return routes
 
 
@@ -86,7 +86,7 @@ def _add_argo(routes: APIRouter, store: Store) -> None:
         return JSONResponse(_record(store, name, said))
 
 
-def _add_flagger(routes: APIRouter, store: Store, access: Access, private: bool) -> None:
+def _add_flagger(routes: APIRouter, store: Store, access: Access) -> None:
     @routes.post(
         "/{name}/flagger/{hook}",
         response_model=models.Judged,
@@ -94,6 +94,7 @@ def _add_flagger(routes: APIRouter, store: Store, access: Access, private: bool)
         summary="For Flagger's webhooks",
     )
     def flagger(
+        request: Request,
         name: Name,
         hook: Hook,
         asked: models.FlaggerIn,
@@ -101,7 +102,7 @@ def _add_flagger(routes: APIRouter, store: Store, access: Access, private: bool)
     ) -> JSONResponse:
         """200 lets Flagger do what the webhook is about; 409 is a no with its reason, 503 that nobody knows."""
         metadata = asked.metadata or {}
-        if not private:
+        if access.asks(request.headers):
             access.check(given.credentials if given else metadata.get("token"), READ)
         if hook not in HOOKS:
             raise Refused(404, f"Flagger has no webhook {hook!r}", f"one of {', '.join(HOOKS)}")

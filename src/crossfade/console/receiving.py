@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from crossfade.console import outcomes
 from crossfade.console.access import Access, bearer
 from crossfade.console.allowance import BURST_SECONDS, MOST_AT_ONCE, Allowance
+from crossfade.console.guard import browses
 from crossfade.console.known import Known
 from crossfade.console.models import OutcomeIn, Problem, Taken
 from crossfade.console.problems import Refused
@@ -174,6 +175,9 @@ def router(
 
 def _reporter(request: Request, access: Access, options: ControlOptions) -> str:
     """Whose report it is: by the token, else by the address. Raises Refused."""
+    if access.asks(request.headers) and access.private and not options.outcome_token and browses(request.headers):
+        # A page from elsewhere, whose name leads here, would pass for one of ours.
+        access.check(bearer(request.headers), REPORT)
     if not (options.outcome_rate or options.outcome_token):
         return _address(request)
     secret = bearer(request.headers)

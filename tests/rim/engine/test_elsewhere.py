@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from crossfade.rim.engine.full import Full
 from crossfade.rim.engine.here import Here
 from crossfade.rim.engine.look import take
 from crossfade.rim.engine.session import Session
+from crossfade.rim.extras import install
 from crossfade.rim.lake import Lake
 from rim.engine.postgres_kit import INITDB, MISSING, postgres
 
@@ -280,7 +282,7 @@ def test_what_is_no_engine_is_refused_without_repeating_a_password(told: str, sa
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crossfade.rim.engine.elsewhere.find_spec", lambda name: None)
-    with pytest.raises(EngineError, match=r"pip install 'crossfade\[spark\]'"):
+    with pytest.raises(EngineError, match=re.escape(install("spark"))):
         chosen("spark:local[2]")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from crossfade.rim.engine.backend import Backend, EngineError
+from crossfade.rim.extras import install
 
 VARIABLE = "CROSSFADE_ENGINE"
 """Names the engine where no option does."""
@@ -63,7 +64,7 @@ def opened(engine: str) -> Backend:
 def _there(name: str, text: str) -> str:
     module, extra = _EXTRAS[name]
     if find_spec(module) is None:
-        raise EngineError(f"{module} is not installed, by which {name} is asked; pip install 'crossfade[{extra}]'")
+        raise EngineError(f"{module} is not installed, by which {name} is asked; do so with: {install(extra)}")
     return text
 
 
