@@ -55,6 +55,7 @@ def test_one_of_each_kind_is_in_the_ledger_of_a_run(tmp_path: Path) -> None:
             journal = Journal(tmp_path, "gateway-0")
             journal.append([Lease(at=now + at, worker="gateway-0", held=at > 1.5) for at in (1.0, 2.0)])
             journal.close()
+            Reads(store).note(NAME, "ana", {"through": "test"}, now)
             # Another controller that found the one before dead would say so.
             store.note(NAME, actor="rule", rule="takeover", sentence="So.", at=now, about={"term": 2})
             done.add("manual")
