@@ -71,3 +71,23 @@ def test_the_next_rollout_has_the_route_once_the_one_before_has_ended(store: Sto
     assert served(store) == [("a-second", V2)]
     move(store, "a-second", Move.ROLLBACK, 160.0)
     assert served(store) == [("a-second", V2)]
+
+
+def test_who_sets_back_the_model_that_was_promoted_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    move(store, "z-first", Move.PROMOTE, 110.0)
+    move(store, "z-first", Move.FINISH, 120.0)
+    admit(store, [SECOND], start=True, actor="ann", at=130.0)
+    assert store.entries("a-second")[-1].sentence == "Started by ann."
+    assert capsys.readouterr().err == ""
+    move(store, "a-second", Move.ROLLBACK, 140.0)
+    # What was rolled back made nothing the model of the route, and says nothing of who serves.
+    admit(store, [SPEC.format(name="m-third", champion=V2, challenger=V1)], start=True, actor="ann", at=150.0)
+    move(store, "m-third", Move.PROMOTE, 160.0)
+    move(store, "m-third", Move.FINISH, 170.0)
+    stale = SPEC.format(name="c-fourth", champion=V2, challenger=V3)
+    admit(store, [stale], start=True, actor="ann", at=180.0)
+    told = (
+        f"m-third ended with new ({V1}) serving all of /eta; the champion here is old ({V2}), and gets those users back"
+    )
+    assert store.entries("c-fourth")[-1].sentence == f"Started by ann, although {told}."
+    assert told in capsys.readouterr().err

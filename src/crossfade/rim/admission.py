@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from crossfade.rim.one_route import RouteTaken, taken
+from crossfade.rim.one_route import RouteTaken, set_back, taken
 from crossfade.rim.pseudonym_keys import Keys
 from crossfade.rim.store import Store, StoreError
 from crossfade.spec.parse import SpecProblems, parse
@@ -26,12 +26,17 @@ def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: fl
         store.add(text, rollout, at)
         names.append(rollout.name)
         if start and store.get(rollout.name).position.phase is Phase.PENDING:
+            lost = set_back(rollout, store.rollouts())
+            if lost:
+                sys.stderr.write(
+                    f"crossfade: {rollout.name}: {lost}; where that is not meant, serve a spec with the right champion\n"
+                )
             store.act(
                 rollout.name,
                 Move.START,
                 actor=actor,
                 rule="manual",
-                sentence=f"Started by {actor}.",
+                sentence=f"Started by {actor}, although {lost}." if lost else f"Started by {actor}.",
                 evidence=[],
                 at=at,
                 by={"through": "serve", "user": actor},

@@ -1,12 +1,12 @@
-"""Whether a rollout may have the route it asks for: only one at a time may be under way on it."""
+"""Whether a rollout may have the route it asks for, which only one at a time may, and what it does to who served there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from crossfade.rim.revisions import StoreError
-from crossfade.rim.route_holders import Stands
-from crossfade.spec.model import Promote, Rollout
+from crossfade.rim.route_holders import Stands, holders
+from crossfade.spec.model import Arm, Promote, Rollout
 from crossfade.state import ENDED, Phase
 from crossfade.view.words import moment
 
@@ -32,3 +32,25 @@ def taken(rollout: Rollout, stored: Iterable[Stands]) -> str | None:
             todo = f"let it end, `crossfade rollback {there.name} --reason …`, or choose another route"
         return f"{rollout.name}: route {rollout.route} belongs to {there.name}, which is {stands}; {todo}"
     return None
+
+
+def set_back(rollout: Rollout, stored: Iterable[Stands]) -> str | None:
+    """What a rollout takes from users by starting: the model that was promoted on its route last, where its champion is
+    another one. None where it goes on with what serves."""
+    if rollout.in_process:
+        return None
+    others = [one for one in stored if one.rollout.name != rollout.name and not one.rollout.in_process]
+    last = next((one for one in holders(others) if one.rollout.route == rollout.route), None)
+    if last is None or last.position.phase is not Phase.FINISHED:
+        return None
+    serves, champion = last.rollout.challenger, rollout.champion
+    if serves.name == champion.name or _place(serves) == _place(champion):
+        return None
+    return (
+        f"{last.rollout.name} ended with {serves.name} ({serves.url}) serving all of {rollout.route}; "
+        f"the champion here is {champion.name} ({champion.url}), and gets those users back"
+    )
+
+
+def _place(arm: Arm) -> tuple[str, str | None]:
+    return arm.url.rstrip("/"), arm.model
