@@ -1,4 +1,4 @@
-"""Whether a rollout may have the route it asks for, which only one at a time may, and what it does to who served there."""
+"""Whether a rollout may have the route it asks for, which one at a time may, and what it does to who served there."""
 
 from __future__ import annotations
 
