@@ -28,9 +28,8 @@ def admit(store: Store, texts: Sequence[str], *, start: bool, actor: str, at: fl
         if start and store.get(rollout.name).position.phase is Phase.PENDING:
             lost = set_back(rollout, store.rollouts())
             if lost:
-                sys.stderr.write(
-                    f"crossfade: {rollout.name}: {lost}; where that is not meant, serve a spec with the right champion\n"
-                )
+                todo = "where that is not meant, serve a spec with the right champion"
+                sys.stderr.write(f"crossfade: {rollout.name}: {lost}; {todo}\n")
             store.act(
                 rollout.name,
                 Move.START,
