@@ -129,7 +129,11 @@ async def test_a_page_from_elsewhere_whose_name_leads_here_reads_and_reports_not
             ):
                 answer = await client.get(path, headers=named)
                 assert (answer.status_code, "as localhost" in answer.text) == (401, True), (host, path)
-            asked = await client.post(f"{ONE}/flagger/rollout", json={"name": "x"}, headers=named)
+            asked = await client.post(
+                f"{ONE}/flagger/rollout",
+                json={"name": "x", "namespace": "models", "phase": "Progressing"},
+                headers=named,
+            )
             assert asked.status_code == 401, host
             shown = await client.post("/rollouts/ranker-v2/act/hold", data={"reason": "x"}, headers={**named, **page})
             assert (shown.status_code, "ranker" in shown.text) in ((401, False), (403, False)), host

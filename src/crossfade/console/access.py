@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -25,6 +25,9 @@ from crossfade.rim.tokens import APPROVE, MOVE, READ, REPORT, ROLES, STOP, Token
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """What anybody may ask, wherever the port listens: it says nothing of rollouts."""
+
+_HOST = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:@/\[\]\s]*))(?::\d*)?")
+"""A `Host` header: an address or a name, and a port."""
 
 _DOING = {
     READ: "read",
@@ -176,11 +179,14 @@ class Readers:
 
 def _this_machine(host: str) -> bool:
     """Whether a `Host` header is an address or `localhost`; programs may leave it out, browsers never do."""
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return False
+    six, name = found["six"], (found["name"] or "").lower()
+    if six is None and (name in ("", "localhost") or name.endswith(".localhost")):
+        return True
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        if name in ("", "localhost") or name.endswith(".localhost"):
-            return True
-        ipaddress.ip_address(name)
+        ipaddress.ip_address(name if six is None else six)
     except ValueError:
         return False
     return True
