@@ -22,6 +22,9 @@ from crossfade.spec.model import Protocol
 LIMIT = 1 << 20
 """Bytes of a reply that are held in search of the name; a reply that has not said it by then passes as it is."""
 
+SOON = 16 * 1024
+"""Bytes up to which every piece of a reply is looked through for the name as it comes."""
+
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 # The last alternative is a string whose end has not come yet: nothing after it may be taken for a token.
 _TOKEN = re.compile(_STRING + rb'|[{}\[\]]|"', re.DOTALL)
@@ -85,7 +88,7 @@ def member(data: bytes, key: bytes) -> tuple[int, int] | None:
 class Restoring:
     """One reply on its way home. Only good replies are looked into, and only those that can be read as they come."""
 
-    __slots__ = ("_head", "_held", "_key", "_lines", "_passing", "_public")
+    __slots__ = ("_head", "_held", "_key", "_lines", "_next_look", "_passing", "_public")
 
     def __init__(self, key: bytes, public: bytes) -> None:
         self._key = key
@@ -93,6 +96,7 @@ class Restoring:
         self._head: Head | None = None
         self._held = b""
         self._passing = False
+        self._next_look = 0
         self._lines = False
         """An event stream, in which every event names the model."""
 
@@ -127,6 +131,10 @@ class Restoring:
         """Held until the name has come; from there on it flows."""
         self._head = head or self._head
         self._held += body
+        if not ended and len(self._held) < self._next_look:
+            return None
+        # The name is near the beginning. Where it is not, looking anew with every piece would take longer and longer.
+        self._next_look = 2 * len(self._held) if len(self._held) > SOON else 0
         place = member(self._held, self._key)
         if place is None and not ended and len(self._held) <= LIMIT:
             return None

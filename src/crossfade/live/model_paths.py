@@ -39,9 +39,19 @@ def listed_as(target: bytes, name: str) -> bytes | None:
     return None if found is None else found[1] + quote(name, safe="").encode() + target[found.end() :]
 
 
-@lru_cache(maxsize=4096)
+LONGEST = 512
+"""Characters of a path of which it is remembered what it names: clients choose them."""
+
+
 def model_of(path: str) -> str:
     """All of a path up to the end of the model's name; '' when it names none."""
+    return _known(path) if len(path) <= LONGEST else _model_of(path)
+
+
+def _model_of(path: str) -> str:
     raw = path.encode(errors="replace")
     found = find(raw)
     return raw[: found.end].decode(errors="replace") if found is not None else ""
+
+
+_known = lru_cache(maxsize=4096)(_model_of)

@@ -207,8 +207,9 @@ class RouteTable:
 
     def match(self, path: str) -> Route | None:
         """The route of a request path (query string excluded), by whole path segments."""
+        under = _under if len(path) <= LONGEST_PATH else _lies_under
         for route in self.routes:
-            if _under(path, route.prefix):
+            if under(path, route.prefix):
                 return route
         return None
 
@@ -231,7 +232,13 @@ class RouteTable:
         return self.default if self.default is None or self.default.model is None else replace(self.default, model=None)
 
 
-@lru_cache(maxsize=4096)
-def _under(path: str, prefix: str) -> bool:
+LONGEST_PATH = 512
+"""Characters of a path of which it is remembered where it leads: clients choose them."""
+
+
+def _lies_under(path: str, prefix: str) -> bool:
     bare = prefix.rstrip("/")
     return path in (bare, prefix) or path.startswith(bare + "/")
+
+
+_under = lru_cache(maxsize=4096)(_lies_under)

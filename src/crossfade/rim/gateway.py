@@ -56,6 +56,9 @@ MOST_COMPARES: Final = 64
 MOST_TARGETS: Final = 1000
 """Request targets whose route is remembered."""
 
+LONGEST_TARGET: Final = 512
+"""Bytes of a target that is remembered: clients choose them, and none is to fill the memory with them."""
+
 MOST_REFUSALS: Final = 20
 """Different refusals told a second."""
 
@@ -137,19 +140,12 @@ class Gateway:
             return Refused(connection, BUSY)
         route = self._route(request.target)
         if route is None:
-            upstream = self.table.upstream(request.path)
-            if upstream is None:
-                return Refused(connection, NOBODY)
-            self.telemetry.figures.passed += 1
-            if request.method == "GET":
-                _list_publicly(request, public_names(self.table.routes, "GET", request.path, upstream.url))
-            through = passing(upstream, PASSING_DEADLINE)
-            if self.tracing is not None:
-                through = self.tracing.watch(through, request, None, "", "")
-            return Turn(self, connection, request, through, "", "")
+            return self._elsewhere(connection, request)
         request.protocol = route.protocol
         if request.method == "GET":
             _list_publicly(request, public_names((route,), "GET", request.path))
+        if route.dry_run_header:
+            _unmark(request, route.dry_run_header)
         if request.upload is not None:
             route = self._without_body(route)
         segments = tuple(_read(field, request) for field in route.segments) if route.segments else ()
@@ -183,6 +179,22 @@ class Gateway:
             served = self.tracing.watch(served, request, route, assigned.arm, decision)
         return Turn(self, connection, request, served, route.rollout, decision)
 
+    def _elsewhere(self, connection: ClientConnection, request: Request) -> Turn | Refused:
+        """A request outside every route: passed through, and not recorded."""
+        upstream = self.table.upstream(request.path)
+        if upstream is None:
+            return Refused(connection, NOBODY)
+        self.telemetry.figures.passed += 1
+        for one in self.table.routes:
+            if one.dry_run_header:
+                _unmark(request, one.dry_run_header)
+        if request.method == "GET":
+            _list_publicly(request, public_names(self.table.routes, "GET", request.path, upstream.url))
+        through = passing(upstream, PASSING_DEADLINE)
+        if self.tracing is not None:
+            through = self.tracing.watch(through, request, None, "", "")
+        return Turn(self, connection, request, through, "", "")
+
     def _affordable(self, route: Route, copies: int, now: float) -> Route:
         """The route of a request that would be copied, by what was spent on copies today."""
         if self.spending.admits(route, now):
@@ -193,6 +205,8 @@ class Gateway:
     def _route(self, target: bytes) -> Route | None:
         """The route of a request target. The same few come again and again, so they are remembered."""
         table = self.table
+        if len(target) > LONGEST_TARGET:
+            return table.match(path_of(target))
         if table is not self._remembered_of or len(self._remembered) >= MOST_TARGETS:
             self._remembered, self._remembered_of = {}, table
         known = self._remembered
@@ -235,7 +249,7 @@ class Gateway:
 
     def compare(self, pair: Compare) -> None:
         """Set answers side by side; large ones off the loop, so that nobody waits for it."""
-        if pair.size <= INLINE_COMPARE and not (pair.rules and pair.apart):
+        if pair.size <= INLINE_COMPARE and not (pair.rules and pair.apart) and not pair.swells(INLINE_COMPARE):
             self._keep(pair, compared(pair))
         elif self._comparing >= MOST_COMPARES:
             self.count_drop(pair.rollout, "compare-busy", 1)
@@ -378,6 +392,13 @@ def _list_publicly(request: Request, names: Mapping[str, str]) -> None:
     if names:
         request.public_names = names
         request.headers[:] = [pair for pair in request.headers if pair[0].lower() not in _LIST_AS_KNOWN]
+
+
+def _unmark(request: Request, header: str) -> None:
+    """Only a copy carries the mark of copies. A client's own, however it is spelt, would have a model leave undone what
+    the client is served for, or would stand beside ours where a copy is sent."""
+    mark = header.lower().replace("_", "-").encode()
+    request.headers[:] = [pair for pair in request.headers if pair[0].lower().replace(b"_", b"-") != mark]
 
 
 _LIST_AS_KNOWN: Final = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))

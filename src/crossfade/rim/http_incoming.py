@@ -60,6 +60,9 @@ class Held:
 _UPGRADED: Final = b"POST / HTTP/1.1\r\nHost: -\r\n"
 _BODIES: Final = (b"content-length", b"transfer-encoding")
 
+CRUMBS: Final = 512
+"""Pieces of a body are put together up to this size."""
+
 SMALL: Final = 64 * 1024
 """Bodies up to here are not worth counting."""
 
@@ -90,6 +93,7 @@ class Incoming(asyncio.Protocol):
         "_since",
         "_size",
         "_target",
+        "_trailer_bytes",
         "_trailers",
         "_transport",
         "_upload",
@@ -117,7 +121,7 @@ class Incoming(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._trailers: list[tuple[bytes, bytes]] | None = None
-        self._size = self._head_bytes = 0
+        self._size = self._head_bytes = self._trailer_bytes = 0
         self._head_done = self._expects = self._framed = self._letting_go = False
         self._modern = True
         self._method = ""
@@ -219,7 +223,8 @@ class Incoming(asyncio.Protocol):
         self._trailers.append((name, value))
         if name.lower() in _BODIES:
             raise Malformed(400, "a trailer that speaks of framing", "send it as a header, once")
-        if sum(len(key) + len(text) for key, text in self._trailers) > self._room.limits.head_bytes:
+        self._trailer_bytes += len(name) + len(value) + 4
+        if self._trailer_bytes > self._room.limits.head_bytes:
             raise too_large_head(self._room.limits)
 
     def on_headers_complete(self) -> None:
@@ -256,7 +261,15 @@ class Incoming(asyncio.Protocol):
         if self._size > SMALL or self._size > self._room.limits.body_bytes:
             self._large(body)
         else:
-            self._body.append(body)
+            self._keep(body)
+
+    def _keep(self, body: bytes) -> None:
+        kept = self._body
+        if kept and len(kept[-1]) + len(body) <= CRUMBS:
+            # Who sends a body in chunks of two bytes is not to take up the forty that each would be kept in.
+            kept[-1] += body
+        else:
+            kept.append(body)
 
     def _large(self, body: bytes) -> None:
         room = self._room
@@ -265,7 +278,7 @@ class Incoming(asyncio.Protocol):
         if self._upload is not None:
             self._upload.feed(body)
             return
-        self._body.append(body)
+        self._keep(body)
         if self._held is None:
             self._held = Held(room)
         self._held.set(self._size)

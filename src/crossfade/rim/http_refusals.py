@@ -146,6 +146,16 @@ def _check_path(target: bytes) -> None:
             raise Malformed(400, "the path leads above its root", "send a path without `..`")
 
 
-@lru_cache(maxsize=1024)
+_LONGEST: Final = 255
+"""Bytes of a host that is remembered: clients choose them."""
+
+
 def _names_a_host(value: bytes) -> bool:
+    return _known_host(value) if len(value) <= _LONGEST else _is_host(value)
+
+
+def _is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None and b".." not in value
+
+
+_known_host: Final = lru_cache(maxsize=1024)(_is_host)

@@ -78,7 +78,9 @@ class ClientConnection(Incoming):
         "_reply_close",
         "_request",
         "_status",
+        "_stuck_since",
         "_turn",
+        "_unsent",
         "_until_close",
         "trailers",
     )
@@ -90,7 +92,8 @@ class ClientConnection(Incoming):
         self._turn: Turn | None = None
         self._request: Request | None = None
         self._reading_paused = False
-        self._begun = 0.0
+        self._begun = self._stuck_since = 0.0
+        self._unsent = 0
         self._status, self._decision = 0, b""
         self._chunked = self._replied = self._reply_close = self._until_close = False
         self.trailers = b""
@@ -323,8 +326,10 @@ class ClientConnection(Incoming):
     # -- housekeeping ------------------------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
-        """Close a connection that has been silent for too long."""
-        if self._closing or self._turn is not None:
+        """Close a connection that has been silent for too long, in either direction."""
+        if self._stuck(now):
+            self._transport.abort()
+        elif self._closing or self._turn is not None:
             if self._upload is not None and not self._closing and self._overdue(now):
                 self._refuse(TOO_SLOW)
         elif self._waiting and self._head_bytes == 0:
@@ -332,6 +337,15 @@ class ClientConnection(Incoming):
                 self._transport.close()
         elif self._overdue(now):
             self._refuse(TOO_SLOW)
+
+    def _stuck(self, now: float) -> bool:
+        """Whether the client takes nothing of what waits for it. Without an end to that, even a connection that is to
+        be closed would stay as long as such a client likes."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent, self._stuck_since = unsent, now
+            return False
+        return now - self._stuck_since > self._host.limits.request_seconds
 
     def drain(self) -> None:
         """Take no further request; close now when none is in progress."""

@@ -28,7 +28,8 @@ class Limits:
     idle_seconds: float = 75.0
     """How long a connection may wait for its next request."""
     request_seconds: float = 60.0
-    """How long a head may take to arrive, and how long a body may pause."""
+    """How long a head may take to arrive, how long a body may pause, and how long a client may take nothing of a
+    reply."""
     slowest_upload: int = 4096
     """Bytes a second below which a large body takes too long."""
     linger_seconds: float = 1.0

@@ -55,8 +55,10 @@ def prediction(wire: Wire, head: Head, body: bytes) -> Prediction | Invalid:
 
 
 def flaw(wire: Wire, head: Head, body: bytes) -> Invalid | None:
-    """Why a whole, readable 2xx reply is unusable; None when it is not. Quicker than to see what it predicts."""
-    return wire.flaw(about_body(head), body)
+    """Why a whole, readable 2xx reply is unusable; None when it is not, or decodes to more than is read. Quicker than
+    to see what it predicts."""
+    found = wire.flaw(about_body(head), body)
+    return None if found is not None and found.reason == document.LARGE else found
 
 
 def about_body(head: Head) -> dict[str, str]:

@@ -35,7 +35,7 @@ from crossfade.live.exchange.messages import (
     Started,
 )
 from crossfade.live.exchange.served import Served
-from crossfade.live.protocols import wire
+from crossfade.live.protocols import document, wire
 from crossfade.live.protocols.base import Invalid, Prediction
 from crossfade.live.routes import Route
 from crossfade.spec.model import Arm, Protocol
@@ -47,7 +47,7 @@ AGAIN: Final = 1
 FIRST_COPY: Final = 2
 """Copies are counted from here: the challengers', or the champion's."""
 
-LARGE: Final = "large"
+LARGE: Final = document.LARGE
 """A reply too long to be compared."""
 
 FLOOD: Final = "flood"
@@ -317,4 +317,6 @@ def _read(protocol: Protocol, answer: Answer) -> Prediction | str | None:
     if not readable(answer.head, streams=reader.streams):
         return None
     found = prediction(reader, answer.head, answer.body)
-    return found.reason if isinstance(found, Invalid) else found
+    if not isinstance(found, Invalid):
+        return found
+    return None if found.reason == LARGE else found.reason

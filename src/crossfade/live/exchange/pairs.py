@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from crossfade.live.exchange.heads import Head
+from crossfade.live.protocols.document import swells
 from crossfade.spec.model import Comparison, Examples, Predicted, Priced
 
 
@@ -63,3 +64,15 @@ class Compare(msgspec.Struct, frozen=True, gc=False):
     def size(self) -> int:
         """Bytes to be decoded."""
         return len(self.champion.body) + len(self.challenger.body) + (len(self.noise.body) if self.noise else 0)
+
+    def swells(self, most: int) -> bool:
+        """Whether one of the replies is compressed and decodes to more than so many bytes."""
+        replies = (self.champion, self.challenger, self.noise)
+        return any(one is not None and one.head is not None and _swells(one.head, one.body, most) for one in replies)
+
+
+def _swells(head: Head, body: bytes, most: int) -> bool:
+    for name, value in head.headers:
+        if len(name) == 16 and name.lower() == b"content-encoding":
+            return swells({"content-encoding": value.decode("latin-1")}, body, most)
+    return False

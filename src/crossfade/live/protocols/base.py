@@ -19,7 +19,8 @@ class Invalid:
     """A reply with a good status that is not a usable answer."""
 
     reason: str
-    """`broken` (cannot be decoded), `nan` (NaN or infinity), `shape` (declared and real shape differ), `error`."""
+    """`broken` (cannot be decoded), `nan` (NaN or infinity), `shape` (declared and real shape differ), `error`; or
+    `large`, where nobody looked whether it is usable."""
     detail: str
 
 

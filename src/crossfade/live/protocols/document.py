@@ -18,8 +18,12 @@ from crossfade.live.protocols.base import Invalid
 from crossfade.live.units import canonical
 from crossfade.spec.model import Ranking
 
-MOST_INFLATED = 64 * 2**20
-"""Bytes that a compressed reply may decode to before it is called broken."""
+MOST_INFLATED = 1 << 20
+"""Bytes that a compressed reply is decoded to: as many as are read of one that is not compressed. A kilobyte may stand
+for a megabyte, and whoever decodes it keeps users waiting."""
+
+LARGE = "large"
+"""Why a reply that decodes to more is not read; that is no failure of its arm."""
 
 _any = msgspec.json.Decoder()
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -39,9 +43,21 @@ def plain(headers: Mapping[str, str], body: bytes) -> bytes | Invalid:
         data = inflater.decompress(body, MOST_INFLATED)
     except zlib.error as error:
         return Invalid("broken", f"not {encoding}: {error}")
-    if not inflater.eof:
-        return Invalid("broken", f"{encoding} data is cut short, or decodes to more than {MOST_INFLATED} bytes")
-    return data
+    if inflater.eof:
+        return data
+    if len(data) >= MOST_INFLATED:
+        return Invalid(LARGE, f"{encoding} data decodes to more than {MOST_INFLATED} bytes")
+    return Invalid("broken", f"{encoding} data is cut short")
+
+
+def swells(headers: Mapping[str, str], body: bytes, most: int) -> bool:
+    """Whether a body decodes to more than so many bytes; found out at the price of those."""
+    if headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        return len(body) > most
+    try:
+        return len(zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, most + 1)) > most
+    except zlib.error:
+        return False
 
 
 def load(body: bytes) -> Any | Invalid:
