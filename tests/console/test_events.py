@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import sqlite3
@@ -16,10 +17,13 @@ import pytest
 from cloudevents.core.bindings import http
 from cloudevents.core.v1.event import CloudEvent
 
+from crossfade.console import app as console_app
 from crossfade.console import events as console_events
 from crossfade.console.app import create_app
+from crossfade.console.health import Pulse
 from crossfade.facts import Exposed
 from crossfade.rim import batches
+from crossfade.rim.certificates import Certificates
 from crossfade.rim.exposures import halves
 from crossfade.rim.inbox import OutcomeInbox
 from crossfade.rim.store import Store
@@ -190,6 +194,9 @@ async def test_a_request_whose_reply_is_not_told_has_failed_unless_none_is_told(
     # Whoever comes up after a crash finds them as they were left.
     again = console_events.Events(data, store)
     again.sweep()
+    assert not exposed(), "its client may have an answer for seven seconds yet"
+    monkeypatch.setattr(halves, "PATIENCE", -8.0)
+    again.halves.sweep(time.time())
     (fact,) = exposed()
     assert (fact.decision_id, fact.failed, fact.status, fact.served_by) == ("lost", True, 0, "")
     assert (fact.reason, fact.latency_ms) == ("no-response", 7000.0)
@@ -218,6 +225,25 @@ async def test_a_death_between_the_two_writes_counts_once(post: Post, exposed: A
     assert again.halves.counts()["waiting"] == 0
     again.close()
     assert len(exposed()) == 1
+
+
+async def test_what_is_damaged_does_not_end_the_looks_at_everything_else(
+    post: Post, data: Path, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await post(event(REQUEST, "r", time.time() - 5.0))
+    with sqlite3.connect(data / halves.FILE) as connection:
+        connection.execute("UPDATE halves SET fact = ?, answered = 1.0", (b"no fact",))
+    monkeypatch.setattr(console_app, "LOOK", 0.01)
+    monkeypatch.setattr(console_events, "SWEEP", 0.0)
+    told = console_events.Events(data, store)
+    watch = asyncio.create_task(console_app._watch(Pulse(store), told, Certificates()))
+    deadline = time.monotonic() + 30.0
+    while caplog.text.count("trying again") < 2 and not watch.done():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    assert not watch.done()
+    watch.cancel()
+    told.close()
 
 
 async def test_who_may_not_say_it_and_what_is_no_event(client: httpx.AsyncClient, started: float) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +25,7 @@ from crossfade.rim.healthy import why_not
 from crossfade.rim.probes import HealthPort, own_checks
 from crossfade.rim.processes import Child
 from crossfade.rim.service_manager import ServiceManager
+from rim.drivers.test_cluster import certificate as make_certificate
 from view.sample import SPEC
 
 
@@ -112,10 +116,43 @@ def test_nothing_serves_a_folder_that_does_not_say_so(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        (tmp_path / "run" / "serve.json").write_text(json.dumps({"data_port": free.getsockname()[1]}))
+        told = {"data_url": f"http://127.0.0.1:{free.getsockname()[1]}", "control_url": None}
+        (tmp_path / "run" / "serve.json").write_text(json.dumps(told))
         assert "does not answer" in why_not(tmp_path)
         free.listen()
         assert why_not(tmp_path) == ""
+
+
+def test_a_control_port_that_speaks_tls_is_alive_and_no_proxy_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = make_certificate(tmp_path, "here")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    (tmp_path / "run").mkdir()
+    state = tmp_path / "run" / "serve.json"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def meet() -> None:
+            with contextlib.suppress(OSError), context.wrap_socket(listening.accept()[0], server_side=True) as client:
+                client.recv(1)
+
+        thread = threading.Thread(target=meet)
+        thread.start()
+        state.write_text(json.dumps({"control_url": f"https://127.0.0.1:{listening.getsockname()[1]}"}))
+        assert why_not(tmp_path) == ""
+        thread.join(30)
+    assert "does not answer" in why_not(tmp_path)
+    port = HealthPort("::1", 0, alive=lambda: True, checks=dict, data=tmp_path)
+    state.write_text(json.dumps({"health_url": f"http://[::1]:{port.port}"}))
+    try:
+        assert why_not(tmp_path) == ""
+    finally:
+        port.close()
 
 
 def test_serve_tells_systemd_answers_probes_and_logs_where_it_is_told(manager: socket.socket, tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ def follow(
                 taken = inbox.accept(found.exposures, now)
                 follower.done()
                 _count(counts, found, taken)
+            counts["rejected"] += follower.lost
+            if follower.lost:
+                sys.stderr.write(f"crossfade: {follower.lost} lines were too long or never finished\n")
     except (JournalError, SecretError, OSError) as error:
         fail(str(error), "start it again when that is put right: it goes on where it was", as_json=json)
     if json:

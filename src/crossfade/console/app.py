@@ -50,6 +50,8 @@ from crossfade.rim.standing import all_standing
 from crossfade.rim.store import Store, StoreError
 from crossfade.rim.tokens import Tokens
 
+log = logging.getLogger("crossfade.console")
+
 DESCRIPTION = """\
 Outcomes in, rollouts out, a person's moves. Every error is `{"error", "what_to_do"}`. Outcomes are acknowledged only
 once they are on the disk. Moves need a bearer token: a named one with the role for it (`crossfade token add`) or that
@@ -200,8 +202,12 @@ def _warm(store: Store) -> None:
 
 async def _watch(pulse: health.Pulse, told: events.Events, certificates: Certificates) -> None:
     while True:
-        await run_in_threadpool(pulse.look)
-        await run_in_threadpool(told.sweep)
+        for look in (pulse.look, told.sweep):
+            try:
+                await run_in_threadpool(look)
+            except Exception:
+                # Nobody would hear of it, and the others are to be looked at all the same.
+                log.exception("a look at the control port's own parts failed; trying again")
         certificates.look()
         await asyncio.sleep(LOOK)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections import Counter
@@ -148,14 +147,9 @@ def router(events: Events, access: Access) -> APIRouter:
         reply become one exposure. Of two events with one source, id and type the first counts. Others are counted.
         The token comes as a bearer, or as the password in the address."""
         await run_in_threadpool(access.check, bearer(request.headers), REPORT)
+        body = await receiving.body_of(request)
         try:
-            async with asyncio.timeout(receiving.BODY_SECONDS):
-                body = await receiving._body(request)
-        except TimeoutError as error:
-            said = f"the body was not whole after {receiving.BODY_SECONDS:g} s"
-            raise Refused(408, said, "send it in one go, or in smaller batches") from error
-        try:
-            found = envelope.read(request.headers, body)
+            found = await run_in_threadpool(envelope.read, request.headers, body)
         except envelope.NoEvents as error:
             raise Refused(422, str(error), "send CloudEvents 1.0 over HTTP") from error
         return JSONResponse(await run_in_threadpool(events.take, found, rollout, arm))

@@ -5,7 +5,6 @@ Whoever says this decides what rollouts are judged by, so that it always takes a
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -99,13 +98,8 @@ def router(data: Path, store: Store, access: Access) -> APIRouter:
         """Keep exposures that Crossfade's gateway did not see, because a router of yours carries the traffic. Of two
         with one `decision_id` the first counts, so that a batch whose answer was lost can be sent again. One without
         an `order` is placed by its time. Items that are wrong are listed and cost only themselves."""
-        lines = receiving._is_lines(request.headers.get("content-type", ""))
-        try:
-            async with asyncio.timeout(receiving.BODY_SECONDS):
-                body = await receiving._body(request)
-        except TimeoutError as error:
-            said = f"the body was not whole after {receiving.BODY_SECONDS:g} s"
-            raise Refused(408, said, "send it in one go, or in smaller batches") from error
+        lines = receiving.is_lines(request.headers.get("content-type", ""))
+        body = await receiving.body_of(request)
         try:
             return JSONResponse(await run_in_threadpool(keep, body, lines), 202)
         except reading.TooMany as error:

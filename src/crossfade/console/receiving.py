@@ -125,7 +125,7 @@ def router(
         answer was lost can be sent again. An id that comes back with another value, name or owner is rejected: what was
         reported first stands. A value that was wrong is put right by an outcome that `corrects` it. Items that are
         wrong are listed and cost only themselves."""
-        lines = _is_lines(request.headers.get("content-type", ""))
+        lines = is_lines(request.headers.get("content-type", ""))
         who = await run_in_threadpool(_reporter, request, access, options)
         pause = allowance.wait(who, time.monotonic())
         if pause:
@@ -140,12 +140,7 @@ def router(
             )
         allowance.begin(who)
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(request)
-        except TimeoutError as error:
-            raise Refused(
-                408, f"the body was not whole after {BODY_SECONDS:g} s", "send it in one go, or in smaller batches"
-            ) from error
+            body = await body_of(request)
         finally:
             allowance.end(who)
         known = await run_in_threadpool(there.rollouts)
@@ -196,7 +191,7 @@ def _allowed(options: ControlOptions) -> str:
     return rate or f"{MOST_AT_ONCE} reports at a time"
 
 
-def _is_lines(content_type: str) -> bool:
+def is_lines(content_type: str) -> bool:
     """Whether the body is NDJSON. Other types are refused: a browser could send those from any page unasked."""
     kind = content_type.split(";")[0].strip().lower()
     if kind in LINES:
@@ -208,6 +203,16 @@ def _is_lines(content_type: str) -> bool:
         f"the content type is {kind or 'missing'}; allowed: application/json, application/x-ndjson",
         "say which it is, as with curl -H 'content-type: application/json'",
     )
+
+
+async def body_of(request: Request) -> bytes:
+    """The body, once it is whole. Raises Refused for what is too large or too slow."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _body(request)
+    except TimeoutError as error:
+        said = f"the body was not whole after {BODY_SECONDS:g} s"
+        raise Refused(408, said, "send it in one go, or in smaller batches") from error
 
 
 async def _body(request: Request) -> bytes:

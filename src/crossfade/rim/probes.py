@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -48,8 +49,11 @@ class HealthPort:
             def log_message(self, format: str, *args: Any) -> None:
                 """Probes come every few seconds; they are not worth a line."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            daemon_threads = True
+
+        self._server = Server((host, port), Handler)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
         self._thread.start()
@@ -69,6 +73,11 @@ class HealthPort:
             return 200, "text/plain; version=0.0.4; charset=utf-8", read_metrics(self._data).encode()
         known = "/healthz, /readyz and /metrics"
         return _json(404, {"error": f"{path} is not here", "what_to_do": f"this port answers {known}"})
+
+    @property
+    def listening(self) -> socket.socket:
+        """Where it listens."""
+        return self._server.socket
 
     def close(self) -> None:
         """Stop listening."""

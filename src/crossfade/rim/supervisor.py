@@ -12,11 +12,9 @@ import os
 import resource
 import secrets
 import socket
-import ssl
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import IO, Any
 
 from crossfade.rim import figures, store_address
 from crossfade.rim.control_options import OPEN, ControlOptions
+from crossfade.rim.healthy import silent
 from crossfade.rim.options import PLAIN, Options
 from crossfade.rim.probes import PATIENCE, HealthPort, own_checks
 from crossfade.rim.processes import Child, stop_all
@@ -147,7 +146,7 @@ class Supervisor:
         beats = store.heartbeat()
         while time.monotonic() < deadline and not self.stopping:
             if (store.heartbeat() != beats or not ours) and (
-                self._answers() if self.control_socket else self._serving()
+                not silent(self.control_url, 1.0) if self.control_url else self._serving()
             ):
                 return
             self.tend()
@@ -156,15 +155,6 @@ class Supervisor:
             raise ServeError(
                 f"the processes did not come up within {within:g} s; what they said is in {self.data / 'logs'}"
             )
-
-    def _answers(self) -> bool:
-        if self.control_socket is not None and self.control.tls_cert:
-            return _shakes_hands(self.control_socket)
-        try:
-            with urllib.request.urlopen(f"{self.control_url}/healthz", timeout=1.0) as reply:
-                return bool(reply.status == 200)
-        except OSError:
-            return False
 
     def _serving(self) -> bool:
         """Whether every gateway writes its figures, which it does from its first second."""
@@ -219,6 +209,9 @@ class Supervisor:
             "data_port": self.data_port,
             "control_port": self.control_port,
             "health_port": None if self.health is None else self.health.port,
+            "data_url": self.data_url,
+            "control_url": self.control_url,
+            "health_url": None if self.health is None else _url(self.health.listening),
             "pids": {child.name: child.pid for child in self.children},
             "restarts": {child.name: child.restarts for child in self.children},
         }
@@ -228,33 +221,15 @@ class Supervisor:
         draft.replace(target)
 
 
-def _shakes_hands(sock: socket.socket) -> bool:
-    """Whether TLS is spoken on a port of this host: more is told only to clients that it may let in."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection((_reached(sock), sock.getsockname()[1]), timeout=1.0) as plain,
-            context.wrap_socket(plain),
-        ):
-            return True
-    except OSError:
-        return False
-
-
-def _reached(sock: socket.socket) -> str:
-    """A socket that listens everywhere is reached here by the loopback of its family."""
-    host = str(sock.getsockname()[0])
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-
-
 def _host() -> str:
     """What begins the names of this host's gateways, where other hosts have some of the same rollout."""
     return f"{socket.gethostname()}-" if store_address.server() is not None else ""
 
 
 def _url(sock: socket.socket, *, tls: bool = False) -> str:
-    host, port = _reached(sock), sock.getsockname()[1]
+    host, port = sock.getsockname()[:2]
+    # A socket that listens everywhere is reached here by the loopback of its family.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "https" if tls else "http"
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 

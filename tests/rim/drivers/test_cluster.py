@@ -108,3 +108,15 @@ def test_a_client_certificate_says_who_asks(tmp_path: Path) -> None:
         file.write_text(yaml.safe_dump(said))
         with pytest.raises(Misplaced, match="certificates"):
             cluster_of(there)
+        user = {"client-certificate": ours.name, "client-key": our_key.name, "token": server.token}
+        said["users"][0]["user"] = user
+        said["clusters"][0]["cluster"] = {
+            "server": f"https://127.0.0.1:{server.port}",
+            "certificate-authority": shown.name,
+        }
+        file.write_text(yaml.safe_dump(said))
+        assert cluster_of(there).read(PATH, "it")["metadata"]["name"] == "ranker", "files lie beside the kubeconfig"
+        user.pop("client-key")
+        file.write_text(yaml.safe_dump(said))
+        with pytest.raises(Misplaced, match="certificates"):
+            cluster_of(there)

@@ -291,6 +291,35 @@ def test_a_backend_that_is_no_arm_is_seen_and_not_overruled(kind: Kind) -> None:
         kind.driver.carry(kind.order())
 
 
+@pytest.mark.parametrize("kind", ["gateway_api", "istio"], indirect=True)
+def test_nobody_who_meddles_keeps_a_challenger_from_being_taken_back(kind: Kind) -> None:
+    kind.driver.carry(kind.order(step=1))
+    found = copy.deepcopy(kind.object)
+    if kind.name == "gateway_api":
+        found["spec"]["rules"][0]["backendRefs"].append({"name": "stranger", "port": 80, "weight": 1})
+    else:
+        found["spec"]["http"][0]["route"].append({"destination": {"host": "stranger"}, "weight": 1})
+    kind.server.put(kind.path, found)
+    back = kind.order(Phase.ROLLED_BACK, seq=2)
+    kind.driver.carry(back)
+    assert kind.driver.read().shares["v2"] == 0.0
+    assert any("stranger" in said for said in differences(back, kind.driver.read())), "who has the rest is told"
+
+
+@pytest.mark.parametrize("kind", ["gateway_api", "istio"], indirect=True)
+def test_an_arm_that_is_named_twice_is_refused_and_not_weighed_twice(kind: Kind) -> None:
+    found = copy.deepcopy(kind.object)
+    members = (
+        found["spec"]["rules"][0]["backendRefs"] if kind.name == "gateway_api" else found["spec"]["http"][0]["route"]
+    )
+    members.append(copy.deepcopy(members[1]))
+    kind.server.put(kind.path, found)
+    with pytest.raises(Misplaced, match="more than once"):
+        kind.driver.carry(kind.order())
+    with pytest.raises(Misplaced, match="more than once"):
+        kind.driver.read()
+
+
 NO_CRDS = (
     "THE PUBLISHED SCHEMAS ARE NOT HERE: put the CustomResourceDefinitions of Gateway API, Istio and KServe as YAML "
     "into build/servers/crds, or name a folder with CROSSFADE_CRDS"
@@ -321,10 +350,18 @@ def test_kubeconfigs_that_cannot_be_used_say_why(tmp_path: Path) -> None:
         file.write_text(yaml.safe_dump(said))
         with pytest.raises(Misplaced, match="name its authority"):
             driver_of(rollout)
+        file.write_text(
+            server.kubeconfig(tmp_path).read_text().replace("current-context: here", "current-context: gone")
+        )
+        with pytest.raises(Misplaced, match="no context named 'gone'"):
+            driver_of(rollout)
         (tmp_path / "token").write_text("first")
-        server.kubeconfig(tmp_path, tokenFile=str(tmp_path / "token"))
+        server.kubeconfig(tmp_path, tokenFile="token")
         driver = driver_of(rollout)
         with pytest.raises(Refused, match="401"):
+            driver.read()
+        (tmp_path / "token").rename(tmp_path / "away")
+        with pytest.raises(Unreachable, match="token for the API server"):
             driver.read()
         (tmp_path / "token").write_text(server.token + "\n")
         with pytest.raises(Misplaced, match="404"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -82,14 +83,14 @@ def _closed(host: str, port: int, name: str) -> tuple[str, str]:
 
 
 def _served(data: Path) -> set[int]:
-    """The ports of the crossfade that runs over this folder."""
+    """The ports of the crossfade that runs over this folder; a part of it has not all of them."""
     try:
         told = json.loads((data / "run" / "serve.json").read_bytes())
-        os.kill(int(told["pid"]), 0)
-        return {int(told["data_port"]), int(told["control_port"])}
-    except PermissionError:
-        return {int(told["data_port"]), int(told["control_port"])}
-    except (OSError, ValueError, KeyError, TypeError):
+        ours = {int(port) for what, port in told.items() if what.endswith("_port") and port is not None}
+        with contextlib.suppress(PermissionError):
+            os.kill(int(told["pid"]), 0)
+        return ours
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
 
 

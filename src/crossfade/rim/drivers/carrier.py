@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from crossfade.live.routes import champion_only, routes
@@ -25,7 +26,7 @@ from crossfade.rim.secrets import SecretError
 from crossfade.rim.store import Store, Stored, StoreError
 from crossfade.rim.stored import Deposed
 from crossfade.spec.model import Rollout
-from crossfade.state import Phase
+from crossfade.state import ENDED, Phase
 
 log = logging.getLogger("crossfade.controller")
 
@@ -47,6 +48,9 @@ QUIET = 60.0
 LONGEST = 5.0
 """Seconds between two attempts at most; one second where the router gives more than it should."""
 
+TOLD = (DriverError, SecretError, StoreError)
+"""Errors that say in words what is wrong; of any other the log has where it came from."""
+
 
 @dataclass(slots=True)
 class _Work:
@@ -61,7 +65,6 @@ class _Work:
     """When the ledger was last told that somebody else had set the router."""
     busy: bool = False
     not_before: float = 0.0
-    phase: Phase = Phase.PENDING
 
 
 class Carrier:
@@ -108,15 +111,24 @@ class Carrier:
         if self._thread.is_alive():
             self._thread.join(timeout=5.0)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for name, work in self._work.items():
-            if back and work.phase in (Phase.RUNNING, Phase.HELD) and work.standing and work.driver:
-                try:
-                    work.driver.carry(everything_back(work.standing.order))
-                except DriverError as error:
-                    log.error("%s: the router could not be told to go back to the champion: %s", name, error)
+        if back:
+            for stored in self._known[1]:
+                if stored.position.phase in (Phase.RUNNING, Phase.HELD):
+                    self._back(stored.rollout, self._work.get(stored.name))
+        for work in self._work.values():
             if work.driver is not None:
                 work.driver.close()
         self._store.close()
+
+    def _back(self, rollout: Rollout, work: _Work | None) -> None:
+        """Tell a router to go back to the champion. Whatever is wrong with one keeps none of the others from it."""
+        if work is None or work.standing is None:
+            return
+        try:
+            work.driver = work.driver or self._make(rollout)
+            work.driver.carry(everything_back(work.standing.order))
+        except Exception as error:
+            log.error("%s: the router could not be told to go back to the champion: %s", rollout.name, _said(error))
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -140,11 +152,28 @@ class Carrier:
             self._seen = (beat, now)
         version = self._glance.version()
         if version != self._known[0]:
-            self._known = (version, holders(self._store.rollouts()))
+            self._known = (version, self._carried(self._store.rollouts()))
         for stored in self._known[1]:
-            if stored.rollout.router is not None:
-                alive = now - self._seen[1] <= stored.rollout.lease
-                self._begin(stored, exposing=alive and stored.name not in stopped, now=now)
+            alive = now - self._seen[1] <= stored.rollout.lease
+            self._begin(stored, exposing=alive and stored.name not in stopped, now=now)
+
+    def _carried(self, every: Sequence[Stored]) -> list[Stored]:
+        """Those whose routers are told: who has each route, and who had it while its own router has not gone back."""
+        ours = [one for one in every if not one.rollout.in_process]
+        held = {one.rollout.route: one for one in holders(ours)}
+        return [
+            one
+            for one in ours
+            if one.rollout.router is not None
+            and (held[one.rollout.route] is one or self._left(one, held[one.rollout.route].rollout))
+        ]
+
+    def _left(self, stored: Stored, holder: Rollout) -> bool:
+        """Whether a rollout that has lost its route may still be served by a router that the next one does not set."""
+        standing = self.standing(stored.name)
+        if standing is None or stored.rollout.router == holder.router or stored.position.phase not in ENDED:
+            return False
+        return self._asked(stored, standing, exposing=False, now=standing.since) is not standing or not standing.agrees
 
     def _begin(self, stored: Stored, *, exposing: bool, now: float) -> None:
         work = self._work.get(stored.name)
@@ -156,13 +185,12 @@ class Carrier:
                 work = self._work[stored.name] = _Work(revision=stored.revision, standing=standing)
         if work.busy:
             return
-        work.phase = stored.position.phase
         standing = self._asked(stored, work.standing, exposing=exposing, now=now)
         if standing is work.standing and now < work.not_before:
             return
         with self._lock:
             work.standing, work.busy = standing, True
-        self._pool.submit(self._one, stored.rollout, work)
+        self._pool.submit(self._one, stored.rollout, work).add_done_callback(partial(_ended, stored.name))
 
     def _asked(self, stored: Stored, before: Standing | None, *, exposing: bool, now: float) -> Standing:
         """The same standing where the router is asked for what it was before, else a new one."""
@@ -188,8 +216,8 @@ class Carrier:
         )
 
     def _one(self, rollout: Rollout, work: _Work) -> None:
-        assert work.standing is not None
         before = work.standing
+        assert before is not None
         try:
             after = self._followed(rollout, work, before)
         except Exception as error:
@@ -233,11 +261,9 @@ class Carrier:
             time.sleep(0.01)
 
     def _failed(self, name: str, before: Standing, error: Exception) -> Standing:
-        if not isinstance(error, DriverError | SecretError | StoreError):
-            log.exception("%s: the driver of its router failed", name)
-        said = str(error) or type(error).__name__
+        said = _said(error)
         if said != before.problem:
-            log.warning("%s: %s", name, said)
+            log.warning("%s: %s", name, said, exc_info=None if isinstance(error, TOLD) else error)
         return replace(before, problem=said, failures=before.failures + 1)
 
     def _leads(self) -> bool:
@@ -251,6 +277,16 @@ class Carrier:
 def _same(one: Order, other: Order) -> bool:
     """Whether two orders make a router do the same, told by the same leadership: a note in the ledger is no order."""
     return one.digest == other.digest and replace(one.mark, seq=0) == replace(other.mark, seq=0)
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, TOLD) and str(error) else f"the driver failed: {error!r}"
+
+
+def _ended(name: str, look: Future[None]) -> None:
+    """A look that broke off must not do so in silence: nobody asks a thread of the pool how it went."""
+    if not look.cancelled() and (error := look.exception()) is not None:
+        log.error("%s: what its router does could not be noted down: %r", name, error, exc_info=error)
 
 
 def _pause(standing: Standing) -> float:

@@ -68,7 +68,11 @@ class Cluster:
 
     def _ask(self, method: str, path: str, what: str, body: Json | None) -> Json:
         headers = {"accept": "application/json", "user-agent": "crossfade"}
-        if token := self.token():
+        try:
+            token = self.token()
+        except (OSError, ValueError) as error:
+            raise Unreachable(f"the token for the API server at {self.server} cannot be read: {error}") from error
+        if token:
             headers["authorization"] = f"Bearer {token}"
         data = None
         if body is not None:
@@ -87,11 +91,13 @@ class Cluster:
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise Unreachable(f"the API server at {self.server} cannot be asked: {reason}") from error
+        if len(answer) > LARGEST:
+            raise Refused(f"{self.server} answered for {what} with more than {LARGEST} bytes")
         try:
             found = json.loads(answer)
         except ValueError as error:
             raise Refused(f"{self.server} answered with what is no JSON: is it an API server?") from error
-        if len(answer) > LARGEST or not isinstance(found, dict):
+        if not isinstance(found, dict):
             raise Refused(f"{self.server} answered for {what} with what is no object")
         return found
 
@@ -145,11 +151,16 @@ def _inside(router: Router) -> Cluster:
             "have its token (automountServiceAccountToken)"
         )
     host = f"[{host}]" if ":" in host else host
+    try:
+        namespace = router.one("namespace") or (ACCOUNT / "namespace").read_text().strip()
+        tls = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    except OSError as error:
+        raise Misplaced(f"this pod's account in {ACCOUNT} cannot be used: {error}") from error
     return Cluster(
         server=f"https://{host}:{port}",
-        namespace=router.one("namespace") or (ACCOUNT / "namespace").read_text().strip(),
+        namespace=namespace,
         token=lambda: (ACCOUNT / "token").read_text().strip(),
-        tls=ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt")),
+        tls=tls,
     )
 
 
@@ -161,8 +172,10 @@ def _configured(file: Path, router: Router) -> Cluster:
         cluster = _of(said, "clusters", chosen["cluster"])["cluster"]
         user = _of(said, "users", chosen["user"])["user"] or {}
         server = str(cluster["server"]).rstrip("/")
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise Misplaced(f"the kubeconfig {file} cannot be used: {error!r}") from error
+    except KeyError as error:
+        raise Misplaced(f"the kubeconfig {file} cannot be used: it has no {error.args[0]}") from error
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise Misplaced(f"the kubeconfig {file} cannot be used: {error}") from error
     if "exec" in user or "auth-provider" in user:
         raise Misplaced(
             f"the kubeconfig {file} asks a program for its token, which Crossfade does not run; give a token, a token "
@@ -171,10 +184,10 @@ def _configured(file: Path, router: Router) -> Cluster:
     if cluster.get("insecure-skip-tls-verify"):
         raise Misplaced(f"the kubeconfig {file} does not check who the API server is; name its authority instead")
     try:
-        tls = _tls(cluster, user) if server.startswith("https:") else None
+        tls = _tls(cluster, user, file.parent) if server.startswith("https:") else None
     except (OSError, ValueError) as error:
         raise Misplaced(f"the certificates of the kubeconfig {file} cannot be used: {error}") from error
-    tokens = user.get("tokenFile")
+    tokens = _beside(file.parent, user.get("tokenFile"))
     return Cluster(
         server=server,
         namespace=router.one("namespace") or chosen.get("namespace") or "default",
@@ -184,23 +197,38 @@ def _configured(file: Path, router: Router) -> Cluster:
 
 
 def _of(said: Mapping[str, Any], kind: str, name: str) -> Json:
-    found: Json = next(one for one in said[kind] if one["name"] == name) if name else {}
+    """Raises KeyError for what is not there."""
+    found: Json | None = next((one for one in said[kind] if one["name"] == name), None)
+    if found is None:
+        raise KeyError(f"{kind.rstrip('s')} named {name!r}")
     return found
 
 
-def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
+def _beside(folder: Path, named: str | None) -> str | None:
+    """A file that a kubeconfig names: from where the kubeconfig is, whoever reads it."""
+    return str(folder / named) if named else None
+
+
+def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path) -> ssl.SSLContext:
+    """Raises OSError or ValueError."""
     inline = cluster.get("certificate-authority-data")
     authorities = base64.b64decode(inline).decode() if inline else None
-    context = ssl.create_default_context(cafile=cluster.get("certificate-authority"), cadata=authorities)
-    certificate, key = user.get("client-certificate"), user.get("client-key")
-    if "client-certificate-data" in user:
-        # The library takes files alone; these are gone once they have been read.
-        with tempfile.TemporaryDirectory() as folder:
-            for name in ("client-certificate", "client-key"):
-                (Path(folder) / name).write_bytes(base64.b64decode(user[f"{name}-data"]))
-            context.load_cert_chain(f"{folder}/client-certificate", f"{folder}/client-key")
-    elif certificate:
-        context.load_cert_chain(certificate, key)
+    context = ssl.create_default_context(
+        cafile=_beside(folder, cluster.get("certificate-authority")), cadata=authorities
+    )
+    names = ("client-certificate", "client-key")
+    if not any(f"{name}{end}" in user for name in names for end in ("", "-data")):
+        return context
+    # The library takes files alone; those made here are gone once they have been read.
+    with tempfile.TemporaryDirectory() as made:
+        files: list[Path] = []
+        for name in names:
+            if f"{name}-data" in user:
+                files.append(Path(made) / name)
+                files[-1].write_bytes(base64.b64decode(user[f"{name}-data"]))
+            elif name in user:
+                files.append(folder / str(user[name]))
+        context.load_cert_chain(files[0], files[1] if len(files) > 1 else None)
     return context
 
 

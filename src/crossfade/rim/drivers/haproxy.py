@@ -11,6 +11,7 @@ import socket
 from crossfade.rim.drivers.port import (
     PATIENCE,
     Carried,
+    DriverError,
     Fenced,
     Mark,
     Misplaced,
@@ -51,33 +52,41 @@ class HAProxy:
         )
 
     def carry(self, order: Order) -> None:
-        """Set the entry at each of them; one that cannot be reached keeps the others from nothing but more exposure."""
+        """Set the entry at each of them; one that cannot be told keeps the others from nothing but more exposure."""
         if cannot := unable(order):
             raise Unable(cannot)
-        dead: Unreachable | None = None
+        wrong: DriverError | None = None
         befores: dict[str, str | None] = {}
         for where in self._sockets:
             try:
                 self._backends(where, order)
                 befores[where] = self._entry(where)
-            except Unreachable as error:
+            except DriverError as error:
                 if not order.back:
                     raise
-                dead = error
+                wrong = error
         for where, before in befores.items():
-            mark = None if before is None else _mark(before)
-            if mark is not None and mark.outranks(order.mark):
-                raise Fenced(
-                    f"HAProxy at {where} has an order for {mark.rollout} of a later leadership (term {mark.term}, this "
-                    f"one is {order.mark.term})"
-                )
-            value = f"{int(self._share(order) * BUCKETS)}|{order.mark}"
-            command = "add" if before is None else "set"
-            told = self._ask(where, f"{command} map {self._map} {order.mark.rollout} {value}")
-            if told:
-                raise Refused(f"HAProxy at {where} did not set {self._map}: {told}")
-        if dead is not None:
-            raise dead
+            try:
+                self._set(where, before, order)
+            except DriverError as error:
+                if not order.back:
+                    raise
+                wrong = error
+        if wrong is not None:
+            raise wrong
+
+    def _set(self, where: str, before: str | None, order: Order) -> None:
+        mark = None if before is None else _mark(before)
+        if mark is not None and mark.outranks(order.mark):
+            raise Fenced(
+                f"HAProxy at {where} has an order for {mark.rollout} of a later leadership (term {mark.term}, this "
+                f"one is {order.mark.term})"
+            )
+        value = f"{int(self._share(order) * BUCKETS)}|{order.mark}"
+        command = "add" if before is None else "set"
+        told = self._ask(where, f"{command} map {self._map} {order.mark.rollout} {value}")
+        if told:
+            raise Refused(f"HAProxy at {where} did not set {self._map}: {told}")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -118,7 +127,8 @@ class HAProxy:
 
     def _backends(self, where: str, order: Order) -> None:
         there = [line.strip() for line in self._ask(where, "show backend").splitlines() if line.strip()]
-        for arm in (order.champion, *order.challengers):
+        # Who goes back needs the champion alone: the challenger may have been taken down by then.
+        for arm in (order.champion, *(order.challengers if not order.back else ())):
             name = self._router.called(arm.name)
             if name not in there:
                 named = ", ".join(one for one in there if not one.startswith("#")) or "none"

@@ -1,13 +1,17 @@
 """A log that is followed: whole lines as they come, across rotation and restarts, no line twice and none left out.
 
 Where it has come to is noted beside the facts after they are durable, by the file itself and not by its name. A death
-between the two reads lines again, whose decision ids are known by then.
+between the two reads lines again, whose decision ids are known by then. What cannot be given is counted: a line too
+long to be a log's, one that was never finished.
 """
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +22,9 @@ LARGEST_LINE = 1_000_000
 
 AT_ONCE = 4_000_000
 """Bytes read in one go."""
+
+ROTATED = re.compile(r"([.-][0-9][0-9._:T-]*)?")
+"""What a log's name goes on with once it was rotated away, as long as it was not compressed."""
 
 HEAD = 256
 """Bytes at the start of a file by which it is known again, where the number of a file was given to another."""
@@ -43,28 +50,52 @@ class Follower:
         self._inode = 0
         self._offset = 0
         self._rest = b""
-        self.torn = 0
-        """Bytes that were left unfinished at the end of a file that was rotated away."""
+        self._skipping = False
+        """Whether what comes next is the rest of a line that is too long."""
+        self.lost = 0
+        """Lines that were too long, or left unfinished at the end of a file that was rotated away."""
 
     def lines(self) -> list[bytes]:
-        """Whole lines that are new, at most AT_ONCE bytes of them. Raises OSError where the log cannot be read."""
-        if self._file is None and not self._open():
-            return []
-        assert self._file is not None
-        self._truncated()
-        self._file.seek(self._offset + len(self._rest))
-        part = self._file.read(AT_ONCE)
-        if not part and self._rotated():
-            # Whoever renamed it may have let the last lines be written meanwhile.
+        """Whole lines that are new, as many as came in one go; none where there are none. Raises OSError where the log
+        cannot be read."""
+        while part := self._part():
+            if found := self._whole(part):
+                return found
+        return []
+
+    def _part(self) -> bytes:
+        """What comes next, at most AT_ONCE bytes of it."""
+        following = None
+        while self._file is not None or self._open(following):
+            assert self._file is not None
+            self._truncated()
+            self._file.seek(self._offset + len(self._rest))
             part = self._file.read(AT_ONCE)
-        if not part and self._rotated():
-            self.torn += len(self._rest)
+            if not part and self._rotated():
+                # Whoever renamed it may have let the last lines be written meanwhile.
+                part = self._file.read(AT_ONCE)
+            if part or not self._rotated():
+                return part
+            self.lost += bool(self._rest) and not self._skipping
+            following = self._following()
             self._close()
-            return self.lines() if self._open(fresh=True) else []
+        return b""
+
+    def _whole(self, part: bytes) -> list[bytes]:
+        """The lines that have become whole with a part that was read."""
         whole, newline, rest = (self._rest + part).rpartition(b"\n")
         self._offset += len(whole) + len(newline)
-        self._rest = rest if len(rest) <= LARGEST_LINE else b""
-        return [line for line in whole.split(b"\n") if line.strip()]
+        self._rest = rest
+        lines = whole.split(b"\n") if newline else []
+        if lines and self._skipping:
+            # The end of a line whose beginning was thrown away.
+            del lines[0]
+            self._skipping = False
+        if len(rest) > LARGEST_LINE:
+            self.lost += not self._skipping
+            self._offset += len(rest)
+            self._rest, self._skipping = b"", True
+        return [line for line in lines if line.strip()]
 
     def done(self) -> None:
         """Everything that `lines` has given is kept. Raises OSError."""
@@ -84,10 +115,11 @@ class Follower:
         """Let go of the log."""
         self._close()
 
-    def _open(self, *, fresh: bool = False) -> bool:
-        """Take up the file that was being read, under whatever name it has now; else the present one."""
-        known = None if fresh else self._known()
-        path, self._offset = self._log, 0
+    def _open(self, following: Path | None = None) -> bool:
+        """Take up the file that comes next; where none is named that which was being read, under whatever name it has
+        now, else the present one."""
+        known = self._known() if following is None else None
+        path, self._offset = following or self._log, 0
         if known is not None:
             found = next((one for one in self._candidates() if _is(one, known)), None)
             if found is not None:
@@ -96,7 +128,7 @@ class Follower:
             return False
         self._file = path.open("rb")
         self._inode = os.fstat(self._file.fileno()).st_ino
-        self._rest = b""
+        self._rest, self._skipping = b"", False
         if known is None:
             # A log that is rotated away before anything of it was kept is found again all the same.
             self.done()
@@ -105,7 +137,20 @@ class Follower:
     def _candidates(self) -> Iterator[Path]:
         """The log, and what it may have been renamed to."""
         yield self._log
-        yield from sorted(self._log.parent.glob(f"{self._log.name}*"))
+        for path in sorted(self._log.parent.glob(f"{glob.escape(self._log.name)}?*")):
+            if ROTATED.fullmatch(path.name.removeprefix(self._log.name)):
+                yield path
+
+    def _following(self) -> Path:
+        """What was written after the file that has come to its end: more than one may have been rotated away since."""
+        assert self._file is not None
+        ended, later = os.fstat(self._file.fileno()), []
+        for path in self._candidates():
+            with contextlib.suppress(OSError):
+                found = path.stat()
+                if found.st_ino != ended.st_ino and found.st_mtime_ns > ended.st_mtime_ns:
+                    later.append((found.st_mtime_ns, path))
+        return min(later)[1] if later else self._log
 
     def _known(self) -> Place | None:
         try:

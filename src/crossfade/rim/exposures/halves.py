@@ -24,7 +24,7 @@ from crossfade.rim.exposures.inbox import ExposureInbox
 FILE = "events.db"
 
 PATIENCE = 120.0
-"""Seconds that a half waits for the other one."""
+"""Seconds that a half waits for the other one, beyond the time in which its client has an answer."""
 
 LATELY = 3600.0
 """Seconds for which a reply shows that its source tells of replies."""
@@ -133,7 +133,8 @@ class Halves:
     def _give_up(self, now: float) -> None:
         connection = self._connection()
         late: list[Row] = connection.execute(
-            "SELECT source, id, fact, deadline, answered, size FROM halves WHERE done = 0 AND arrived < ?",
+            "SELECT source, id, fact, deadline, answered, size FROM halves"
+            " WHERE done = 0 AND arrived + coalesce(deadline, 0) < ?",
             (now - PATIENCE,),
         ).fetchall()
         heard = {
