@@ -108,7 +108,7 @@ def test_envoy_follows_within_a_second_under_load(tmp_path: Path, served: dict[s
             until(lambda order=order: not differences(order, driver.read()), 30.0)  # type: ignore[misc]
             took[order.mark.mode, order.weight] = time.monotonic() - began
             count, since = len(answers), time.time()
-            until(lambda count=count: len(answers) > count + 40, 60.0)  # type: ignore[misc]
+            until(lambda count=count: len(answers) > count + 20, 60.0)  # type: ignore[misc]
             asked = {name: model.asked - before[name] for name, model in served.items()}
             if order.mirror:
                 assert asked["v2"] > 0.3 * asked["v1"], "copies go to the challenger"
@@ -121,7 +121,7 @@ def test_envoy_follows_within_a_second_under_load(tmp_path: Path, served: dict[s
 
 @contextmanager
 def load(router: Running) -> Iterator[None]:
-    """Eight users more that ask as fast as they are answered."""
+    """Three users more that ask as fast as they are answered."""
     ended = threading.Event()
 
     def ask(own: Running, name: int) -> None:
