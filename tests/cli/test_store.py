@@ -28,7 +28,9 @@ def test_an_old_store_is_told_and_brought_up_to_date(tmp_path: Path, capsys: pyt
         file.executescript((OLD / "file.sql").read_text())
     assert run("status", *data) == 1
     assert f"this program needs {NEWEST}: run `crossfade store migrate`" in capsys.readouterr().out
-    assert run("status", *data, "--json") == 1, "looking changed nothing"
+    assert run("migrate", *data, "--prefix", "no name") == 2
+    assert "cannot be the beginning" in capsys.readouterr().err
+    assert run("status", *data, "--json") == 1, "neither looking nor what was refused changed anything"
     assert json.loads(capsys.readouterr().out)["layout"] == 0
     assert run("migrate", *data, "--json") == 0
     assert [one["version"] for one in json.loads(capsys.readouterr().out)["steps"]] == [one.version for one in STEPS]

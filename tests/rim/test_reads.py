@@ -35,6 +35,10 @@ def test_one_entry_an_hour_and_person_also_over_restarts(tmp_path: Path) -> None
     assert reads.note(NAME, "somebody", NOBODY, first.at + 2.0) is not None
     assert reads.note(NAME, "ana", ANA, first.at + EVERY) is not None
     assert reads.note(NAME, "ana", ANA, first.at + EVERY + 1.0) is None
+    other = Reads(store)
+    assert other.note(NAME, "ana", ANA, first.at + EVERY + 2.0) is None
+    assert reads.note(NAME, "ana", ANA, first.at + 2 * EVERY) is not None
+    assert other.note(NAME, "ana", ANA, first.at + 2 * EVERY + 3.0) is None, "another page has noted it meanwhile"
     store.close()
     record = LiveRecord(tmp_path, NAME)
     assert check(record).intact
@@ -49,5 +53,6 @@ def test_one_entry_an_hour_and_person_also_over_restarts(tmp_path: Path) -> None
         ("ana", "token ana (viewer)"),
         ("ana", "token ana-2 (viewer)"),
         ("somebody", "this machine, without a token"),
+        ("ana", "token ana (viewer)"),
         ("ana", "token ana (viewer)"),
     ]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crossfade.judge.evidence import Verdict
 from crossfade.state import Phase
-from crossfade.view.overall import Answer, begun, overall
+from crossfade.view.overall import Answer, begun, by_metric, overall
 
 NOW = 1000.0
 
@@ -45,6 +45,12 @@ def test_the_worst_line_speaks(verdicts: list[str], expected: tuple[str, str]) -
     assert word(record(*verdicts)) == expected
 
 
+def test_of_several_challengers_the_worst_verdict_stands_for_a_metric() -> None:
+    found = record("safe", evidence=[line("m", "harmful"), line("m", "safe"), line("n", "undecided"), line("n", "safe"),
+                                     line("n", "harmful", "header:x=1")])  # fmt: skip
+    assert by_metric(found) == {"m": "harmful", "n": "undecided"}
+
+
 @pytest.mark.parametrize(
     ("phase", "tone", "expected"),
     [
@@ -66,11 +72,10 @@ def test_what_nobody_looked_at_lately_is_unmeasured() -> None:
     assert begun(record("unmeasured"), now=NOW, patience=60.0).answer is Answer.GO
 
 
-def test_metrics_may_be_chosen_and_muted_ones_and_segments_do_not_count() -> None:
+def test_metrics_may_be_chosen_and_segments_do_not_count() -> None:
     found = record("safe", "undecided")
     assert word(found, metrics=["m0"]) == ("go", "safe")
     assert word(found, metrics=["m0", "other"]) == ("unknown", "unmeasured")
-    assert word(record("safe", "harmful", muted={"m1": "known"})) == ("go", "safe")
     found["evidence"] = [line("m0", "safe"), line("m0", "harmful", "header:x=y")]
     assert word(found) == ("go", "safe")
 

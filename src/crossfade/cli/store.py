@@ -62,6 +62,8 @@ def migrate(data: DataDir = DATA, prefix: Prefix = "crossfade", json: AsJson = F
 
     granted: list[str] = []
     try:
+        # Before the steps: they are not taken back when the roles cannot be told.
+        store_roles.checked(prefix, "beginning of the roles' names")
         where = place(data)
         steps = make(where)
         if server() is not None:
@@ -71,7 +73,7 @@ def migrate(data: DataDir = DATA, prefix: Prefix = "crossfade", json: AsJson = F
     except store_roles.NameProblem as error:
         fail(str(error), as_json=json)
     except StoreError as error:
-        fail(str(error), "nothing was changed", code=PROBLEM, as_json=json)
+        fail(str(error), "run it again once that is mended: steps that were taken stay", code=PROBLEM, as_json=json)
     if json:
         print_json(
             {"store": where.said, "steps": [{"version": s.version, "about": s.about} for s in steps], "roles": granted}

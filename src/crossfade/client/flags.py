@@ -105,9 +105,9 @@ class Flags:
     def __init__(self, data: Path, tell: Callable[[News], None]) -> None:
         """Begins to follow the folder; `tell` is called from other threads. Raises StoreError or OSError."""
         self._tell = tell
+        self._glance: Glance | ServerGlance = glance_at(data)
         self._worker, self._claim = claim(data)
         self._recorder = Recorder(Journal(data, self._worker))
-        self._glance: Glance | ServerGlance = glance_at(data)
         self._all: dict[str, Stands] = {}
         self._flags: dict[str, _Flag] = {}
         self._lease = False

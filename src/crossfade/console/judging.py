@@ -19,7 +19,7 @@ from crossfade.console.problems import Refused
 from crossfade.rim.standing import standing
 from crossfade.rim.store import Store
 from crossfade.rim.tokens import READ
-from crossfade.view.overall import Answer, Overall, begun, overall
+from crossfade.view.overall import Answer, Overall, begun, by_metric, overall
 
 log = logging.getLogger("crossfade.console")
 
@@ -185,5 +185,5 @@ def _record(store: Store, name: str, said: Overall) -> dict[str, Any]:
         "step": record["step"],
         "planned": record["exposure"]["planned"],
         "at": record["at"],
-        "metrics": {line["metric"]: line["verdict"] for line in record["evidence"] if line["segment"] is None},
+        "metrics": by_metric(record),
     }

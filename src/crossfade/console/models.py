@@ -312,7 +312,7 @@ class Judged(BaseModel):
     step: int | None
     planned: float | None = Field(description="Share (0–1) of units that the plan gives the challenger now.")
     at: float = Field(description="When it was measured, in seconds since the epoch.")
-    metrics: dict[str, str] = Field(description="Each metric's verdict.")
+    metrics: dict[str, str] = Field(description="Each metric's verdict; the worst of several challengers'.")
 
 
 class FlaggerIn(BaseModel):

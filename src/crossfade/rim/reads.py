@@ -36,7 +36,8 @@ class Reads:
         who = plain(who) or NOBODY_NAMED
         key = (name, who, _how(by))
         with self._lock:
-            if key not in self._last:
+            if at - self._last.get(key, float("-inf")) >= EVERY:
+                # Another process, or another page of this one, may have noted it since.
                 self._last[key] = self._told(name, who, by)
             if at - self._last[key] < EVERY:
                 return None
@@ -52,7 +53,7 @@ class Reads:
             return entry
 
     def _told(self, name: str, who: str, by: Mapping[str, Any]) -> float:
-        """When an earlier process noted it last."""
+        """When it was noted last, by whoever did."""
         for entry in reversed(remembered(self._store).entries(self._store.get(name))):
             if entry.rule == LOOKED and entry.actor == who and _how(entry.by or {}) == _how(by):
                 return entry.at

@@ -50,11 +50,7 @@ def overall(
     if now - record["at"] > patience:
         return _unknown(f"nobody has looked for {duration(now - record['at'])}: the controller is silent")
     lines = [
-        line
-        for line in record["evidence"]
-        if line["segment"] is None
-        and line["metric"] not in record.get("muted", ())
-        and (not metrics or line["metric"] in metrics)
+        line for line in record["evidence"] if line["segment"] is None and (not metrics or line["metric"] in metrics)
     ]
     harmful = _named(lines, Verdict.HARMFUL)
     if harmful:
@@ -92,6 +88,18 @@ def begun(record: Mapping[str, Any], *, now: float, patience: float) -> Overall:
     held = record["phase"] == Phase.HELD
     reason = str(record["sentence"]) if held else "started, and looked at"
     return Overall(answer=Answer.WAIT if held else Answer.GO, verdict=Verdict.UNDECIDED, reason=reason)
+
+
+WORST = (Verdict.HARMFUL, Verdict.UNMEASURED, Verdict.UNDECIDED, Verdict.SAFE)
+
+
+def by_metric(record: Mapping[str, Any]) -> dict[str, str]:
+    """Each metric's verdict over everybody; of several challengers' the worst."""
+    told: dict[str, str] = {}
+    for line in record["evidence"]:
+        if line["segment"] is None:
+            told[line["metric"]] = min(line["verdict"], told.get(line["metric"], Verdict.SAFE), key=WORST.index)
+    return told
 
 
 def _ended(record: Mapping[str, Any]) -> Overall | None:

@@ -144,6 +144,9 @@ def test_spark_finds_the_same(lake: Lake, expected: Mapping[str, Any]) -> None:
         assert same(expected, looks(lake, backend)) > 1_000
     finally:
         backend.close()
+    # The cluster has gone, or a file, or a column: whoever asks is told in words.
+    with pytest.raises(EngineError, match="Spark could not answer"):
+        looks(lake, backend, (1,))
 
 
 @pytest.mark.full

@@ -41,8 +41,12 @@ class PostgreSQL:
             ) from error
         # What a look keeps is large and read at once: the settings of a server for many small questions do not fit.
         told = {"temp_buffers": "256MB", "work_mem": "256MB", "jit": "off", "search_path": "pg_temp"}
-        for name, value in (told | dict(settings or {})).items():
-            self._run(f"SET {name} = {_text(value)}")
+        try:
+            for name, value in (told | dict(settings or {})).items():
+                self._run(f"SET {name} = {_text(value)}")
+        except EngineError:
+            self._connection.close()
+            raise
         self._files: dict[str, dict[str, int]] = {}
         """By kind, the files whose rows are there, each with its number."""
         self._numbers = 0

@@ -7,7 +7,8 @@ log is a Java library that not every cluster has, and a log that was read once c
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ibis
@@ -47,6 +48,15 @@ def session(engine: str) -> Any:
         raise EngineError(f"Spark at {master} cannot be reached: {_short(error)}") from error
 
 
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Whatever Spark, its gateway to Java or Java itself says, in one kind of error."""
+    try:
+        yield
+    except Exception as error:
+        raise EngineError(f"Spark could not answer: {_short(error)}") from error
+
+
 class Spark:
     """Questions put to a session of Spark. Every table is a view of this session; those kept are held in its cache."""
 
@@ -56,6 +66,7 @@ class Spark:
         self._kept: dict[str, Any] = {}
         self._texts: dict[Key, str] = {}
 
+    @_asked()
     def facts(self, name: str, kind: str, files: Sequence[str]) -> None:
         """Let questions read what these files hold; null where an earlier version of us wrote no such column."""
         if not files:
@@ -63,15 +74,18 @@ class Spark:
             return
         self._session.read.schema(_schema(FACTS[kind])).parquet(*files).createOrReplaceTempView(name)
 
+    @_asked()
     def look(self, rollout: str, stage: int, mode: str, since: float, now: float) -> None:
         """Say what is looked at."""
         row = {"rollout": rollout, "stage": stage, "mode": mode, "since": since, "now": now}
         self._frame(pa.Table.from_pylist([row], schema=arrow_schema(LOOK)), LOOK).createOrReplaceTempView("look")
 
+    @_asked()
     def view(self, name: str, key: Key | None, build: Build) -> None:
         """Let questions read an expression under a name."""
         self._session.sql(self._text(key, build)).createOrReplaceTempView(name)
 
+    @_asked()
     def keep(self, name: str, key: Key, build: Build, *, as_written: bool = False) -> None:
         """Keep the rows of a question under a name, in the cluster's memory and on its disks."""
         frame = self._session.sql(self._text(key, build)).persist()
@@ -82,10 +96,12 @@ class Spark:
         if before is not None:
             before.unpersist()
 
+    @_asked()
     def empty(self, name: str, table: Expr) -> None:
         """An empty table with the columns of an unbound one."""
         self._frame(arrow_schema(table).empty_table(), table).createOrReplaceTempView(name)
 
+    @_asked()
     def rows(self, key: Key, build: Build) -> Rows:
         """The rows of a question as columns."""
         return from_arrow(build(), self._session.sql(self._text(key, build)).toArrow())
