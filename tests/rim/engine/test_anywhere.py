@@ -17,7 +17,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import sqlglot
 
 from crossfade.facts import Exposed, Fact, by_kind
 from crossfade.judge.measure import Question, ask, corrections, counts, gates, received, spread, tables, triggers
@@ -325,35 +324,19 @@ class ClickHouse:
         return written(build, "clickhouse")
 
 
-class Written:
-    """Questions as ClickHouse would get them, read back by a parser of its dialect; nothing answers them."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def load(self, name: str, rows: pa.Table) -> None:
-        """Nothing is asked, so nothing is needed."""
-
-    def keep(self, name: str, build: Build) -> None:
-        self.rows(build)
-
-    def rows(self, build: Build) -> list[dict[str, Any]]:
-        sql = written(build, "clickhouse")
-        assert isinstance(sqlglot.parse_one(sql, dialect="clickhouse"), sqlglot.exp.Query)
-        self.told.append(sql)
-        return []
-
-
 STAGES = {0: "shadow", 1: "canary", 2: "interleave", 3: "ab"}
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(INITDB is None, reason=MISSING)
-def test_postgresql_gives_the_same_numbers() -> None:
+@pytest.mark.parametrize(
+    "stages", [(2,), pytest.param((0, 1, 3), marks=pytest.mark.full)], ids=["lists", "all the others"]
+)
+def test_postgresql_gives_the_same_numbers(stages: Sequence[int]) -> None:
     psycopg = pytest.importorskip("psycopg", reason="PSYCOPG IS NOT INSTALLED: nothing is compared with PostgreSQL")
     with postgres() as where:
-        for stage, mode in STAGES.items():
-            made = world(stage)
+        for stage in stages:
+            made, mode = world(stage), STAGES[stage]
             duck = Duck()
             fill(duck, made)
             with psycopg.connect(where, autocommit=True) as connection:
@@ -371,13 +354,6 @@ def test_a_look_told_outright_has_the_exposures_of_a_look_that_is_joined() -> No
         told, joined = (duck.rows(build) for build in (partial(exposures, look=looked(stage, mode)), exposures))
         assert sorted(map(str, told)) == sorted(map(str, joined))
         assert told
-
-
-def test_every_question_can_be_written_for_clickhouse() -> None:
-    place = Written()
-    for stage, mode in STAGES.items():
-        answers(place, stage, mode)
-    assert len(set(place.told)) > 40
 
 
 @pytest.mark.full
