@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.common import fail
-from crossfade.spec.model import Kind, Metric, Rollout
+from crossfade.spec.model import Better, Kind, Metric, Rollout
 
 if TYPE_CHECKING:
     from crossfade.judge.assumed import World
@@ -146,7 +146,8 @@ def _own(metric: Metric, text: str, json: bool) -> float:
             "expected more than 0 % and less than 100 %",
             as_json=json,
         )
-    if value <= 0.0:
+    bad = metric.kind in (Kind.MEAN, Kind.COUNT) and metric.better is Better.LOWER
+    if value < 0.0 or (value == 0.0 and not bad):
         fail(f"--baseline: found {metric.name}={text}", "expected more than 0", as_json=json)
     return value
 

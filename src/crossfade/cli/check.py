@@ -13,6 +13,7 @@ import typer
 
 from crossfade.approvals import wanted
 from crossfade.cli.common import PROBLEM, WRONG_USE, AsJson, fail, print_json
+from crossfade.spec.advice import advice
 from crossfade.spec.document import json_schema
 from crossfade.spec.model import Canary, Interleave, Promote, Rollout, Shadow, Stage, stage_name
 from crossfade.spec.parse import Problem, SpecProblems, parse
@@ -146,6 +147,8 @@ def _print(files: list[Checked], problems: list[tuple[Checked, Problem]]) -> Non
         if id(checked) not in broken and checked.rollout is not None:
             good = typer.style("fine", fg="green")
             _echo(f"{checked.file}: {good}: {summary(checked.rollout)}")
+            for note in advice(checked.rollout):
+                _echo(f"{checked.file}: {typer.style('note', fg='yellow')}: {note}.")
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         where = files[0].file if len(files) == 1 else f"{len(broken)} of {len(files)} specs"
@@ -193,6 +196,7 @@ def _record(files: list[Checked], problems: list[tuple[Checked, Problem]]) -> di
                 "file": checked.file,
                 "name": checked.rollout.name if checked.rollout else None,
                 "revision": checked.rollout.revision if checked.rollout else None,
+                "notes": list(advice(checked.rollout)) if checked.rollout else [],
             }
             for checked in files
         ],

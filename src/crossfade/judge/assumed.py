@@ -33,14 +33,14 @@ class Assumed:
             case Kind.RATE:
                 return math.sqrt(max(self.value * (1.0 - self.value), 0.0))
             case Kind.COUNT:
-                return math.sqrt(abs(self.value))
+                return math.sqrt(max(abs(value) for value in self.values))
             case Kind.QUANTILE:
                 q = metric.q or 0.5
                 density = (math.exp(-0.5 * float(ndtri(q)) ** 2) / math.sqrt(2.0 * math.pi)) / (
                     self.value * self.spread
                 )
                 return math.sqrt(q * (1.0 - q)) / float(density)
-        return self.spread * abs(self.value)
+        return self.spread * (abs(self.value) or abs(self.change))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,6 +155,9 @@ def _rate(metric: Metric, ours: Counted, theirs: Counted, step: int, share: floa
         settled=settled,
         seen_a=None if settled else n_a,
         seen_b=None if settled else n_b,
+        # Who writes down how many says that somebody told.
+        reports_a=ours.units,
+        reports_b=theirs.units,
     )
 
 
@@ -170,6 +173,8 @@ def _mean(ours: Averaged, theirs: Averaged, step: int) -> MeanMoments:
         n_b=_one(theirs.units),
         sum_b=np.array([theirs.units * theirs.mean]),
         squares_b=squares(theirs),
+        reports_a=ours.units,
+        reports_b=theirs.units,
     )
 
 

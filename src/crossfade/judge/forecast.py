@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossfade.judge import unharmed
 from crossfade.judge.assumed import Assumed, World
 from crossfade.judge.decide import ramp, ruin, weeks
 from crossfade.judge.infer.boundary import radius
@@ -296,12 +297,17 @@ class _Stage:
     def _proven(self, test: PlannedTest, beyond: float) -> float:
         """Seconds until the verdict is safe, if the challenger is as assumed."""
         voting = test.role == "goal" and test.metric.name not in self.world.metrics
+        if not voting and unharmed.expected_of_nobody(test, self.world.metrics[test.metric.name]):
+            return self._of_nobody(test)
         if voting:
             away, deviation, share = self.world.preference, 1.0, VOTING
         else:
             assumed = self.world.metrics[test.metric.name]
             away = _room(test, assumed) - _worse(test.metric, assumed.change)
             deviation, share = 2.0 * assumed.deviation(test.metric), self._counted(test.metric)
+            if test.metric.kind is Kind.COUNT:
+                # At its limit the challenger has more events, and they vary as their number does.
+                deviation = math.hypot(deviation, 2.0 * math.sqrt(max(away, 0.0)))
         if away <= 0.0 or share <= 0.0:
             return math.inf
         counted = self._interleaved if voting else self._effective
@@ -311,6 +317,19 @@ class _Stage:
             return (
                 away * math.sqrt(n) / deviation >= radius(n, test.alpha_safe, two_sided=False) * math.sqrt(n) + beyond
             )
+
+        return self._until(reached, test.metric.window or 0.0)
+
+    def _of_nobody(self, test: PlannedTest) -> float:
+        """Seconds until units with nothing have proven that there is nothing, where they do."""
+        why = unharmed.never_decided(test, self.rollout.champion.name)
+        if why:
+            told = f"{test.metric.name} is not decided where {why}"
+            self.notes += [told] if told not in self.notes else []
+            return math.inf
+
+        def reached(seconds: float) -> bool:
+            return unharmed.decided(test, self._counted(test.metric) * self._exposed(seconds) / self.many)
 
         return self._until(reached, test.metric.window or 0.0)
 

@@ -47,6 +47,10 @@ class RateMoments:
     """Units exposed in the row's step, at their first exposure in *that step*: a unit that returns in a later step of
     the stage counts again. Only where not `settled`; None where nobody counted it."""
     seen_b: Ints | None = None
+    reports_a: int | None = None
+    """Outcomes reported of the arm's units, those with a value of 0 too: what tells no event from a feed that is dead.
+    None where nobody counted them."""
+    reports_b: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,12 @@ class MeanMoments:
     """Where the rows are of (step, bucket), in time order: for changes that begin late."""
     share: Floats | None = None
     """Given with `bucket`: as in `RateMoments`."""
+    some_a: Ints | None = None
+    """Units whose value is not 0; None where nobody counted them."""
+    some_b: Ints | None = None
+    reports_a: int | None = None
+    """As in `RateMoments`."""
+    reports_b: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

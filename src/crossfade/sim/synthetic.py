@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, poisson
 
 from crossfade.judge.assumed import World
 from crossfade.judge.forecast import VOTING
@@ -213,6 +213,8 @@ class Stage:
                     immature=immature,
                     seen_a=None if settled else rows["n_a"],
                     seen_b=None if settled else rows["n_b"],
+                    reports_a=int(rows["n_a"].sum()),
+                    reports_b=int(rows["n_b"].sum()),
                 )
             case Kind.QUANTILE:
                 a, b = np.array(of_a, dtype=np.int64), np.array(of_b, dtype=np.int64)
@@ -260,9 +262,22 @@ def _draw(rng: np.random.Generator, metric: Metric, value: float, spread: float,
             x = rng.poisson(1.0, n).astype(np.float64) + 1.0
             y = value * x + rng.normal(0.0, spread * abs(value), n)
             return y.sum(), x.sum(), (y * y).sum(), (x * x).sum(), (x * y).sum()
-    sd = abs(value) ** 0.5 if metric.kind is Kind.COUNT else spread * abs(value)
+    if metric.kind is Kind.COUNT:
+        counts, chances = _events(max(value, 0.0), metric.cap)
+        units = rng.multinomial(n, chances)
+        return float(units @ counts), float(units @ (counts * counts)), int(units[counts > 0.0].sum())
+    sd = spread * abs(value)
     total = rng.normal(n * value, sd * n**0.5) if n else 0.0
-    return total, sd * sd * float(rng.chisquare(n - 1) if n > 1 else 0.0) + (total * total / n if n else 0.0)
+    squares = sd * sd * float(rng.chisquare(n - 1) if n > 1 else 0.0) + (total * total / n if n else 0.0)
+    return total, squares, n if squares else 0
+
+
+@lru_cache(maxsize=64)
+def _events(value: float, cap: float | None) -> tuple[Floats, Floats]:
+    """How many events a unit has, and the chances: Poisson's, and no more than the cap."""
+    counts = np.arange(int(poisson.ppf(1.0 - 1e-9, value)) + 2, dtype=np.float64)
+    chances = np.diff(np.r_[0.0, poisson.cdf(counts[:-1], value), 1.0])
+    return counts if cap is None else np.minimum(counts, cap), chances
 
 
 @lru_cache(maxsize=64)
@@ -289,7 +304,19 @@ def _mean(rows: Mapping[str, Any], drawn: Floats, immature: int) -> MeanMoments:
     step, n_a, n_b = _counts(rows)
     a, b = _by_step(rows, drawn[:, 0]), _by_step(rows, drawn[:, 1])
     return MeanMoments(
-        step=step, n_a=n_a, sum_a=a[0], squares_a=a[1], n_b=n_b, sum_b=b[0], squares_b=b[1], immature=immature
+        step=step,
+        n_a=n_a,
+        sum_a=a[0],
+        squares_a=a[1],
+        n_b=n_b,
+        sum_b=b[0],
+        squares_b=b[1],
+        immature=immature,
+        some_a=a[2].astype(np.int64),
+        some_b=b[2].astype(np.int64),
+        # Of every unit something is reported, if only that nothing happened.
+        reports_a=int(n_a.sum()),
+        reports_b=int(n_b.sum()),
     )
 
 

@@ -224,6 +224,7 @@ def _metric(metric: MetricDocument) -> None:
             "window", "an outcome needs 'window', how long after the first exposure it counts, such as window: 24h"
         )
     _second(metric)
+    _cap(metric)
     if metric.source in (Source.RESPONSE, Source.COST):
         for key in ("window", "outcome", "arrives_within"):
             if metric.wrote(key):
@@ -252,6 +253,28 @@ def _second(metric: MetricDocument) -> None:
         what = "responses" if response else f"kind: {metric.kind}"
         metric.at("covariate").report_key(
             f"'covariate' belongs to means and counts of outcomes, and this is of {what}; remove it"
+        )
+
+
+def _cap(metric: MetricDocument) -> None:
+    """A bound belongs to sums over a unit, and is more than the margin."""
+    if not metric.wrote("cap") or not known(metric.kind, metric.source, metric.cap) or metric.cap is None:
+        return
+    summed = metric.kind is Kind.COUNT or (metric.kind is Kind.MEAN and metric.source is Source.OUTCOME)
+    if not summed or metric.source not in (Source.OUTCOME, Source.RESPONSE):
+        metric.at("cap").report_key(
+            f"'cap' belongs to means and counts of outcomes and to counts of responses, and this is kind: {metric.kind} "
+            f"of from: {metric.source}; remove it"
+        )
+        return
+    guardrail = metric.guardrail
+    if guardrail is None or not known(guardrail, guardrail.margin) or guardrail.margin.relative:
+        return
+    if guardrail.margin.value >= metric.cap:
+        metric.at("cap").report(
+            f"found {metric.at('cap').found()}; as no unit counts for more, nothing could be worse by the margin of "
+            f"{guardrail.margin.value:g}; expected more than that",
+            allowed=f"more than {guardrail.margin.value:g}",
         )
 
 

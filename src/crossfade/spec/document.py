@@ -115,6 +115,10 @@ class MetricDocument(Written):
     the comparison is adjusted for it and needs fewer units. Or shadow:champion or shadow:challenger: what that model
     predicted, on average, for the unit's mirrored requests in the shadow before. Only for a mean or a count of
     outcomes."""
+    cap: Annotated[float, measures.CAP] | None = None
+    """The most that counts of one unit, such as 20: a unit with more counts as so much, and less than nothing as 0.
+    Of a metric whose values have such a bound, units without any are evidence: without one, that nothing happens in
+    either arm proves nothing. Only for a mean or a count of outcomes, or a count of responses."""
     only: Annotated[Literal["differing"], words.choice(["differing"])] | None = None
     """With the value differing, units count from their first request at which the arms' answers differ, and units
     without one, to whom the arms make no difference, not at all. Only for outcomes, and only where all canary and ab

@@ -180,6 +180,20 @@ AMOUNT = Word(
 )
 
 
+def _read_cap(value: Any) -> float:
+    plain = number(value)
+    if plain is None or not 0.0 < plain <= 1e15:
+        raise Wrong
+    return plain
+
+
+CAP = Word(
+    "a number above 0, in the metric's own units, such as 20",
+    _read_cap,
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 10**15},
+)
+
+
 def _read_any_number(value: Any) -> float:
     plain = number(value)
     if plain is None or not math.isfinite(plain):

@@ -196,6 +196,8 @@ class Metric:
     blocks: float | None = None
     """Seconds of an arm's latency that hang together, only for `kind: quantile` of responses: they are compared as one.
     None where units are taken to be independent."""
+    cap: float | None = None
+    """The most that counts of one unit, only for means and counts; what is below 0 counts as 0 then. None: no bound."""
 
     @property
     def only_in_shadow(self) -> bool:

@@ -180,6 +180,7 @@ def _metric(name: str, metric: written.MetricDocument) -> Metric:
         goal=metric.goal,
         guardrail=metric.guardrail.margin if metric.guardrail else None,
         blocks=metric.blocks,
+        cap=metric.cap,
     )
 
 

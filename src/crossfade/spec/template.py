@@ -177,6 +177,8 @@ alpha: 5%
 #   per        only for ratios of outcomes: the outcome in the denominator
 #   covariate  only for means and counts of outcomes: an outcome whose total before the first exposure is adjusted for,
 #              or shadow:champion: what that model predicted for the unit's mirrored requests (needs prediction, below)
+#   cap        only for means and counts: the most that counts of one unit (cap: 20); with it, that nothing happens in
+#              either arm is evidence
 #   only       only for outcomes: differing, where units count from their first request at which the arms' answers
 #              differ, and others do not (needs counterfactual with of: both in every canary and ab stage, below)
 #   guardrail  getting worse than the margin rolls the challenger back. A margin is

@@ -69,6 +69,13 @@ ROWS = (
         ),
     ),
     Row(
+        method="means of next to nothing, under a cap",
+        functions=("below_log_e",),
+        oracle="none: that it never wins more than the bet on the values themselves, which gains nothing at the margin",
+        within="1e-9",
+        tests=("judge/infer/test_nothing.py::test_it_never_wins_more_than_the_bet_on_the_values_themselves",),
+    ),
+    Row(
         method="means with a covariate (CUPED)",
         functions=(),
         oracle="tea-tasting's `Mean` with a covariate; the adjustment of each unit written out",

@@ -71,6 +71,7 @@ def read_metric(text: str, *, window: float | None = None) -> Asked:
         outcome, slash, below = name.partition("/")
         per = below if slash and below else EXPOSURES
     only = read.options.get("only")
+    cap = read.options.get("cap")
     metric = Metric(
         # The same metric may be asked of all units and of some.
         name=name if only is None else f"{name} where {only}",
@@ -82,8 +83,9 @@ def read_metric(text: str, *, window: float | None = None) -> Asked:
         outcome=outcome,
         per=per if kind is Kind.RATIO else None,
         guardrail=read.margin,
+        # What is counted is never below 0, and so the cap is a bound on both sides.
+        cap=float(cap) if cap is not None and kind is Kind.COUNT else None,
     )
-    cap = read.options.get("cap")
     return Asked(
         metric=metric,
         outcome=outcome,

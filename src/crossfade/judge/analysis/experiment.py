@@ -131,7 +131,7 @@ def _line(
     question = report.question(one, arm, settings.baseline, alpha)
     n_b = int(seen.is_b.sum())
     numbers = Numbers(units={settings.baseline: len(seen.chosen) - n_b, arm: n_b}, immature=seen.immature)
-    if values.reports == 0:
+    if not sum(values.reports.values()):
         return unmeasured_line(question, _silent(one.outcome, names), numbers)
     if one.per is not None and one.per in names and not np.any(values.per):
         return unmeasured_line(question, f"the denominator {one.per} is zero for every unit", numbers)
@@ -141,7 +141,7 @@ def _line(
     added = [NO_WINDOW] if settings.window is None else []
     if one.metric.kind is Kind.RATE and settings.expected is None:
         added.append(FROM_COUNTS)
-    if one.cap is not None:
+    if one.cap is not None and one.metric.cap is None:
         added.append(f"values beyond ±{one.cap:g} count as {one.cap:g}; the estimate is of the capped value")
     return replace(line, assumptions=(*line.assumptions, *added))
 

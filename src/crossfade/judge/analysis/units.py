@@ -34,8 +34,8 @@ class Values:
     total: Floats
     per: Floats | None = None
     covariate: Floats | None = None
-    reports: int = 0
-    """Outcomes that arrived under the metric's name for any unit."""
+    reports: Mapping[str, int] = field(default_factory=dict)
+    """Outcomes that arrived under the metric's name, those with a value of 0 too, for the units of each arm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,8 @@ class Pair:
     share: Floats
     """Per block."""
     immature: int
+    names: tuple[str, str]
+    """Of both arms, the baseline first."""
 
     @property
     def unit_step(self) -> Ints:
@@ -105,6 +107,7 @@ def pair(
         step=blocks.steps(n_a, n_b),
         share=blocks.shares(n_a, n_b, expected),
         immature=int((of_pair & (units.entered <= now)).sum()) - len(chosen),
+        names=(baseline, arm),
     )
 
 
@@ -153,6 +156,8 @@ def _rate(values: Values, seen: Pair) -> RateMoments:
         k_b=k_b.astype(np.int64),
         settled=True,
         immature=seen.immature,
+        reports_a=values.reports.get(seen.names[0], 0),
+        reports_b=values.reports.get(seen.names[1], 0),
     )
 
 
@@ -167,6 +172,7 @@ def _mean(asked: Asked, values: Values, seen: Pair) -> MeanMoments:
     if asked.cap is not None:
         y = np.clip(y, -asked.cap, asked.cap)
     (n_a, n_b), (sum_a, sum_b), (squares_a, squares_b) = sums.count(), sums.of(y), sums.of(y * y)
+    some_a, some_b = (of.astype(np.int64) for of in sums.of((y != 0.0).astype(np.float64)))
     plain = MeanMoments(
         step=step,
         n_a=n_a,
@@ -176,6 +182,10 @@ def _mean(asked: Asked, values: Values, seen: Pair) -> MeanMoments:
         sum_b=sum_b,
         squares_b=squares_b,
         immature=seen.immature,
+        some_a=some_a,
+        some_b=some_b,
+        reports_a=values.reports.get(seen.names[0], 0),
+        reports_b=values.reports.get(seen.names[1], 0),
     )
     if values.covariate is None:
         return plain

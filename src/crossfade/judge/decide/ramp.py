@@ -146,9 +146,12 @@ def spent_at_most(line: Evidence) -> float | None:
 
 
 def _worst(metric: Metric, line: Evidence | None) -> float | None:
-    """The worst that can happen to one unit: every one has the event, or none of those has it who would have had."""
+    """The worst that can happen to one unit: every one has the event, or none of those has it who would have had.
+
+    Of what is summed over a unit it is its cap, where it has one.
+    """
     if metric.kind is not Kind.RATE:
-        return None
+        return metric.cap if metric.better is Better.LOWER else None
     if metric.better is Better.LOWER or line is None or line.events is None:
         return 1.0
     n, k = line.units.get(line.baseline, 0), line.events.get(line.baseline, 0)

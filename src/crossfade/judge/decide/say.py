@@ -112,7 +112,9 @@ def stands(want: Want) -> str:
         return f"{line.metric} of {line.arm} is undecided"
     sign = "−" if line.estimate < 0 else "+"
     limit = "" if line.limit is None or line.role == "goal" else f", limit {number(line.limit, line)}"
-    return f"{line.metric} of {line.arm} is {sign}{number(line.estimate, line)} against {line.baseline}{limit}"
+    end = line.upper if line.better == "lower" else line.lower
+    why = f" ({line.reason})" if want.proof and end is None and line.reason else ""
+    return f"{line.metric} of {line.arm} is {sign}{number(line.estimate, line)} against {line.baseline}{limit}{why}"
 
 
 def harmed(line: Evidence) -> str:

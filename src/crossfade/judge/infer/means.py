@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crossfade.judge.evidence import Evidence
+from crossfade.judge.infer import nothing
 from crossfade.judge.infer.contrast import MINIMUM_UNITS, Strata, compare, refusals
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers
 from crossfade.judge.moments import Floats, MeanMoments
+from crossfade.spec.model import Kind
 
 __all__ = ["ASSUMPTIONS", "MINIMUM_UNITS", "infer_mean", "infer_means"]
 
@@ -37,7 +40,7 @@ def infer_means(asked: Sequence[tuple[Question, MeanMoments]]) -> list[Evidence]
             Numbers(
                 units={question.baseline: int(moments.n_a.sum()), question.arm: int(moments.n_b.sum())},
                 immature=moments.immature,
-                assumptions=ASSUMPTIONS if covariate is None else (*ASSUMPTIONS, ADJUSTED),
+                assumptions=(*ASSUMPTIONS, *_further(question, covariate)),
                 reason="" if covariate is None else covariate.told,
             ),
         )
@@ -49,13 +52,31 @@ def infer_means(asked: Sequence[tuple[Question, MeanMoments]]) -> list[Evidence]
         for (_, moments), covariate, words in zip(asked, covariates, refused, strict=True)
         if not words
     ]
-    return _with_widths(numbered, refused, speaking, compare(numbered, refused, _strata(speaking)))
+    alone = [_alone(question, moments) for (question, moments), words in zip(asked, refused, strict=True) if not words]
+    kinds = [question.metric.kind for (question, _), words in zip(asked, refused, strict=True) if not words]
+    strata = _strata(speaking, kinds)
+    return _with_widths(numbered, refused, speaking, kinds, compare(numbered, refused, strata, alone))
+
+
+def _further(question: Question, covariate: _Covariate | None) -> tuple[str, ...]:
+    cap = question.metric.cap
+    of_cap = () if cap is None else (nothing.capped(cap),)
+    both = (nothing.BOTH,) if nothing.alone_of(question, 0.0, 0.0, None, None) is not None else ()
+    return (*of_cap, *both, *(() if covariate is None else (ADJUSTED,)))
+
+
+def _alone(question: Question, moments: MeanMoments) -> nothing.Alone | None:
+    """The challenger's units of the steps that are compared."""
+    use = (moments.n_a > 0) & (moments.n_b > 0)
+    n, total = float(moments.n_b[use].sum()), float(moments.sum_b[use].sum())
+    return nothing.alone_of(question, n, total, moments.reports_a, moments.reports_b)
 
 
 def _with_widths(
     numbered: Sequence[tuple[Question, Numbers]],
     refused: Sequence[str],
     speaking: Sequence[tuple[MeanMoments, _Covariate | None]],
+    kinds: Sequence[Kind],
     found: list[Evidence],
 ) -> list[Evidence]:
     """The lines, those that were adjusted with what they would say without: that is what a covariate is worth."""
@@ -63,9 +84,8 @@ def _with_widths(
     mine = [at for at, (_, covariate) in enumerate(speaking) if covariate is not None and covariate.slope]
     if not mine:
         return found
-    plain = compare(
-        [numbered[spoken[at]] for at in mine], [""] * len(mine), _strata([(speaking[at][0], None) for at in mine])
-    )
+    bare = _strata([(speaking[at][0], None) for at in mine], [kinds[at] for at in mine])
+    plain = compare([numbered[spoken[at]] for at in mine], [""] * len(mine), bare)
     for at, line in zip(mine, plain, strict=True):
         place = spoken[at]
         if found[place].estimate is not None and line.estimate is not None:
@@ -74,7 +94,7 @@ def _with_widths(
     return found
 
 
-def _strata(speaking: Sequence[tuple[MeanMoments, _Covariate | None]]) -> Strata:
+def _strata(speaking: Sequence[tuple[MeanMoments, _Covariate | None]], kinds: Sequence[Kind]) -> Strata:
     line = np.repeat(np.arange(len(speaking)), [len(moments.n_a) for moments, _ in speaking])
 
     def column(name: str) -> Floats:
@@ -92,6 +112,8 @@ def _strata(speaking: Sequence[tuple[MeanMoments, _Covariate | None]]) -> Strata
             mine = line == place
             value_a[mine], within_a[mine] = covariate.adjusted(value_a[mine], within_a[mine], covariate.a)
             value_b[mine], within_b[mine] = covariate.adjusted(value_b[mine], within_b[mine], covariate.b)
+    unseen = np.array([_unseen(moments, kind) for (moments, _), kind in zip(speaking, kinds, strict=True)])
+    unseen = unseen.reshape(-1, 3)
     return Strata(
         line=line,
         n_a=n_a,
@@ -101,7 +123,31 @@ def _strata(speaking: Sequence[tuple[MeanMoments, _Covariate | None]]) -> Strata
         within_a=np.maximum(within_a, 0.0),
         within_b=np.maximum(within_b, 0.0),
         weight=n_a * n_b / (n_a + n_b),
+        unseen=unseen[:, 0],
+        most_unseen=unseen[:, 1],
+        some=unseen[:, 2],
     )
+
+
+def _unseen(moments: MeanMoments, kind: Kind) -> tuple[float, float, float]:
+    """What a unit of missing mean would bring of variance, the most of it, and how many units have a value.
+
+    What is missing is made of values like those seen: where few units have one, more mean is more units with one, each
+    of which brings its square. Where it was not counted how many have one, the values of counts vary as their mean
+    does, and as many have one as would if all were alike; of other values nothing is known.
+    """
+    use = (moments.n_a > 0) & (moments.n_b > 0)
+    n = float((moments.n_a + moments.n_b)[use].sum())
+    total = abs(float((moments.sum_a + moments.sum_b)[use].sum()))
+    squares = float((moments.squares_a + moments.squares_b)[use].sum())
+    if moments.some_a is None or moments.some_b is None:
+        if kind is not Kind.COUNT or not total:
+            return 0.0, 0.0, math.inf
+        return max(squares / total - total / n, 0.0), math.inf, total * total / squares
+    some = float((moments.some_a + moments.some_b)[use].sum())
+    if not total or not some:
+        return 0.0, 0.0, some
+    return squares / total, max(1.0 - some / n, 0.0) * squares / some, some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

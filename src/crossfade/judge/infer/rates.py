@@ -9,6 +9,7 @@ import numpy as np
 
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer.laid import EventLines, Laid, TrialLines
+from crossfade.judge.infer.nothing import still
 from crossfade.judge.infer.question import Question
 from crossfade.judge.infer.verdict import Numbers, ends_alpha, line
 from crossfade.judge.infer.walk import walk
@@ -109,7 +110,7 @@ def _counted(asked: Sequence[Asked], laid: Laid) -> list[_Seen]:
     for (question, moments), n_a, n_b, k_a, k_b, value, other in zip(asked, *counts, values, others, strict=True):
         units = {question.baseline: int(n_a), question.arm: int(n_b)}
         events = {question.baseline: int(k_a), question.arm: int(k_b)}
-        refuse = _refusal(question, units, events, moments.immature)
+        refuse = _refusal(question, units, events, moments)
         seen.append(
             _Seen(
                 units=units,
@@ -188,8 +189,8 @@ def _standardised(by_step: ByStep, many: int) -> list[tuple[float | None, float 
     return list(zip(*rates, strict=True))
 
 
-def _refusal(question: Question, units: dict[str, int], events: dict[str, int], immature: int) -> str:
-    waiting = f"; {immature} more wait for their window to close" if immature else ""
+def _refusal(question: Question, units: dict[str, int], events: dict[str, int], moments: RateMoments) -> str:
+    waiting = f"; {moments.immature} more wait for their window to close" if moments.immature else ""
     for arm, n in units.items():
         if n == 0:
             return f"{question.metric.name} has no unit from {arm} yet{waiting}"
@@ -199,7 +200,7 @@ def _refusal(question: Question, units: dict[str, int], events: dict[str, int], 
     if question.metric.source is Source.OUTCOME:
         silent = [arm for arm, k in events.items() if k == 0]
         if len(silent) == 2:
-            return f"{question.metric.name} has no outcome from either arm yet"
+            return still(question, moments.reports_a, moments.reports_b)
         if silent and question.harm_sign < 0:
             return f"{question.metric.name} has no outcome from {silent[0]} yet"
     return ""

@@ -74,12 +74,20 @@ def response_rate(
     return all_.group_by(*by, "arm", "step", "weight", "bucket").agg(**counts)
 
 
-def response_mean(homely: Expr = HOMES, *, failures: bool = False, by: tuple[str, ...] = ()) -> Expr:
+def response_mean(
+    homely: Expr = HOMES, *, failures: bool = False, cap: float | None = None, by: tuple[str, ...] = ()
+) -> Expr:
     """Per unit the mean latency (or, for `failures`, the number of failed requests) of the step it entered at."""
     homely = spread(homely, by)
     value = homely["failures"].cast("float64") if failures else homely["latency"] / homely["requests"].cast("float64")
-    valued = homely.select(*by, "arm", "step", "weight", closed=ibis.literal(True), value=value)
-    return _sums(valued, by, {"total": "value", "squares": ("value", "value")}, reports=valued.count())
+    valued = homely.select(*by, "arm", "step", "weight", closed=ibis.literal(True), value=_capped(value, cap))
+    return _sums(
+        valued,
+        by,
+        {"total": "value", "squares": ("value", "value")},
+        some=counted(valued["value"] != 0.0).sum(),
+        reports=valued.count(),
+    )
 
 
 def response_quantile(greeted: Expr = GREETINGS, *, by: tuple[str, ...] = ()) -> Expr:
@@ -115,17 +123,18 @@ def outcome_mean(
     judged: Expr = SETTLED,
     *,
     count: bool = False,
+    cap: float | None = None,
     covariate: bool = False,
     predicted: bool = False,
     by: tuple[str, ...] = (),
 ) -> Expr:
-    """n, sum and sum of squares of the summed value (or, for `count`, of the number of events).
+    """n, sum and sum of squares of the summed value (or, for `count`, of the number of events); `some` are not 0.
 
     With `covariate` also those of the value before the unit entered, which no arm can have affected. Where that is what
     was `predicted`, units may have none: told is how many have one, and the sum of their values.
     """
     judged = spread(judged, by)
-    valued = judged.mutate(value=judged["events"].cast("float64") if count else judged["total"])
+    valued = judged.mutate(value=_of_unit(judged, count, cap))
     sums: dict[str, str | tuple[str, str]] = {"total": "value", "squares": ("value", "value")}
     if covariate:
         sums |= {"cov_sum": "before", "cov_squares": ("before", "before"), "cov_products": ("before", "value")}
@@ -133,13 +142,19 @@ def outcome_mean(
         known = valued["predictions"] > 0
         valued = valued.mutate(known=counted(known), met=ibis.cases((known, valued["value"]), else_=0.0))
         sums |= {"cov_known": "known", "cov_met": "met"}
-    return _sums(valued, by, sums, reports=valued["reports"].sum(), late=valued["late"].sum())
+    return _sums(
+        valued,
+        by,
+        sums,
+        some=counted(valued["value"] != 0.0).sum(),
+        reports=valued["reports"].sum(),
+        late=valued["late"].sum(),
+    )
 
 
-def outcome_slices(judged: Expr = SETTLED, *, count: bool = False) -> Expr:
+def outcome_slices(judged: Expr = SETTLED, *, count: bool = False, cap: float | None = None) -> Expr:
     """`outcome_mean` by the slice of time in which each window closed."""
-    value = judged["events"].cast("float64") if count else judged["total"]
-    timed = judged.mutate(bucket=_slice(judged, ()), value=value)
+    timed = judged.mutate(bucket=_slice(judged, ()), value=_of_unit(judged, count, cap))
     return timed.group_by("arm", "step", "weight", "bucket").agg(
         n=timed.count(),
         total=timed["value"].sum(),
@@ -174,6 +189,15 @@ def outcome_quantile(judged: Expr = SETTLED, *, by: tuple[str, ...] = ()) -> Exp
     return timed.group_by(*by, "arm", "step", "weight", "bucket", "bin").agg(
         n=timed.count(), reports=timed["reports"].sum(), late=timed["late"].sum()
     )
+
+
+def _of_unit(judged: Expr, count: bool, cap: float | None) -> Expr:
+    return _capped(judged["events"].cast("float64") if count else judged["total"], cap)
+
+
+def _capped(value: Expr, cap: float | None) -> Expr:
+    """Between 0 and the cap, where there is one."""
+    return value if cap is None else ibis.cases((value > cap, cap), (value > 0.0, value), else_=0.0)
 
 
 def _slice(judged: Expr, by: tuple[str, ...]) -> Expr:

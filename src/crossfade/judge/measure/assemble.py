@@ -110,18 +110,28 @@ def rate(rows: Rows, champion: str, arm: str, challengers: int, *, settled: bool
         immature=immature,
         seen_a=None if seen is None else _into(cell, count, seen, ~is_b),
         seen_b=None if seen is None else _into(cell, count, seen, is_b),
+        **_reports(rows, champion, arm),
     )
 
 
 def mean(rows: Rows, champion: str, arm: str) -> MeanMoments:
     """Rows of `response_mean` or `outcome_mean` as moments of one pair, a row for each step and weight."""
-    sums = {"sum": "total", "squares": "squares"}
+    sums = {"sum": "total", "squares": "squares", "some": "some"}
     if "cov_sum" in rows:
         sums |= {name: name for name in ("cov_sum", "cov_squares", "cov_products")}
-    if "cov_known" not in rows:
-        return MeanMoments(**_sums(rows, champion, arm, sums))
-    fields = _sums(rows, champion, arm, {**sums, "cov_known": "cov_known", "cov_met": "cov_met"})
-    return MeanMoments(**_average_for_unknown(fields))
+    if "cov_known" in rows:
+        sums |= {"cov_known": "cov_known", "cov_met": "cov_met"}
+    fields = _sums(rows, champion, arm, sums)
+    fields |= {f"some_{side}": fields[f"some_{side}"].astype(np.int64) for side in "ab"}
+    fields = _average_for_unknown(fields) if "cov_known" in rows else fields
+    return MeanMoments(**fields, **_reports(rows, champion, arm))
+
+
+def _reports(rows: Rows, champion: str, arm: str) -> dict[str, Any]:
+    """What was reported of each arm's units, those whose window is open too; nothing where no row says."""
+    if "reports" not in rows:
+        return {}
+    return {f"reports_{side}": int(rows["reports"][rows["arm"] == of].sum()) for side, of in zip("ab", (champion, arm))}
 
 
 def _average_for_unknown(fields: dict[str, Any]) -> dict[str, Any]:

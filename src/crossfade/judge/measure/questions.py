@@ -175,7 +175,8 @@ def _of_response(rollout: Rollout, metric: Metric) -> Question | Absent:
             return asked(key=("response-mean",), build=arms.response_mean, shape=mean)
         case Kind.RATIO:
             return Absent(reason=_NO_RATIO.format(metric.name))
-    return asked(key=("response-count",), build=partial(arms.response_mean, failures=True), shape=mean)
+    build = partial(arms.response_mean, failures=True, cap=metric.cap)
+    return asked(key=("response-count", metric.cap), build=build, shape=mean)
 
 
 def _of_outcome(rollout: Rollout, mode: str, metric: Metric) -> Question | Absent:
@@ -215,7 +216,7 @@ def _of_outcome(rollout: Rollout, mode: str, metric: Metric) -> Question | Absen
     )
     asked = partial(
         Question,
-        key=("outcome", str(metric.kind), adjusted, bool(metric.predicted)),
+        key=("outcome", str(metric.kind), adjusted, bool(metric.predicted), metric.cap),
         silent=NOBODY_DIFFERS if metric.differing else "no unit has been exposed in this stage yet",
         reports=f"no outcome named {name} has arrived for any unit of this stage",
         judged=judged,
@@ -231,7 +232,11 @@ def _of_outcome(rollout: Rollout, mode: str, metric: Metric) -> Question | Absen
         case Kind.RATIO:
             return asked(build=arms.outcome_ratio, shape=ratio)
     build = partial(
-        arms.outcome_mean, count=metric.kind is Kind.COUNT, covariate=adjusted, predicted=bool(metric.predicted)
+        arms.outcome_mean,
+        count=metric.kind is Kind.COUNT,
+        cap=metric.cap,
+        covariate=adjusted,
+        predicted=bool(metric.predicted),
     )
     return asked(build=build, shape=mean)
 
@@ -268,8 +273,8 @@ def sliced(rollout: Rollout, mode: str, metric: Metric) -> Question | None:
 
     return replace(
         question,
-        key=("outcome-slices", str(metric.kind)),
-        build=partial(arms.outcome_slices, count=metric.kind is Kind.COUNT),
+        key=("outcome-slices", str(metric.kind), metric.cap),
+        build=partial(arms.outcome_slices, count=metric.kind is Kind.COUNT, cap=metric.cap),
         shape=slices,
     )
 

@@ -34,7 +34,7 @@ def units(
     first = _first(exposures, [*segments, *columns])
     if "value" not in outcomes.columns:
         outcomes = outcomes.mutate(value=ibis.literal(1.0))
-    joined = outcomes.join(first.select("unit", "entered"), "unit")
+    joined = outcomes.join(first.select("unit", "entered", of="arm"), "unit")
     gap = joined["at"] - joined["entered"]
     after = gap >= 0.0 if window is None else (gap >= 0.0) & (gap <= window)
     needed = _needed(asked, columns)
@@ -98,17 +98,21 @@ def _sum(joined: Expr, name: str, what: str, after: Expr) -> Expr:
     return ibis.cases((chosen, joined["value"]), else_=nothing).sum()
 
 
-def _reports(joined: Expr, after: Expr) -> dict[str, int]:
+def _reports(joined: Expr, after: Expr) -> dict[str, dict[str, int]]:
+    """Outcomes by name and by their unit's arm."""
     kept = joined.filter(after)
-    rows = kept.group_by("name").agg(rows=kept.count()).to_pyarrow().to_pydict()
-    return dict(zip(rows["name"], rows["rows"], strict=True))
+    rows = kept.group_by("name", "of").agg(rows=kept.count()).to_pyarrow().to_pydict()
+    found: dict[str, dict[str, int]] = {}
+    for name, arm, many in zip(rows["name"], rows["of"], rows["rows"], strict=True):
+        found.setdefault(name, {})[str(arm)] = many
+    return found
 
 
 def _values(
     one: Asked,
     table: pa.Table,
     found: Mapping[tuple[str, str], str],
-    reports: Mapping[str, int],
+    reports: Mapping[str, Mapping[str, int]],
     columns: Sequence[str],
 ) -> Values:
     def column(name: str, what: str) -> Any:
@@ -132,7 +136,7 @@ def _values(
         if np.isnan(covariate).any():
             # A unit without the covariate says as much as the average one.
             covariate = np.where(np.isnan(covariate), np.nanmean(covariate), covariate)
-    return Values(events=events, total=total, per=per, covariate=covariate, reports=reports.get(one.outcome, 0))
+    return Values(events=events, total=total, per=per, covariate=covariate, reports=reports.get(one.outcome, {}))
 
 
 def _notes(table: pa.Table, joined: Expr, outcomes: Expr, named: Mapping[str, Sequence[Any]]) -> list[str]:
