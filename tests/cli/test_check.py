@@ -88,7 +88,18 @@ def test_json_is_one_object_for_programs(broken: Path) -> None:
         "nearest": "1%",
         "message": "found '1 percent'; expected a share such as 5% or 0.05; did you mean 1%?",
     }
-    assert record["specs"] == [{"file": str(broken), "name": None, "revision": None}]
+    assert record["specs"] == [{"file": str(broken), "name": None, "revision": None, "notes": []}]
+
+
+def test_what_would_never_be_proven_is_told_and_is_no_mistake(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    crashes = "  crashes: {from: outcome, kind: count, window: 1h, better: lower, guardrail: {margin: 0.01}}\n"
+    spec.write_text(template().replace("metrics:\n", f"metrics:\n{crashes}", 1))
+    run = crossfade("check", spec)
+    assert run.returncode == 0
+    assert f"{spec}: note: metrics.crashes: should it happen to nobody" in run.stdout
+    (record,) = json.loads(crossfade("check", spec, "--json").stdout)["specs"]
+    assert "a cap" in record["notes"][0]
 
 
 def test_a_spec_may_come_through_a_pipe() -> None:
@@ -98,7 +109,7 @@ def test_a_spec_may_come_through_a_pipe() -> None:
         "schema": "crossfade.check/1",
         "ok": True,
         "problems": [],
-        "specs": [{"file": "<stdin>", "name": "my-rollout", "revision": parse(template()).revision}],
+        "specs": [{"file": "<stdin>", "name": "my-rollout", "revision": parse(template()).revision, "notes": []}],
     }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from crossfade.judge.moments import RateMoments
 from crossfade.sim.rehearsal import Run
 
-from . import budgets, segmented, test_averages, test_burns, test_mismatch, test_quantiles, test_rates
-from .rows import BUDGET, DIFFERENT, RUIN, Case, Row, compared, ratio, seldom, soon
+from . import budgets, segmented, test_averages, test_burns, test_mismatch, test_quantiles, test_rare, test_rates
+from .rows import BUDGET, DIFFERENT, RARE, RUIN, Case, Row, compared, ratio, seldom, soon
 from .test_rates import needed, plan
 from .worlds import Plan, fresh, settled
 
@@ -119,6 +119,23 @@ def _ruined(harm: float) -> Case:
     return Case(name=f"ruin/harm +{100 * harm:g} pp", measure=measure)
 
 
+def _rare(name: str, share: float) -> Case:
+    what = f"rare events, {name}, {100 * share:g} % canary, at the margin"
+
+    def measure(runs: int) -> Iterator[Row]:
+        yield seldom(RARE, f"{what}: proven safe, ever", test_rare.wrongly_safe(name, share, runs), runs, 0.05)
+
+    return Case(name=f"rare/{name}, {100 * share:g} %", measure=measure, portion=0.4)
+
+
+def _nobody(runs: int) -> Iterator[Row]:
+    found = test_rare.healthy(runs)
+    what = "a rollout whose crashes nobody has, canary 5/25 %, margin 0.02, cap 10, 20 units a second"
+    yield seldom(RARE, f"{what}: not promoted within 6 h", runs - sum(found), runs, 0.05)
+    worse = test_rare.healthy(runs, crashes=0.02)
+    yield seldom(RARE, "the same, where the challenger has 0.02 crashes a unit: promoted", sum(worse), runs, 0.05)
+
+
 CASES: tuple[Case, ...] = (
     Case(name="different/errors 0.8 to 3.6 %", measure=_four_times, least=1000),
     Case(name="different/errors 1 to 2 %, 5 % canary", measure=_twice, least=1000),
@@ -132,5 +149,7 @@ CASES: tuple[Case, ...] = (
     Case(name="different/erosion after promotion", measure=_eroded),
     *(_spent(severity, False) for severity in budgets.SEVERITIES),
     Case(name="ruin/harm drawn from the prior", measure=_believed),
+    *(_rare(name, share) for name in test_rare.AT_MARGIN for share in (0.5, 0.05)),
+    Case(name="rare/a healthy rollout", measure=_nobody, portion=0.2),
     *(_ruined(harm) for harm in (0.0, 0.01, 0.05, 0.1, 0.3)),
 )

@@ -92,7 +92,8 @@ DIFFERENT = "Challenger really different: units, seconds and ratios are medians 
 BURNT = "After promotion: changes that begin late"
 SEARCHED = "Groups that nobody declared: searched as units come in, tested on later units alone"
 BUDGET = "A canary's budget over fixed steps: what it cost beyond the champion's failures"
+RARE = "Rare events that are counted: what nothing, or next to nothing, proves"
 RUIN = "A canary whose steps a prior sizes (budget 50, 1 % of the champion's units fail)"
 DRIFT = "Drift: inputs, predictions and outcomes beside their reference, looked at after every block"
 
-TABLES = (SAME, DIFFERENT, BURNT, SEARCHED, BUDGET, RUIN, DRIFT)
+TABLES = (SAME, DIFFERENT, BURNT, SEARCHED, BUDGET, RARE, RUIN, DRIFT)

@@ -11,11 +11,15 @@ from functools import cache
 import numpy as np
 import pytest
 
+from crossfade.judge.assumed import Assumed, World
 from crossfade.judge.evidence import Verdict
 from crossfade.judge.infer import answers
 from crossfade.judge.infer.question import Question
 from crossfade.judge.moments import Floats, MeanMoments
+from crossfade.sim.rehearsal import Run, rehearsals
 from crossfade.spec.model import Better, Kind, Margin, Metric, Source
+from crossfade.spec.parse import parse
+from crossfade.state import Phase
 
 from .worlds import holds
 
@@ -132,6 +136,45 @@ def test_a_challenger_at_its_margin_is_seldom_proven_safe(name):
 @pytest.mark.parametrize("name", list(AT_MARGIN))
 def test_every_challenger_at_its_margin_is_seldom_proven_safe(name, share):
     assert holds(wrongly_safe(name, share, 400), 400, ALPHA)
+
+
+SPEC = """
+name: ranker-v2
+route: /v2/models/ranker/infer
+protocol: open-inference
+unit: header:x-user-id
+champion:   {name: v1, url: http://127.0.0.1:8101}
+challenger: {name: v2, url: http://127.0.0.1:8102}
+metrics:
+  errors:   {from: response, kind: rate, better: lower, guardrail: {margin: 0.5pp}}
+  crashes:  {from: outcome, kind: count, window: 10m, better: lower, cap: 10, guardrail: {margin: 0.02}}
+stages:
+  - canary:  {steps: [5%, 25%], hold_for: 30m, until: {at_most: 6h}}
+  - promote: {}
+"""
+
+
+def rehearsed(spec: str, runs: int, crashes: float = 0.0) -> list[Run]:
+    """Whole rollouts of a challenger with so many crashes a unit, where the champion has none."""
+    world = World(rate=20.0, metrics={"errors": Assumed(value=0.01), "crashes": Assumed(value=0.0, change=crashes)})
+    return list(rehearsals(parse(spec), world, runs=runs, seed=8))
+
+
+def healthy(runs: int, crashes: float = 0.0) -> list[bool]:
+    """Whether each was promoted."""
+    return [run.phase is Phase.PROMOTED for run in rehearsed(SPEC, runs, crashes)]
+
+
+def test_a_healthy_rollout_whose_crashes_nobody_has_is_promoted():
+    assert all(healthy(6))
+    assert not any(healthy(6, crashes=0.02))
+
+
+def test_without_a_cap_it_is_given_up_and_says_why():
+    (run,) = rehearsed(SPEC.replace("cap: 10, ", ""), 1)
+    assert (run.phase, run.rule) == (Phase.ROLLED_BACK, "overdue")
+    assert "nothing happened in either arm" in run.sentence
+    assert "a cap, the most that counts of one unit, would" in run.sentence
 
 
 def test_nothing_at_all_is_proven_safe_under_a_cap_and_never_without():

@@ -43,6 +43,7 @@ def test_a_ratio_names_its_denominator_and_a_mean_its_covariate() -> None:
     assert (rollout.metric("revenue").covariate, rollout.metric("revenue").predicted) == (None, "champion")
     assert parse(changed(DESIGN, ("kind: mean", "kind: quantile, q: 0.5"))).metric("revenue").q == 0.5
     assert parse(changed(DESIGN, ("q: 0.99", "q: 0.99, blocks: 30m"))).metric("latency").blocks == 1800.0
+    assert parse(changed(DESIGN, ("kind: mean,", "kind: mean, cap: 500,"))).metric("revenue").cap == 500.0
 
 
 def test_pinned_items_are_named_by_a_path() -> None:
@@ -368,6 +369,19 @@ MISTAKES: list[Mistake] = [
         "metrics.revenue.blocks",
         "belongs to kind: quantile of from: response",
     ),
+    one(
+        "errors:   {from: response, kind: rate,",
+        "errors:   {from: response, kind: rate, cap: 5,",
+        "metrics.errors.cap",
+        "belongs to means and counts of outcomes",
+    ),
+    one(
+        "kind: mean, window: 24h, better: higher, guardrail: {margin: 2%}",
+        "kind: mean, window: 24h, better: higher, cap: 5, guardrail: {margin: 5}",
+        "metrics.revenue.cap",
+        "no unit counts for more",
+    ),
+    one("kind: mean,", "kind: mean, cap: 0,", "metrics.revenue.cap", "expected a number above 0"),
     one("kind: rate, window: 24h,", "kind: rate,", "metrics.purchase.window", "an outcome needs 'window'"),
     one("kind: rate, better: lower", "kind: rate, window: 1h, better: lower", "metrics.errors.window", "from: outcome"),
     one(

@@ -263,8 +263,8 @@ def _cap(metric: MetricDocument) -> None:
     summed = metric.kind is Kind.COUNT or (metric.kind is Kind.MEAN and metric.source is Source.OUTCOME)
     if not summed or metric.source not in (Source.OUTCOME, Source.RESPONSE):
         metric.at("cap").report_key(
-            f"'cap' belongs to means and counts of outcomes and to counts of responses, and this is kind: {metric.kind} "
-            f"of from: {metric.source}; remove it"
+            f"'cap' belongs to means and counts of outcomes and to counts of responses, and this is kind: "
+            f"{metric.kind} of from: {metric.source}; remove it"
         )
         return
     guardrail = metric.guardrail

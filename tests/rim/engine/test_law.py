@@ -43,6 +43,7 @@ METRICS = (
     Metric(name="latency", source=Source.RESPONSE, kind=Kind.QUANTILE, q=0.9, better=Better.LOWER),
     Metric(name="speed", source=Source.RESPONSE, kind=Kind.MEAN, better=Better.LOWER),
     Metric(name="crashes", source=Source.RESPONSE, kind=Kind.COUNT, better=Better.LOWER),
+    Metric(name="few_crashes", source=Source.RESPONSE, kind=Kind.COUNT, better=Better.LOWER, cap=1.0),
     Metric(name="buy", source=Source.OUTCOME, kind=Kind.RATE, better=Better.HIGHER, window=10.0, arrives_within=5.0),
     Metric(
         name="money",
@@ -54,6 +55,9 @@ METRICS = (
         covariate="money",
     ),
     Metric(name="often", source=Source.OUTCOME, kind=Kind.COUNT, better=Better.HIGHER, window=5.0, outcome="buy"),
+    Metric(
+        name="spent", source=Source.OUTCOME, kind=Kind.MEAN, better=Better.LOWER, window=5.0, outcome="buy", cap=2.5
+    ),
     Metric(
         name="rest",
         source=Source.OUTCOME,

@@ -85,7 +85,7 @@ def response_mean(
         valued,
         by,
         {"total": "value", "squares": ("value", "value")},
-        some=counted(valued["value"] != 0.0).sum(),
+        nonzero=counted(valued["value"] != 0.0).sum(),
         reports=valued.count(),
     )
 
@@ -128,7 +128,7 @@ def outcome_mean(
     predicted: bool = False,
     by: tuple[str, ...] = (),
 ) -> Expr:
-    """n, sum and sum of squares of the summed value (or, for `count`, of the number of events); `some` are not 0.
+    """n, sum and sum of squares of the summed value (or, for `count`, of the number of events); `nonzero` have one.
 
     With `covariate` also those of the value before the unit entered, which no arm can have affected. Where that is what
     was `predicted`, units may have none: told is how many have one, and the sum of their values.
@@ -146,7 +146,7 @@ def outcome_mean(
         valued,
         by,
         sums,
-        some=counted(valued["value"] != 0.0).sum(),
+        nonzero=counted(valued["value"] != 0.0).sum(),
         reports=valued["reports"].sum(),
         late=valued["late"].sum(),
     )

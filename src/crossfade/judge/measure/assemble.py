@@ -116,13 +116,16 @@ def rate(rows: Rows, champion: str, arm: str, challengers: int, *, settled: bool
 
 def mean(rows: Rows, champion: str, arm: str) -> MeanMoments:
     """Rows of `response_mean` or `outcome_mean` as moments of one pair, a row for each step and weight."""
-    sums = {"sum": "total", "squares": "squares", "some": "some"}
+    sums = {"sum": "total", "squares": "squares"}
+    if "nonzero" in rows:
+        sums["some"] = "nonzero"
     if "cov_sum" in rows:
         sums |= {name: name for name in ("cov_sum", "cov_squares", "cov_products")}
     if "cov_known" in rows:
         sums |= {"cov_known": "cov_known", "cov_met": "cov_met"}
     fields = _sums(rows, champion, arm, sums)
-    fields |= {f"some_{side}": fields[f"some_{side}"].astype(np.int64) for side in "ab"}
+    if "nonzero" in rows:
+        fields |= {f"some_{side}": fields[f"some_{side}"].astype(np.int64) for side in "ab"}
     fields = _average_for_unknown(fields) if "cov_known" in rows else fields
     return MeanMoments(**fields, **_reports(rows, champion, arm))
 
@@ -131,7 +134,8 @@ def _reports(rows: Rows, champion: str, arm: str) -> dict[str, Any]:
     """What was reported of each arm's units, those whose window is open too; nothing where no row says."""
     if "reports" not in rows:
         return {}
-    return {f"reports_{side}": int(rows["reports"][rows["arm"] == of].sum()) for side, of in zip("ab", (champion, arm))}
+    sides = (("a", champion), ("b", arm))
+    return {f"reports_{side}": int(rows["reports"][rows["arm"] == of].sum()) for side, of in sides}
 
 
 def _average_for_unknown(fields: dict[str, Any]) -> dict[str, Any]:
