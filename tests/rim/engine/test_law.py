@@ -359,7 +359,7 @@ def test_what_is_taken_off_leaves_nothing_behind(tmp_path: Path) -> None:
     tried.close()
 
 
-@pytest.mark.parametrize("mistaken", [1e17, 1e200, -1e300])
+@pytest.mark.parametrize("mistaken", [1e17, 1e200, pytest.param(-1e300, marks=pytest.mark.full)])
 def test_a_slip_that_is_corrected_leaves_nothing_behind(tmp_path: Path, mistaken: float) -> None:
     tried = Tried(tmp_path)
     at = {"at": START + 1.0, "received_at": START + 1.0, "rollout": "r1", "name": "money", "decision_id": ""}
