@@ -96,9 +96,7 @@ def test_units_are_counted_where_their_first_request_put_them(tmp_path, stage, s
             assert (moments.k_a.sum(), moments.k_b.sum()) == (fallen["v1"], fallen[arm])
 
 
-@pytest.mark.parametrize(
-    ("stage", "steps"), [(1, (0.0, 30.0, 50.0)), pytest.param(3, (0.0,), marks=pytest.mark.full)]
-)
+@pytest.mark.parametrize(("stage", "steps"), [(1, (0.0, 30.0, 50.0)), pytest.param(3, (0.0,), marks=pytest.mark.full)])
 def test_segments_add_up_to_the_whole(tmp_path, stage, steps):
     found = look(tmp_path, make(60 + stage, stage, steps=steps))
     kinds = set()
