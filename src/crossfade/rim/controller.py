@@ -146,7 +146,7 @@ class Controller:
         now = self._clock()
         position, rollout = stored.position, stored.rollout
         ended = position.phase in ENDED
-        if ended and now - position.step_since > LINGER:
+        if ended and now - position.step_since > LINGER and not self._astray(stored):
             return
         measured = self._engine.measure(rollout, position, now)
         stored = self._told_of_corrections(stored, measured, now)
@@ -161,6 +161,14 @@ class Controller:
                 stored = self._act(stored, decision, evidence, measured, now)
         self._show(stored, measured, evidence, decision, now)
         self._searcher.turn(rollout, stored.position, now)
+
+    def _astray(self, stored: Stored) -> bool:
+        """Whether a router does not do what it was told, or was last shown not to: until that is over it is shown."""
+        standing = self.carrier.standing(stored.name)
+        if standing is None:
+            return False
+        shown = (self._store.view(stored.name) or {}).get("router")
+        return not standing.agrees or shown is None or not shown["agrees"]
 
     def _act(
         self, stored: Stored, decision: Decision, evidence: tuple[Evidence, ...], measured: Measured, now: float

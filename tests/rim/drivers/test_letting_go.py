@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from crossfade.rim.controller import LINGER, Controller
 from crossfade.rim.drivers.carrier import Carrier
 from crossfade.rim.standing import move_by_hand
 from crossfade.rim.store import Store
@@ -47,8 +48,8 @@ def add(store: Store, server: ApiServer, folder: Path, *, name: str = OURS, at: 
     store.add(text, parse(text), time.time())
 
 
-def moved(store: Store, move: Move, name: str = OURS) -> None:
-    move_by_hand(store, name, move, actor="ana", reason="to see it", at=time.time())
+def moved(store: Store, move: Move, name: str = OURS, *, ago: float = 0.0) -> None:
+    move_by_hand(store, name, move, actor="ana", reason="to see it", at=time.time() - ago)
     store.beat()
 
 
@@ -124,3 +125,25 @@ def test_what_is_wrong_with_one_router_keeps_no_other_from_going_back(
     del server.objects[PATH]["metadata"]
     carrier.close(back=True)
     assert share(server, "second") == 0
+
+
+def test_a_rollout_that_has_ended_is_shown_for_as_long_as_its_router_has_not_gone_back(
+    store: Store, server: ApiServer, tmp_path: Path
+) -> None:
+    def told() -> Any:
+        return (store.view(OURS) or {}).get("router") or {}
+
+    add(store, server, tmp_path)
+    moved(store, Move.START, ago=2 * LINGER)
+    controller = Controller(store.data)
+    try:
+        carried(controller.carrier, store, lambda: share(server) == 5)
+        until(lambda: controller.carrier.turn() or controller.turn() or told().get("agrees"), 30.0)
+        server.faults = [("GET", 503, 0.0)] * 100_000
+        moved(store, Move.ROLLBACK, ago=LINGER + 60.0)
+        until(lambda: controller.carrier.turn() or controller.turn() or not told()["agrees"], 30.0)
+        server.faults = []
+        carried(controller.carrier, store, lambda: share(server) == 0)
+        until(lambda: controller.carrier.turn() or controller.turn() or told()["agrees"], 30.0)
+    finally:
+        controller.close()
