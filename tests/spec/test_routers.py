@@ -33,6 +33,8 @@ def problems(text: str) -> list[str]:
         (ENVOY, "stages:\n", "reveal: true\nstages:\n", "'reveal' is what Crossfade's gateway does"),
         (ENVOY, "name: v2, ", "name: v2, timeout: 5s, ", "'timeout' is what Crossfade's gateway does"),
         (ENVOY, "    admin:", "    clusters: {v3: x}\n    admin:", "no arm is named v3"),
+        (ENVOY, "    admin:", "    clusters: {v1: a, v2: a}\n    admin:", "v1 and v2 are both called a, so that Envoy"),
+        (ENVOY, "    admin:", "    clusters: {v1: v2}\n    admin:", "v1 and v2 are both called v2"),
         (ENVOY, "[http://127.0.0.1:9901]", "[localhost]", "a URL without a path"),
         (HAPROXY, "unix:/run", "/run", "a socket such as unix:"),
         (HAPROXY, "    map: /etc/haproxy/crossfade.map\n", "", "the key 'map' is missing"),

@@ -19,7 +19,7 @@ from rich.tree import Tree
 from crossfade.cli.narrow import ByWidth
 from crossfade.view.drift import SHAPES
 from crossfade.view.outcomes import outcomes_in_words
-from crossfade.view.words import clock, duration, known_at, of_which, percent, promoted_by, seen_in, untold, whole
+from crossfade.view.words import clock, duration, known_at, percent, promoted_by, seen_in, unmeasured, untold, whole
 
 INK = {"grey": "bright_black", "accent": "cyan", "amber": "yellow", "red": "red", "green": "green"}
 
@@ -309,20 +309,7 @@ def _arms(arms: Mapping[str, Record]) -> RenderableType:
 
 def _losses(record: Record) -> list[RenderableType]:
     """What was not measured, where there was anything: dropped copies, missing units, orphans, faults, a lost lease."""
-    counts = record["counts"]
-    words = {
-        "dropped": f"shadow copies dropped{of_which(counts.get('dropped_share'), counts.get('dropped_why'))}",
-        "missing_units": "request(s) without a unit",
-        "orphans": "outcome(s) that joined nothing",
-        "faults": "fault(s) of ours",
-    }
-    told = [
-        f"{whole(counts[key])} {text.replace('(s)', 's' * (counts[key] != 1))}"
-        for key, text in words.items()
-        if counts.get(key)
-    ]
-    if excluded := counts.get("excluded"):
-        told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
+    told = unmeasured(record["counts"])
     parts: list[RenderableType] = []
     if told:
         parts.append(Text("? " + " · ".join(told), style=INK["amber"]))

@@ -120,7 +120,7 @@ def create_app(
     app.state.live, app.state.certificates = live, Certificates()
     problems.install(app, store)
     app.include_router(receiving.router(store, inbox, tally, access, options))
-    app.include_router(exposures.router(data, store, access))
+    app.include_router(exposures.router(told, access))
     app.include_router(events.router(told, access))
     app.include_router(rollouts.router(store, access))
     app.include_router(judging.router(store, access))

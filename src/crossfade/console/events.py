@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -49,19 +50,20 @@ class Told(BaseModel):
 
 
 class Events:
-    """What arrives, for one control port."""
+    """What arrives at one control port: events, and exposures that are told outright."""
 
     def __init__(self, data: Path, store: Store) -> None:
         self._data = data
-        self._arriving = Arriving(data, store)
+        self.arriving = Arriving(data, store)
+        self._lock = threading.Lock()
         self._inbox: ExposureInbox | None = None
-        self.halves = Halves(data, self._exposures)
+        self.halves = Halves(data, self.inbox)
         self._swept = 0.0
 
     def take(self, found: list[envelope.Event | str], rollout: str, arm: str) -> dict[str, Any]:
         """Keep events. Raises StoreError, SecretError or JournalError."""
         now = time.time()
-        context = self._arriving.context(now)
+        context = self.arriving.context(now)
         halves: list[Asked | Reply] = []
         rejected, counted = [], Counter[str]()
         for index, event in enumerate(found):
@@ -104,10 +106,12 @@ class Events:
         if self._inbox is not None:
             self._inbox.close()
 
-    def _exposures(self) -> ExposureInbox:
-        if self._inbox is None:
-            self._inbox = ExposureInbox(self._data)
-        return self._inbox
+    def inbox(self) -> ExposureInbox:
+        """Where exposures are kept. Made when the first one comes: most control ports never get any."""
+        with self._lock:
+            if self._inbox is None:
+                self._inbox = ExposureInbox(self._data)
+            return self._inbox
 
 
 def router(events: Events, access: Access) -> APIRouter:

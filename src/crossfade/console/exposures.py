@@ -6,7 +6,6 @@ Whoever says this decides what rollouts are judged by, so that it always takes a
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -15,12 +14,10 @@ from starlette.concurrency import run_in_threadpool
 
 from crossfade.console import receiving
 from crossfade.console.access import Access
+from crossfade.console.events import Events
 from crossfade.console.models import Problem, Taken
 from crossfade.console.problems import Refused
 from crossfade.rim.exposures import reading
-from crossfade.rim.exposures.arriving import Arriving
-from crossfade.rim.exposures.inbox import ExposureInbox
-from crossfade.rim.store import Store
 from crossfade.rim.tokens import REPORT
 
 EXAMPLE = {
@@ -55,18 +52,14 @@ BODY: dict[str, Any] = {
 }
 
 
-def router(data: Path, store: Store, access: Access) -> APIRouter:
-    """The endpoint. The inbox is made with the first exposure: most control ports never get one."""
+def router(events: Events, access: Access) -> APIRouter:
+    """The endpoint."""
     routes = APIRouter(tags=["exposures"])
-    arriving = Arriving(data, store)
-    opened: list[ExposureInbox] = []
 
     def keep(body: bytes, lines: bool) -> dict[str, Any]:
         now = time.time()
-        found = reading.read(body, arriving.context(now), lines=lines)
-        if found.exposures and not opened:
-            opened.append(ExposureInbox(data))
-        taken = opened[0].accept(found.exposures, now) if found.exposures else None
+        found = reading.read(body, events.arriving.context(now), lines=lines)
+        taken = events.inbox().accept(found.exposures, now) if found.exposures else None
         return {
             "accepted": taken.accepted if taken else 0,
             "duplicates": taken.duplicates if taken else 0,

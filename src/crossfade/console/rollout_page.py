@@ -19,7 +19,7 @@ from crossfade.console.segments import segments_section
 from crossfade.console.twins import twin_links
 from crossfade.view.charts import Chart, charts_of
 from crossfade.view.outcomes import WORDS
-from crossfade.view.words import clock, duration, known_at, moment, of_which, percent, untold, whole
+from crossfade.view.words import clock, duration, known_at, moment, percent, unmeasured, untold, whole
 
 Record = Mapping[str, Any]
 
@@ -208,16 +208,7 @@ def _head(words: Sequence[str], numbers: set[int]) -> Markup:
 
 def _losses(record: Record) -> Markup | None:
     """What was not measured; shown only where there was anything."""
-    counts = record["counts"]
-    words = {
-        "dropped": f"shadow copies dropped{of_which(counts.get('dropped_share'), counts.get('dropped_why'))}",
-        "missing_units": "requests named no unit",
-        "orphans": "outcomes joined nothing",
-        "faults": "faults of ours",
-    }
-    told = [f"{whole(counts[key])} {text}" for key, text in words.items() if counts.get(key)]
-    if excluded := counts.get("excluded"):
-        told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
+    told = unmeasured(record["counts"])
     told += [untold(one) for one in record.get("notices") or () if one["error"]]
     if named := [one for one in (record.get("found") or {}).get("found", ()) if not one["explained_by"]]:
         told.append("exploratory: " + "; ".join(one["sentence"] for one in named))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from crossfade.spec.document import Document
 from crossfade.spec.document_router import RouterDocument, ways
 from crossfade.spec.document_stages import AbDocument, CanaryDocument, InterleaveDocument, ShadowDocument
@@ -107,11 +109,22 @@ def _arms(document: Document, router: RouterDocument, limits: Limits) -> None:
         if not known(way):
             continue
         for key, told in ((key, getattr(way, key)) for key in type(way).model_fields):
-            for name in told if isinstance(told, dict) else ():
+            if not isinstance(told, dict):
+                continue
+            for name in told:
                 if name not in names:
                     way.at(key).value[name].report_key(
                         f"no arm is named {name}; there are {', '.join(names)}", allowed=", ".join(names)
                     )
+            called = Counter(told.get(name, name) for name in names)
+            for name in (one for one in told if one in names and called[told[one]] > 1):
+                alike = " and ".join(one for one in names if told.get(one, one) == told[name])
+                way.at(key).value[name].report_key(
+                    f"{alike} are both called {told[name]}, so that {limits.title} could not tell them apart; give "
+                    "each arm its own",
+                    allowed="a name of its own",
+                )
+                break
 
 
 def _stage(name: str, stage: AnyStage, limits: Limits) -> None:

@@ -35,6 +35,24 @@ def of_which(share: float | None, why: Mapping[str, int] | None) -> str:
     return f" ({': '.join(known)})" if known else ""
 
 
+def unmeasured(counts: Mapping[str, Any]) -> list[str]:
+    """What of a stage was not measured, each in a few words: dropped copies, missing units, orphans, faults, lists."""
+    words = {
+        "dropped": f"shadow copies dropped{of_which(counts.get('dropped_share'), counts.get('dropped_why'))}",
+        "missing_units": "request(s) without a unit",
+        "orphans": "outcome(s) that joined nothing",
+        "faults": "fault(s) of ours",
+    }
+    told = [
+        f"{whole(counts[key])} {text.replace('(s)', 's' * (counts[key] != 1))}"
+        for key, text in words.items()
+        if counts.get(key)
+    ]
+    if excluded := counts.get("excluded"):
+        told.append(f"{whole(sum(excluded.values()))} interleaved lists are no evidence{of_which(None, excluded)}")
+    return told
+
+
 def untold(told: Mapping[str, Any]) -> str:
     """That somebody could not be told, and what of: `webhook ops was not told (3 waiting): it answered 503`."""
     left = f"{whole(told['waiting'])} waiting" if told["waiting"] else "nothing waiting"

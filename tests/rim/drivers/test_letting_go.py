@@ -96,20 +96,32 @@ def test_a_rollout_inside_of_programs_takes_no_route_from_a_router(
         carried(carrier, store, lambda: share(server) == 5)
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["the same controller", "another one"])
 def test_a_rollback_is_carried_though_the_next_rollout_has_the_route(
-    store: Store, server: ApiServer, tmp_path: Path
+    store: Store, server: ApiServer, tmp_path: Path, again: bool
 ) -> None:
     add(store, server, tmp_path)
     moved(store, Move.START)
-    with carrying(store) as carrier:
-        carried(carrier, store, lambda: share(server) == 5)
-        server.faults = [("GET", 503, 0.0)] * 3
-        moved(store, Move.ROLLBACK)
-        time.sleep(0.01)
-        plain = SPEC.replace(OURS, THEIRS).replace("unit: request", "unit: header:x-user-id")
-        store.add(plain, parse(plain), time.time())
-        moved(store, Move.START, THEIRS)
-        carried(carrier, store, lambda: share(server) == 0)
+    controller = Controller(store.data)
+    carrier = controller.carrier
+    carried(carrier, store, lambda: share(server) == 5 and follows(carrier))
+    controller.turn()
+    server.faults = [("GET", 503, 0.0)] * 3
+    moved(store, Move.ROLLBACK)
+    time.sleep(0.01)
+    plain = SPEC.replace(OURS, THEIRS).replace("unit: request", "unit: header:x-user-id")
+    store.add(plain, parse(plain), time.time())
+    moved(store, Move.START, THEIRS)
+    if again:
+        controller.close()
+        controller = Controller(store.data)
+    carried(controller.carrier, store, lambda: share(server) == 0)
+    controller.close()
+
+
+def follows(carrier: Carrier) -> bool:
+    standing = carrier.standing(OURS)
+    return standing is not None and standing.agrees
 
 
 def test_what_is_wrong_with_one_router_keeps_no_other_from_going_back(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from crossfade.live.routes import champion_only, routes
 from crossfade.rim.drivers.known import driver_of
-from crossfade.rim.drivers.port import Driver, DriverError, Order, everything_back, order_of, unable
+from crossfade.rim.drivers.port import Driver, DriverError, Mark, Order, everything_back, order_of, unable
 from crossfade.rim.drivers.standing import Standing
 from crossfade.rim.drivers.telling import tell
 from crossfade.rim.glance_at import glance_at
@@ -170,9 +170,14 @@ class Carrier:
 
     def _left(self, stored: Stored, holder: Rollout) -> bool:
         """Whether a rollout that has lost its route may still be served by a router that the next one does not set."""
-        standing = self.standing(stored.name)
-        if standing is None or stored.rollout.router == holder.router or stored.position.phase not in ENDED:
+        if stored.rollout.router == holder.router or stored.position.phase not in ENDED:
             return False
+        standing = self.standing(stored.name)
+        if standing is None:
+            # As an earlier controller has left it.
+            shown = (self._store.view(stored.name) or {}).get("router")
+            mark = None if shown is None else Mark.read(shown["told"]["mark"])
+            return shown is not None and not (shown["agrees"] and mark is not None and mark.mode == "champion")
         return self._asked(stored, standing, exposing=False, now=standing.since) is not standing or not standing.agrees
 
     def _begin(self, stored: Stored, *, exposing: bool, now: float) -> None:
