@@ -27,8 +27,7 @@ from crossfade.rim.corrected import Corrected
 from crossfade.rim.drifting import Drifting
 from crossfade.rim.drivers.carrier import Carrier
 from crossfade.rim.drivers.restraint import actor_of, restrained
-from crossfade.rim.engine import Engine
-from crossfade.rim.engine.elsewhere import chosen
+from crossfade.rim.following import Following, Known, looked_at
 from crossfade.rim.inbox import RepeatCounts
 from crossfade.rim.lake import Lake, LakeError
 from crossfade.rim.lake_fence import Fence
@@ -51,9 +50,6 @@ from crossfade.view import OutcomeCounts, outcome_counts
 
 log = logging.getLogger("crossfade.controller")
 
-LINGER = 600.0
-"""Seconds a rollout that has ended is still looked at, so that late outcomes complete its account of harm."""
-
 SEEK = 0.25
 """Seconds between two looks of a controller that does not lead at the one that does."""
 
@@ -61,15 +57,25 @@ SEEK = 0.25
 class Controller:
     """Judges every rollout of one data folder."""
 
-    def __init__(self, data: Path, *, clock: Callable[[], float] = time.time, term: int | None = None) -> None:
-        """`term`: the leadership in which it decides; None where it is known to be the only one."""
+    def __init__(
+        self,
+        data: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        term: int | None = None,
+        known: Known | None = None,
+    ) -> None:
+        """`term`: the leadership in which it decides; None where it is known to be the only one. `known`: what its
+        process has taken in of the facts before."""
         self._store = Store(data)
         self._store.lead(term)
         leaders = self._store.leaders
-        self._lake = Lake(data, None if term is None else Fence(term, lambda: leaders.check(term)))
+        self._known = known or Known(data)
+        self._lake, self._engine = self._known.lake, self._known.engine
+        if term is not None:
+            self._lake.led(Fence(term, lambda: leaders.check(term)))
         # Where the store is this host's own file, no other host has facts to send.
         self._received = Received(data) if server() is not None else None
-        self._engine = Engine(self._lake, engine=chosen(None))
         self._drifting = Drifting(self._lake)
         self._ageing = Ageing(self._engine)
         self._looking = Looking(self._store)
@@ -134,19 +140,18 @@ class Controller:
             log.warning("could not seal the last facts, which the next start will do: %s", error)
         self.carrier.close(back=False)
         self._searcher.close()
-        self._engine.close()
         self._corrected.close()
         self._repeats.close()
         if self._received is not None:
             self._received.close()
-        self._lake.close()
+        self._known.close()
         self._store.close()
 
     def _judge(self, stored: Stored) -> None:
         now = self._clock()
         position, rollout = stored.position, stored.rollout
         ended = position.phase in ENDED
-        if ended and now - position.step_since > LINGER and not self._astray(stored):
+        if not looked_at(position, now) and not self._astray(stored):
             return
         measured = self._engine.measure(rollout, position, now)
         stored = self._told_of_corrections(stored, measured, now)
@@ -264,16 +269,19 @@ def run(data: Path, *, tick: float = 1.0) -> None:
         signal.signal(signum, lambda *_: stop.set())
     # One attempt must not wait so long for a hung writer that taking over from it comes too late.
     store = Store(data, busy=0.5)
-    candidate = Candidate(store)
+    candidate, following = Candidate(store), Following(data, store)
     log.info("ready to lead")
     try:
         while not stop.is_set():
             term = candidate.seek(time.monotonic())
             if term is not None:
-                _lead(data, store, candidate, term, tick, stop)
+                _lead(data, store, candidate, term, tick, stop, following.handed_over())
                 candidate = Candidate(store)
+            else:
+                following.turn()
             stop.wait(SEEK)
     finally:
+        following.close()
         store.close()
 
 
@@ -286,16 +294,19 @@ def _free(data: Path) -> bool:
         lake.close()
 
 
-def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float, stop: threading.Event) -> None:
+def _lead(
+    data: Path, store: Store, candidate: Candidate, term: int, tick: float, stop: threading.Event, known: Known
+) -> None:
     """Judge until told to stop, or until another leads."""
     log.info("leads in term %d", term)
     renewal = Renewal(store, term)
+    known.engine.progress = renewal.progress
     telling = Teller(data)
     controller: Controller | None = None
     deposed = False
     try:
         candidate.clear_the_way(lambda: _free(data))
-        controller = Controller(data, term=term)
+        controller = Controller(data, term=term, known=known)
         controller.tell(candidate)
         controller.carrier.start()
         telling.start()
@@ -319,5 +330,7 @@ def _lead(data: Path, store: Store, candidate: Candidate, term: int, tick: float
         if controller is not None:
             controller.carrier.close(back=not deposed)
             controller.close(seal=not deposed)
+        else:
+            known.close()
         with contextlib.suppress(StoreError):
             store.leaders.release(term)

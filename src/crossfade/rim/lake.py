@@ -61,6 +61,12 @@ class Lake:
         self._lock = threading.RLock()
         self._claim = Claim(self.path)
 
+    def led(self, fence: Fence) -> None:
+        """Write in this leadership from now on, where until now it was only read."""
+        with self._lock:
+            self._fence = fence if self._place.url is not None else None
+            self._tables = Tables(self._place, self._fence)
+
     # -- writing ---------------------------------------------------------------------------------
 
     def compact_journals(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ look asks everything anew, there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from crossfade.judge.ageing import aged, days
@@ -39,6 +39,8 @@ class Engine:
         self._lock = threading.Lock()
         self._decisions: Decisions | None = None
         self._watches: dict[str, Watch] = {}
+        self.progress: Callable[[], None] = lambda: None
+        """Called whenever some facts more have been taken in, so that a long first look is not taken for a hung one."""
 
     def measure(
         self, rollout: Rollout, position: Position, now: float, facts: Mapping[str, int] | None = None
@@ -97,7 +99,7 @@ class Engine:
         try:
             if self._decisions is None:
                 self._decisions = Decisions(self._lake, self._threads)
-            self._decisions.read(versions)
+            self._decisions.read(versions, self.progress)
         except Exception:
             self._forget()
             raise
@@ -108,7 +110,7 @@ class Engine:
         if watch is None:
             watch = self._watches[rollout.name] = Watch(self._lake, rollout, self._decisions, self._threads)
         try:
-            watch.look(position, versions, now)
+            watch.look(position, versions, now, self.progress)
         except Exception:
             self._drop(rollout.name)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -26,15 +26,17 @@ class Decisions:
         self._reader = Reader(lake)
         self._about = Columns(recorded=(np.bool_, False))
 
-    def read(self, versions: Mapping[str, int]) -> None:
-        """Take in what is new. Raises Rewritten."""
+    def read(self, versions: Mapping[str, int], progress: Callable[[], None]) -> None:
+        """Take in what is new, and say so after each part. Raises Rewritten."""
         for part in parts(self._reader.new_files("exposed", versions)):
             number, _ = self._numbers("exposed", part, "at")
             self._about["recorded"][number] = True
+            progress()
         for part in parts(self._reader.new_files("outcome", versions)):
             number, received = self._numbers("outcome", part, "received_at", "coalesce(corrects, '') = ''")
             lost = ~self._about["recorded"][number]
             self._lost = np.concatenate([self._lost[0], number[lost]]), np.concatenate([self._lost[1], received[lost]])
+            progress()
 
     def lost(self, now: float) -> tuple[int, int]:
         """Outcomes whose decision is not recorded, and those received so shortly ago that it may be on its way."""

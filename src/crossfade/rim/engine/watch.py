@@ -106,8 +106,10 @@ class Watch:
         for kind, name in (*zip(RAW, RAW, strict=True), ("outcome", "reported")):
             self._raw.empty(name, FACTS[kind])
 
-    def look(self, position: Position, versions: Mapping[str, int], now: float) -> None:
-        """Take in what is new. Raises Rewritten when only reading everything anew will do."""
+    def look(
+        self, position: Position, versions: Mapping[str, int], now: float, progress: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take in what is new, and say so after each part. Raises Rewritten when only reading all anew will do."""
         scope = (position.stage, look_mode(self.rollout, position), position.stage_since)
         if scope != self._scope:
             if position.stage in self._stages:
@@ -121,6 +123,7 @@ class Watch:
         self._keep(versions)
         for _ in self._feed.batches(versions, self._wanted(), now):
             self._absorb(scope[2], now)
+            progress()
         amend(Here(self._raw))
 
     def close(self) -> None:
