@@ -35,7 +35,7 @@ class Kept:
     def of(self, kind: type[Any]) -> list[Any]:
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
-    async def wait(self, kind: type[Any], count: int = 1, seconds: float = 5.0) -> list[Any]:
+    async def wait(self, kind: type[Any], count: int = 1, seconds: float = 30.0) -> list[Any]:
         """The facts of a kind, once there are that many."""
         async with asyncio.timeout(seconds):
             while len(self.of(kind)) < count:
@@ -149,7 +149,7 @@ class Client:
     def send(self, data: bytes) -> None:
         self.writer.write(data)
 
-    async def answers(self, count: int = 1, seconds: float = 5.0) -> list[Answer]:
+    async def answers(self, count: int = 1, seconds: float = 30.0) -> list[Answer]:
         """So many whole replies; those that end at the end of the connection are whole then."""
         collect = _Collect()
         collect.parser = httptools.HttpResponseParser(collect)
@@ -161,10 +161,10 @@ class Client:
                 collect.parser.feed_data(data)
         return collect.answers
 
-    async def answer(self, seconds: float = 5.0) -> Answer:
+    async def answer(self, seconds: float = 30.0) -> Answer:
         return (await self.answers(1, seconds))[0]
 
-    async def closed(self, seconds: float = 5.0) -> bytes:
+    async def closed(self, seconds: float = 30.0) -> bytes:
         """What is left until the gateway closes."""
         async with asyncio.timeout(seconds):
             return await self.reader.read()
@@ -177,7 +177,7 @@ def post(body: bytes = b"{}", *, path: bytes = b"/predict", headers: bytes = b"X
     return b"POST %b HTTP/1.1\r\nHost: gw\r\n%bContent-Length: %d\r\n\r\n%b" % (path, headers, len(body), body)
 
 
-async def ask(port: int, data: bytes, seconds: float = 5.0) -> Answer:
+async def ask(port: int, data: bytes, seconds: float = 30.0) -> Answer:
     """One request on a connection of its own."""
     client = await Client.to(port)
     try:

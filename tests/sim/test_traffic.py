@@ -114,12 +114,14 @@ class _Desk:
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
         self.refuse = threading.Event()
+        self.refused = threading.Event()
         desk = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 if desk.refuse.is_set():
+                    desk.refused.set()
                     self.send_response(503)
                     self.send_header("content-length", "0")
                     self.end_headers()
@@ -214,7 +216,7 @@ def send(tmp_path: Path, trained: dict[str, Trained]) -> Iterator[Callable[..., 
             process.wait()
 
 
-def _until(said: Callable[[], bool], within: float = 15.0) -> None:
+def _until(said: Callable[[], bool], within: float = 60.0) -> None:
     deadline = time.monotonic() + within
     while not said():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -245,7 +247,7 @@ def test_every_outcome_gets_home_though_the_control_port_was_away(
     front = _Front(server.port)
     desk.refuse.set()
     stop = send("good", port=front.port, control_port=desk.port, rate=60.0, habits=Habits(never=0.0, twice=0.3))
-    time.sleep(3.0)
+    assert desk.refused.wait(60.0)
     assert not desk.seen
     desk.refuse.clear()
     _until(lambda: len(desk.seen) > 20)
@@ -259,13 +261,14 @@ def test_every_outcome_gets_home_though_the_control_port_was_away(
 
 
 def test_failures_are_told_apart(
-    serve: Serve, trained: dict[str, Trained], send: Callable[..., Any], desk: _Desk
+    serve: Serve, trained: dict[str, Trained], send: Callable[..., Any], desk: _Desk, tmp_path: Path
 ) -> None:
     server = serve(trained["good"].challenger, "--latency-ms", "30", "--fault", "errors", "--fault-rate", "0.5")
     stop = send("good", port=server.port, control_port=desk.port, rate=100.0)
-    time.sleep(2.5)
+    tally_file = tmp_path / "tally.json"
+    _until(lambda: tally_file.exists() and "status 500" in tally_file.read_text())
     server.process.kill()
-    time.sleep(1.0)
+    _until(lambda: "refused" in tally_file.read_text())
     tally = stop()
     assert set(tally["failures"]) == {"status 500", "refused"}
     assert tally["failed"] == sum(tally["failures"].values())
