@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from crossfade.rim.controller import LINGER, Controller
+from crossfade.rim.controller import Controller
 from crossfade.rim.drivers.carrier import Carrier
+from crossfade.rim.following import LINGER
 from crossfade.rim.standing import move_by_hand
 from crossfade.rim.store import Store
 from crossfade.spec.parse import parse
