@@ -274,7 +274,8 @@ def test_reports_are_taken_while_the_server_hangs(hosts: tuple[Store, Store], ru
     one, _ = hosts
     inbox = OutcomeInbox(tmp_path / "one")
     app = FastAPI()
-    app.include_router(receiving.router(one, inbox, receiving.Tally(), Access(Tokens(one.data), None)))
+    tally = receiving.Tally()
+    app.include_router(receiving.router(one, inbox, tally, Access(Tokens(one.data), None), receiving.Door(tally)))
     with TestClient(app) as port:
         reported = [{"rollout": "r1", "unit": "u1", "name": "purchase", "value": 1.0}]
         assert port.post("/api/v1/outcomes", json=reported).json()["accepted"] == 1

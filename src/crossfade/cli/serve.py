@@ -88,7 +88,10 @@ def serve(
         Path | None, typer.Option(help="PEM authorities: clients need a certificate of theirs.", **_CONTROL)
     ] = None,
     outcome_rate: Annotated[
-        float, typer.Option(help="Outcomes a second of each token or address; 0: any number.", min=0.0, **_CONTROL)
+        float,
+        typer.Option(
+            help="Outcomes, exposures and events a second of each token or address; 0: any.", min=0.0, **_CONTROL
+        ),
     ] = 0.0,
     outcome_token: Annotated[
         bool, typer.Option("--outcome-token", help="Take outcomes only with a reporter's token.", **_CONTROL)

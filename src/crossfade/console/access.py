@@ -106,6 +106,12 @@ class Access:
 
         return caller
 
+    def to_read(self, request: Request) -> None:
+        """Raises Refused for who asks, where reading takes a token, and has none that is good now."""
+        if self.asks(request.headers):
+            session = self.session(request)
+            self.check(session.secret if session else bearer(request.headers), READ)
+
     def knows(self, secret: str) -> bool:
         """Whether anybody has this secret, whatever it may do. Raises Refused where tokens cannot be read."""
         if self._local and secrets.compare_digest(secret.encode(), self._local.encode()):
@@ -157,13 +163,10 @@ class Readers:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or scope["path"] in OPEN:
             await self.app(scope, receive, send)
             return
-        if not self._access.asks(Headers(scope=scope)):
-            await self.app(scope, receive, send)
-            return
         try:
-            session = self._access.session(Request(scope))
-            secret = session.secret if session else bearer(Headers(scope=scope))
-            await run_in_threadpool(self._access.check, secret, READ)
+            request = Request(scope)
+            if self._access.asks(request.headers):
+                await run_in_threadpool(self._access.to_read, request)
         except Refused as refused:
             headers = {**(refused.headers or {})}
             if refused.status == 401:

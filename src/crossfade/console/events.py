@@ -114,7 +114,7 @@ class Events:
             return self._inbox
 
 
-def router(events: Events, access: Access) -> APIRouter:
+def router(events: Events, access: Access, door: receiving.Door) -> APIRouter:
     """The endpoint."""
     routes = APIRouter(tags=["exposures"])
 
@@ -136,8 +136,12 @@ def router(events: Events, access: Access) -> APIRouter:
             401: {"model": Problem, "description": "The token is missing or wrong."},
             403: {"model": Problem, "description": "The token may not do this."},
             408: {"model": Problem, "description": "The body took too long to arrive."},
-            413: {"model": Problem, "description": f"More than {receiving.LARGEST_BODY} bytes."},
+            413: {
+                "model": Problem,
+                "description": f"More than {receiving.LARGEST_BODY} bytes, or than {envelope.MOST_EVENTS} events.",
+            },
             422: {"model": Problem, "description": "It is no CloudEvent."},
+            429: {"model": Problem, "description": "More than this reporter may send; retry-after says when it may."},
             503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
         },
         summary="Take in CloudEvents of a serving platform",
@@ -150,12 +154,15 @@ def router(events: Events, access: Access) -> APIRouter:
         """Keep what KServe's inference logger tells, in binary or structured mode or as a batch: a request and its
         reply become one exposure. Of two events with one source, id and type the first counts. Others are counted.
         The token comes as a bearer, or as the password in the address."""
-        await run_in_threadpool(access.check, bearer(request.headers), REPORT)
-        body = await receiving.body_of(request)
+        who = receiving.named(await run_in_threadpool(access.check, bearer(request.headers), REPORT))
+        body = await door.take(request, who)
         try:
             found = await run_in_threadpool(envelope.read, request.headers, body)
+        except envelope.TooMany as error:
+            raise Refused(413, str(error), "send it in smaller batches") from error
         except envelope.NoEvents as error:
             raise Refused(422, str(error), "send CloudEvents 1.0 over HTTP") from error
+        door.spend(who, len(found))
         return JSONResponse(await run_in_threadpool(events.take, found, rollout, arm))
 
     return routes

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from crossfade.console import receiving
-from crossfade.console.access import Access
+from crossfade.console.access import Access, Caller
 from crossfade.console.events import Events
 from crossfade.console.models import Problem, Taken
 from crossfade.console.problems import Refused
@@ -52,7 +52,7 @@ BODY: dict[str, Any] = {
 }
 
 
-def router(events: Events, access: Access) -> APIRouter:
+def router(events: Events, access: Access, door: receiving.Door) -> APIRouter:
     """The endpoint."""
     routes = APIRouter(tags=["exposures"])
 
@@ -82,22 +82,25 @@ def router(events: Events, access: Access) -> APIRouter:
             },
             415: {"model": Problem, "description": "The content type is neither JSON nor NDJSON."},
             422: {"model": Problem, "description": "The body as a whole cannot be read."},
+            429: {"model": Problem, "description": "More than this reporter may send; retry-after says when it may."},
             503: {"model": Problem, "description": "It could not be written to the disk; nothing was kept."},
         },
         summary="Report exposures",
-        dependencies=[Depends(access.to(REPORT))],
     )
-    async def report(request: Request) -> JSONResponse:
+    async def report(request: Request, caller: Caller = Depends(access.to(REPORT))) -> JSONResponse:  # noqa: B008
         """Keep exposures that Crossfade's gateway did not see, because a router of yours carries the traffic. Of two
         with one `decision_id` the first counts, so that a batch whose answer was lost can be sent again. One without
         an `order` is placed by its time. Items that are wrong are listed and cost only themselves."""
         lines = receiving.is_lines(request.headers.get("content-type", ""))
-        body = await receiving.body_of(request)
+        who = receiving.named(caller)
+        body = await door.take(request, who)
         try:
-            return JSONResponse(await run_in_threadpool(keep, body, lines), 202)
+            told = await run_in_threadpool(keep, body, lines)
         except reading.TooMany as error:
             raise Refused(413, str(error), "send it in smaller batches") from error
         except reading.Unreadable as error:
             raise Refused(422, str(error), "send a JSON array of exposures, or one a line as NDJSON") from error
+        door.spend(who, told["accepted"] + told["duplicates"] + len(told["rejected"]))
+        return JSONResponse(told, 202)
 
     return routes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -12,6 +13,9 @@ from crossfade.console.problems import Refused, answer
 
 LARGEST = 64 * 1024
 """Bytes in the body of anything but outcomes."""
+
+BODY_SECONDS = 20.0
+"""In which such a body has to be whole."""
 
 OWN = ("/api/v1/outcomes", "/api/v1/exposures", "/api/v1/events")
 """Have a bound of their own."""
@@ -32,7 +36,7 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             check_origin(headers)
-            body = receive if scope["path"] in OWN else await _bounded(receive)
+            body = receive if scope["path"] in OWN else await _in_time(receive)
         except Refused as refused:
             await answer(scope, refused)(scope, receive, send)
             return
@@ -57,6 +61,14 @@ def check_origin(headers: Mapping[str, str], *, ambient: bool = False) -> None:
     if not allowed:
         said = "the request comes from another site's page" if fetched or origin else "the request does not say whence"
         raise Refused(403, said, "act from the pages of this port, or send a bearer token from a program")
+
+
+async def _in_time(receive: Receive) -> Receive:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _bounded(receive)
+    except TimeoutError as error:
+        raise Refused(408, f"the body was not whole after {BODY_SECONDS:g} s", "send it in one go") from error
 
 
 async def _bounded(receive: Receive) -> Receive:

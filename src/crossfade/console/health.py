@@ -192,7 +192,8 @@ class RolloutSeries:
             posted.add_metric([result], getattr(self._tally, result))
         yield posted
         limited = CounterMetricFamily(
-            "crossfade_outcome_reports_limited", "Reports of outcomes that were told to wait, by --outcome-rate."
+            "crossfade_outcome_reports_limited",
+            "Reports of outcomes, exposures or events that were told to wait, by --outcome-rate.",
         )
         limited.add_metric([], self._tally.limited)
         yield limited

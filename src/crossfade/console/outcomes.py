@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ import msgspec
 import xxhash
 
 from crossfade.facts import Outcome
+from crossfade.rim.near import Near
 
 LONGEST_TEXT = 512
 """Characters in any one text field."""
@@ -94,17 +94,25 @@ _one = msgspec.json.Decoder(Item)
 
 
 def read(
-    body: bytes, *, lines: bool, now: float, known: Collection[str], recorded: Callable[[str, str], str] | None = None
+    body: bytes,
+    *,
+    lines: bool,
+    now: float,
+    known: Collection[str],
+    recorded: Callable[[str, str], str] | None = None,
+    hints: bool = True,
 ) -> Read:
     """Take a body apart. `lines`: it is NDJSON; `known`: names of the rollouts; `recorded`: how a rollout's units are
-    written down, where not as they are named.
+    written down, where not as they are named; `hints`: whether who sent it may be told which rollouts there are.
 
     Raises Unreadable, TooMany, and what `recorded` raises.
     """
-    items = _items_of_lines(body) if lines else _items_of_array(body)
+    near = Near()
+    items = _items_of_lines(body, near) if lines else _items_of_array(body, near)
+    rollouts = near if hints else Near(0)
     outcomes, rejected = [], []
     for index, item in items:
-        found = item if isinstance(item, str) else _outcome(item, now, known, recorded)
+        found = item if isinstance(item, str) else _outcome(item, now, known, recorded, rollouts)
         if isinstance(found, str):
             rejected.append({"index": index, "problem": found})
         else:
@@ -112,7 +120,7 @@ def read(
     return Read(outcomes=outcomes, rejected=rejected)
 
 
-def _items_of_array(body: bytes) -> list[tuple[int, Item | str]]:
+def _items_of_array(body: bytes, near: Near) -> list[tuple[int, Item | str]]:
     try:
         # One pass when all is well, which is nearly always.
         return list(enumerate(_bounded(_whole.decode(body))))
@@ -121,10 +129,10 @@ def _items_of_array(body: bytes) -> list[tuple[int, Item | str]]:
     except msgspec.DecodeError as error:
         raise Unreadable(f"the body is not JSON: {error}") from error
     try:
-        return [(index, _item(bytes(raw))) for index, raw in enumerate(_bounded(_parts.decode(body)))]
+        return [(index, _item(bytes(raw), near)) for index, raw in enumerate(_bounded(_parts.decode(body)))]
     except msgspec.ValidationError as error:
         if body.lstrip()[:1] == b"{":
-            return [(0, _item(body))]
+            return [(0, _item(body, near))]
         raise Unreadable("the body is JSON, but not an array of outcomes") from error
     except RecursionError as error:
         raise Unreadable("the body is nested too deeply; an outcome is a flat object") from error
@@ -132,11 +140,11 @@ def _items_of_array(body: bytes) -> list[tuple[int, Item | str]]:
         raise Unreadable(f"the body is not JSON: {error}") from error
 
 
-def _items_of_lines(body: bytes) -> list[tuple[int, Item | str]]:
+def _items_of_lines(body: bytes, near: Near) -> list[tuple[int, Item | str]]:
     filled = [line for line in body.splitlines() if line.strip()]
     if not filled and body:
         raise Unreadable("the body has no line with JSON in it")
-    return [(index, _item(line)) for index, line in enumerate(_bounded(filled))]
+    return [(index, _item(line, near)) for index, line in enumerate(_bounded(filled))]
 
 
 def _bounded(found: Sequence[Found]) -> Sequence[Found]:
@@ -145,11 +153,11 @@ def _bounded(found: Sequence[Found]) -> Sequence[Found]:
     return found
 
 
-def _item(raw: bytes) -> Item | str:
+def _item(raw: bytes, near: Near) -> Item | str:
     try:
         return _one.decode(raw)
     except msgspec.ValidationError as error:
-        return _problem(str(error))
+        return _problem(str(error), near)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"this is not a JSON object: {error}"
     except RecursionError:
@@ -160,15 +168,13 @@ _AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$")
 _WORDS = {"`float`": "a number", "`int`": "a number", "`str`": "text", "`bool`": "true or false", "`null`": "null"}
 
 
-def _problem(text: str) -> str:
+def _problem(text: str, near: Near) -> str:
     """The decoder's complaint in our words."""
     unknown = re.search(r"unknown field `(.*?)`", text)
     if unknown:
-        close = get_close_matches(unknown[1], Item.__struct_fields__, n=1)
+        close = near(unknown[1], Item.__struct_fields__)
         allowed = ", ".join(Item.__struct_fields__)
-        return f"{unknown[1]!r} is not known here" + (
-            f"; did you mean {close[0]}?" if close else f"; allowed: {allowed}"
-        )
+        return f"{unknown[1]!r} is not known here" + (f"; did you mean {close}?" if close else f"; allowed: {allowed}")
     missing = re.search(r"missing required field `(.*?)`", text)
     if missing:
         return f"{missing[1]} is missing: the outcome that the metric in the spec asks for"
@@ -181,10 +187,10 @@ def _problem(text: str) -> str:
 
 
 def _outcome(
-    item: Item, now: float, known: Collection[str], recorded: Callable[[str, str], str] | None
+    item: Item, now: float, known: Collection[str], recorded: Callable[[str, str], str] | None, near: Near
 ) -> Outcome | str:
     """The fact that an item states, or what is wrong with it."""
-    wrong = _wrong(item, known)
+    wrong = _wrong(item, known, near)
     if wrong:
         return wrong
     at = now if item.at is None else _seconds(item.at, now)
@@ -209,7 +215,7 @@ def _outcome(
     )
 
 
-def _wrong(item: Item, known: Collection[str]) -> str:
+def _wrong(item: Item, known: Collection[str], near: Near) -> str:
     if not item.name:
         return "name is empty; it is the outcome that the metric in the spec asks for"
     for field in ("name", "outcome_id", "decision_id", "rollout", "unit", "item", "corrects"):
@@ -229,8 +235,8 @@ def _wrong(item: Item, known: Collection[str]) -> str:
     if not (item.rollout and item.unit):
         return "it names neither a decision_id nor a rollout and a unit, so it belongs to nothing"
     if item.rollout not in known:
-        close = get_close_matches(item.rollout, list(known), n=1, cutoff=0.5)
-        return f"no rollout is named {item.rollout!r}" + (f"; did you mean {close[0]}?" if close else "")
+        close = near(item.rollout, known, cutoff=0.5)
+        return f"no rollout is named {item.rollout!r}" + (f"; did you mean {close}?" if close else "")
     return ""
 
 

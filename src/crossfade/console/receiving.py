@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from crossfade.console import outcomes
-from crossfade.console.access import Access, bearer
+from crossfade.console.access import Access, Caller, bearer
 from crossfade.console.allowance import BURST_SECONDS, MOST_AT_ONCE, Allowance
 from crossfade.console.guard import browses
 from crossfade.console.known import Known
@@ -82,20 +83,52 @@ BODY: dict[str, Any] = {
 BODY_SECONDS = 60.0
 """In which a body has to be whole."""
 
+NETWORK = 64
+"""Bits of an IPv6 address that tell networks apart."""
+
 
 class Tally:
     """What has become of outcomes since this process began; read by /metrics."""
 
     def __init__(self) -> None:
         self.accepted = self.duplicates = self.rejected = self.limited = 0
-        """The last: reports that had to wait, not outcomes."""
+        """The last: reports of any kind that had to wait, not what is in them."""
 
 
-def router(
-    store: Store, inbox: OutcomeInbox, tally: Tally, access: Access, options: ControlOptions = OPEN
-) -> APIRouter:
+class Door:
+    """Takes bodies of reports in. What one reporter may send holds for outcomes, exposures and events together."""
+
+    def __init__(self, tally: Tally, options: ControlOptions = OPEN) -> None:
+        self._tally, self.options = tally, options
+        self._allowance = Allowance(options.outcome_rate)
+
+    async def take(self, request: Request, who: str) -> bytes:
+        """A whole body. Raises Refused."""
+        pause = self._allowance.wait(who, time.monotonic())
+        if pause:
+            self._tally.limited += 1
+            # Its body is thrown away as it comes: who sends too much is not to cost more than the telling.
+            await _discard(request, LARGEST_BODY)
+            raise Refused(
+                429,
+                f"more than one reporter may send ({_allowed(self.options)})",
+                f"send the same report again in {pause} s, as retry-after says; nothing of it was kept",
+                {"retry-after": str(pause)},
+            )
+        self._allowance.begin(who)
+        try:
+            return await body_of(request)
+        finally:
+            self._allowance.end(who)
+
+    def spend(self, who: str, items: int) -> None:
+        """So many items were in it, good or bad."""
+        self._allowance.spend(who, items, time.monotonic())
+
+
+def router(store: Store, inbox: OutcomeInbox, tally: Tally, access: Access, door: Door) -> APIRouter:
     """The endpoint, over a store that knows the rollouts' names and an inbox that keeps outcomes."""
-    allowance = Allowance(options.outcome_rate)
+    options = door.options
     routes = APIRouter(tags=["outcomes"])
     keys, there = Keys(store.data), Known(store)
 
@@ -127,22 +160,7 @@ def router(
         wrong are listed and cost only themselves."""
         lines = is_lines(request.headers.get("content-type", ""))
         who = await run_in_threadpool(_reporter, request, access, options)
-        pause = allowance.wait(who, time.monotonic())
-        if pause:
-            tally.limited += 1
-            # Its body is thrown away as it comes: who sends too much is not to cost more than the telling.
-            await _discard(request, LARGEST_BODY)
-            raise Refused(
-                429,
-                f"more outcomes than one reporter may send ({_allowed(options)})",
-                f"send the same report again in {pause} s, as retry-after says; nothing of it was kept",
-                {"retry-after": str(pause)},
-            )
-        allowance.begin(who)
-        try:
-            body = await body_of(request)
-        finally:
-            allowance.end(who)
+        body = await door.take(request, who)
         known = await run_in_threadpool(there.rollouts)
 
         def recorded(rollout: str, unit: str) -> str:
@@ -150,13 +168,20 @@ def router(
 
         try:
             found = await run_in_threadpool(
-                outcomes.read, body, lines=lines, now=time.time(), known=known, recorded=recorded
+                outcomes.read,
+                body,
+                lines=lines,
+                now=time.time(),
+                known=known,
+                recorded=recorded,
+                # Who may not read is not told what there is to be read.
+                hints=not access.asks(request.headers),
             )
         except outcomes.TooMany as error:
             raise Refused(413, str(error), "send it in smaller batches") from error
         except outcomes.Unreadable as error:
             raise Refused(422, str(error), "send a JSON array of outcomes, or one a line as NDJSON") from error
-        allowance.spend(who, len(found.outcomes) + len(found.rejected), time.monotonic())
+        door.spend(who, len(found.outcomes) + len(found.rejected))
         taken = await run_in_threadpool(inbox.accept, found.outcomes)
         tally.accepted += taken.accepted
         tally.duplicates += taken.duplicates
@@ -178,12 +203,24 @@ def _reporter(request: Request, access: Access, options: ControlOptions) -> str:
     secret = bearer(request.headers)
     if not options.outcome_token and (secret is None or not access.knows(secret)):
         return _address(request)
-    caller = access.check(secret, REPORT)
+    return named(access.check(secret, REPORT))
+
+
+def named(caller: Caller) -> str:
+    """Who reports, by their token."""
     return f"token {caller.name}" if caller.name else "the data folder's token"
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else "nowhere"
+    """The address; of version 6 the network, since each client has as many addresses of its own as it likes."""
+    host = request.client.host if request.client else ""
+    try:
+        found = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host or "nowhere"
+    if found.version == 4:
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, NETWORK), strict=False))
 
 
 def _allowed(options: ControlOptions) -> str:

@@ -11,13 +11,15 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from crossfade.console.access import Access
 from crossfade.console.frame import parts_of, version_of
 from crossfade.console.problems import Refused
 from crossfade.rim.store import StoreError, UnknownRollout
@@ -152,8 +154,16 @@ class Live:
         page.news = asyncio.Event()
 
 
-def router(live: Live) -> APIRouter:
+def router(live: Live, access: Access) -> APIRouter:
     """The endpoint, which only pages use."""
+
+    async def may(request: Request) -> bool:
+        try:
+            await run_in_threadpool(access.to_read, request)
+        except Refused:
+            return False
+        return True
+
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/live")
@@ -163,15 +173,20 @@ def router(live: Live) -> APIRouter:
         events = live.stream(page, request.headers.get("last-event-id", seen))
         # Whatever refuses does so before there is a first line.
         first = await anext(events)
-        return StreamingResponse(_after(first, events), media_type="text/event-stream")
+        return StreamingResponse(_after(first, events, partial(may, request)), media_type="text/event-stream")
 
     return routes
 
 
-async def _after(first: bytes, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _after(
+    first: bytes, events: AsyncIterator[bytes], may: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[bytes]:
     try:
         yield first
         async for event in events:
+            # Whose token was taken away since is told nothing more.
+            if not await may():
+                return
             yield event
     finally:
         await events.aclose()  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from crossfade.rim.exposures import reading
 from crossfade.rim.exposures.arriving import Arriving
 from crossfade.rim.exposures.inbox import ExposureInbox
 from crossfade.rim.exposures.placing import MOVING, Places
+from crossfade.rim.near import Near
 from crossfade.rim.standing import move_by_hand
 from crossfade.rim.store import Store
 from crossfade.spec.model import Rollout
@@ -114,7 +115,7 @@ def test_what_is_wrong_is_told_and_costs_only_itself(item: Any, said: str) -> No
 @settings(max_examples=40)
 @given(st.binary(max_size=300))
 def test_no_line_of_a_stranger_stops_the_reading(line: bytes) -> None:
-    reading.read_items([reading.logged(line), reading.item(line)], context())
+    reading.read_items([reading.logged(line), reading.item(line, Near())], context())
 
 
 KEYS = st.sampled_from(sorted(reading.Item.__struct_fields__))

@@ -77,7 +77,7 @@ class Mark:
             stage, step, weight, term, seq = (float(number) for number in numbers)
         except ValueError:
             return None
-        if not 0.0 <= weight <= 1.0 or min(stage, step, term, seq) < 0:
+        if not 0.0 <= weight <= 1.0 or not all(0.0 <= number < 2.0**53 for number in (stage, step, term, seq)):
             return None
         return cls(
             rollout=rollout,

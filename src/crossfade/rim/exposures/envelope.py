@@ -18,15 +18,22 @@ STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-bat
 LONGEST = 1024
 """Characters of one attribute; data has the bound of the whole body."""
 
+MOST_EVENTS = 10_000
+"""Events in one batch, so that none holds up the others for long."""
+
 REQUIRED = ("id", "source", "type")
 
 _NAME = re.compile(r"[a-z0-9]{1,40}")
 _document = msgspec.json.Decoder(dict[str, Any])
-_documents = msgspec.json.Decoder(list[dict[str, Any]])
+_parts = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class NoEvents(ValueError):
     """The request as a whole is no CloudEvent and no batch of them."""
+
+
+class TooMany(ValueError):
+    """The batch has more events than are taken at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +51,26 @@ class Event:
 
 
 def read(headers: Mapping[str, str], body: bytes) -> list[Event | str]:
-    """The events of one request, or what is wrong with each. `headers` have lower-case names. Raises NoEvents."""
+    """The events of one request, or what is wrong with each. `headers` have lower-case names. Raises NoEvents, and
+    TooMany."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if kind == STRUCTURED:
             return [_structured(_document.decode(body))]
         if kind == BATCH:
-            return [_structured(one) for one in _documents.decode(body)]
+            return [_structured(_document.decode(one)) for one in _bounded(_parts.decode(body))]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NoEvents(f"the body is no {kind}: {error}") from error
     if "ce-specversion" not in headers:
         raise NoEvents(f"it has neither ce- headers nor the content type {STRUCTURED} or {BATCH}")
     told = {name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     return [_event(told, body)]
+
+
+def _bounded(found: list[msgspec.Raw]) -> list[msgspec.Raw]:
+    if len(found) > MOST_EVENTS:
+        raise TooMany(f"the batch has {len(found):,} events; at most {MOST_EVENTS:,} are taken at once")
+    return found
 
 
 def _structured(told: dict[str, Any]) -> Event | str:

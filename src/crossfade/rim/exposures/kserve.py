@@ -85,7 +85,7 @@ def _headers(event: Event) -> dict[str, str]:
     """The request's headers that the logger was told to send (`metadataHeaders`), by lower-case names."""
     try:
         said = json.loads(event.attributes.get("metadata") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(said, dict):
         return {}

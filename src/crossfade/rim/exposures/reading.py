@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
@@ -20,6 +19,7 @@ from crossfade.facts import Exposed
 from crossfade.live.units import header
 from crossfade.rim.drivers.port import Mark
 from crossfade.rim.exposures.placing import Placed, by_mark
+from crossfade.rim.near import Near
 from crossfade.spec.model import From, Rollout
 
 MOST_ITEMS = 100_000
@@ -85,6 +85,8 @@ class Context:
     recorded: Callable[[str, str], str]
     """How a rollout's unit is written down. May raise SecretError."""
     now: float
+    near: Near = field(default_factory=Near)
+    """What may have been meant by names that are not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +130,15 @@ def read(body: bytes, context: Context, *, lines: bool) -> Read:
             raise Unreadable(f"the body is not JSON: {error}") from error
     if len(parts) > MOST_ITEMS:
         raise TooMany(f"the body has {len(parts):,} items; at most {MOST_ITEMS:,} are taken at once")
-    return read_items(map(item, parts), context)
+    return read_items((item(part, context.near) for part in parts), context)
 
 
-def item(raw: bytes) -> Item | str:
+def item(raw: bytes, near: Near) -> Item | str:
     """One object, or what is wrong with it."""
     try:
         return _one.decode(raw)
     except msgspec.ValidationError as error:
-        return _problem(str(error))
+        return _problem(str(error), near)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"this is not a JSON object: {error}"
 
@@ -154,7 +156,7 @@ def logged(raw: bytes) -> Item | str | None:
     try:
         return msgspec.convert(ours, Item)
     except msgspec.ValidationError as error:
-        return _problem(str(error))
+        return _problem(str(error), Near())
 
 
 def read_items(items: Iterable[Item | str | None], context: Context) -> Read:
@@ -183,8 +185,8 @@ def _fact(one: Item, context: Context) -> Exposed | str:
         return "it names no rollout, and the order that it came under does not either"
     rollout = context.rollouts.get(name)
     if rollout is None:
-        close = get_close_matches(name, list(context.rollouts), n=1, cutoff=0.5)
-        return f"no rollout is named {name!r}" + (f"; did you mean {close[0]}?" if close else "")
+        close = context.near(name, context.rollouts, cutoff=0.5)
+        return f"no rollout is named {name!r}" + (f"; did you mean {close}?" if close else "")
     at = _time(one.at, context.now)
     if isinstance(at, str):
         return at
@@ -241,8 +243,8 @@ def _numbers(one: Item) -> _Numbers | str:
             continue
         try:
             found[name] = float(value)
-        except ValueError:
-            return f"{name} is {value!r}; it must be a number"
+        except (ValueError, OverflowError):
+            return f"{name} is {str(value)[:40]!r}; it must be a number"
         # HAProxy writes -1 for what did not happen.
         if not isfinite(found[name]) or found[name] > 1e12:
             return f"{name} is {value}; it must be a finite number"
@@ -298,13 +300,13 @@ def _derived(one: Item, at: float) -> str:
     return "x-" + xxhash.xxh3_128_hexdigest(msgspec.json.encode(said))
 
 
-def _problem(text: str) -> str:
+def _problem(text: str, near: Near) -> str:
     """The decoder's complaint in our words."""
     unknown = re.search(r"unknown field `(.*?)`", text)
     if unknown:
-        close = get_close_matches(unknown[1], Item.__struct_fields__, n=1)
+        close = near(unknown[1], Item.__struct_fields__)
         return f"{unknown[1]!r} is not known here" + (
-            f"; did you mean {close[0]}?" if close else f"; allowed: {', '.join(Item.__struct_fields__)}"
+            f"; did you mean {close}?" if close else f"; allowed: {', '.join(Item.__struct_fields__)}"
         )
     what, _, where = text.replace("`", "").partition(" - at $.")
     return f"{where or 'item'}: {what[:1].lower()}{what[1:]}".replace(" | null", "").replace("str", "text")
