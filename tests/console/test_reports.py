@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -172,3 +174,23 @@ async def test_a_page_that_is_looked_at_ends_with_its_token(store: Store, inbox:
             store.act("ranker-v2", Move.HOLD, actor="ana", rule="manual", sentence="Held: a secret.", at=time.time())
             left = [line async for line in lines]
     assert not any("a secret" in line for line in left)
+
+
+@pytest.mark.parametrize(("host", "asks", "warned"), [("0.0.0.0", False, True), ("0.0.0.0", True, False)])
+def test_it_says_so_where_anybody_can_report_outcomes(data: Path, host: str, asks: bool, warned: bool) -> None:
+    options = ControlOptions(outcome_token=asks).encoded()
+    with socket.socket() as listening:
+        listening.bind((host, 0))
+        listening.listen()
+        listening.set_inheritable(True)
+        command = [sys.executable, "-m", "crossfade.console", "--data", str(data), "--fd", str(listening.fileno())]
+        process = subprocess.Popen(
+            [*command, "--options", options], pass_fds=(listening.fileno(),), stderr=subprocess.PIPE, text=True
+        )
+        try:
+            where = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            assert httpx.get(f"{where}/healthz", timeout=60.0).status_code == 200
+        finally:
+            process.terminate()
+            said = process.communicate(timeout=30)[1]
+    assert ("can report outcomes" in said) == warned, said

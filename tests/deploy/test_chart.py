@@ -175,3 +175,10 @@ def test_controllers_take_over_and_gateways_leave_one_at_a_time() -> None:
             assert spec["ports"][0]["targetPort"] in [
                 port["name"] for port in owner["template"]["spec"]["containers"][0]["ports"]
             ]
+
+
+def test_outcomes_take_a_token_wherever_others_reach_the_port() -> None:
+    (console,) = (pod for pod in pods(objects(PLAIN.read_text())) if pod["spec"]["containers"][0]["name"] == "console")
+    assert "--outcome-token" in console["spec"]["containers"][0]["args"]
+    (said,) = re.findall(r"^CMD (.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert '"--outcome-token"' in said

@@ -22,6 +22,10 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that say nothing about the batch itself."""
 
 
+LONGEST_WAIT = 3600.0
+"""Seconds that an answer may ask us to wait."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
     """What became of the outcomes handed over so far."""
@@ -50,7 +54,11 @@ class Port:
         self._context = context
         self._headers = {"content-type": "application/json"}
         if token:
+            if not (token.isascii() and token.isprintable()):
+                # What the library says of such a header holds the token.
+                raise ValueError("the token holds signs that no header may, such as the end of a line; give it alone")
             self._headers["authorization"] = f"Bearer {token}"
+        self._said = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         self.retry_after = 0.0
         """Seconds that the last answer asked us to wait; 0 where it did not."""
         self._connection: http.client.HTTPConnection | None = None
@@ -69,7 +77,7 @@ class Port:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             self.retry_after = 0.0
-            return None, f"cannot reach {self._parts.geturl()}: {error}"
+            return None, f"cannot reach {self._said}: {error}"
         try:
             return reply.status, json.loads(data)
         except ValueError:
@@ -90,7 +98,7 @@ class Port:
 
 def _seconds(said: str | None) -> float:
     """A `retry-after` in seconds; ours always is."""
-    return float(said) if said is not None and said.isdecimal() else 0.0
+    return min(float(said), LONGEST_WAIT) if said is not None and said.isdecimal() else 0.0
 
 
 class OutcomeClient:

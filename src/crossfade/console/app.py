@@ -65,6 +65,8 @@ HEADERS = {
     "cache-control": "no-store",
 }
 
+log = logging.getLogger("crossfade.console")
+
 LOOK = 1.0
 """Seconds between looks at the controller's heartbeat."""
 
@@ -150,6 +152,11 @@ def run(data: Path, sock_fd: int, options: ControlOptions = OPEN) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with socket.socket(fileno=os.dup(sock_fd)) as known:
         private = _loopback(known)
+    if not (private or options.outcome_token or options.tls_client_ca):
+        log.warning(
+            "whoever reaches this port can report outcomes, and tilt what is decided by them: --outcome-token asks for"
+            " a reporter's token, --control-tls-client-ca for a certificate"
+        )
     app = create_app(store, inbox, data, token=token or None, private=private, options=options)
     tls = options.tls.context()
     certificates = Certificates()

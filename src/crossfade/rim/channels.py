@@ -46,8 +46,11 @@ def deliver(notify: Notify, notice: Notice, *, now: float) -> None:
 
 def signed(key: str, id_: str, body: bytes, now: float) -> dict[str, str]:
     """Headers by which the receiver knows who sent it and when (standardwebhooks.com): HMAC-SHA-256 over
-    `id.timestamp.body`."""
-    raw = base64.b64decode(key.removeprefix(STANDARD)) if key.startswith(STANDARD) else key.encode()
+    `id.timestamp.body`. Raises Undelivered."""
+    try:
+        raw = base64.b64decode(key.removeprefix(STANDARD)) if key.startswith(STANDARD) else key.encode()
+    except ValueError as error:
+        raise Undelivered(f"the key begins with {STANDARD} and is no Base64 behind it") from error
     at = str(int(now))
     digest = hmac.digest(raw, f"{id_}.{at}.".encode() + body, hashlib.sha256)
     return {
@@ -60,9 +63,13 @@ def signed(key: str, id_: str, body: bytes, now: float) -> dict[str, str]:
 def endpoint(url: str) -> str:
     """A URL, from where it is kept if it is a secret. Raises SecretError, or Undelivered where it is none."""
     found = secret(url) if url.startswith(("env:", "file:")) else url
-    parts = urlsplit(found)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Undelivered("what is kept there is no URL; it begins with https:// or http://")
+    try:
+        parts = urlsplit(found)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or not found.isascii() or not found.isprintable() or " " in found:
+        raise Undelivered("what is kept there is no URL; it begins with https:// or http://, and holds no spaces")
     return found
 
 
@@ -77,11 +84,11 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, method: str = "PO
         reply = connection.getresponse()
         text = reply.read(65_536)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Undelivered(f"{parts.hostname} cannot be reached: {_said(error)}") from error
+        raise Undelivered(f"{parts.hostname} cannot be reached: {_said(error)}") from None
     finally:
         connection.close()
     if not 200 <= reply.status < 300:
-        raise Undelivered(f"{parts.hostname} answered {reply.status}: {text[:200].decode('utf-8', 'replace').strip()}")
+        raise Undelivered(f"{parts.hostname} answered {reply.status}: {_shown(text)}")
     try:
         return reply.status, json.loads(text)
     except ValueError:
@@ -121,5 +128,14 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _shown(text: bytes) -> str:
+    """The beginning of what somebody answered, as one line that can be shown."""
+    line = " ".join(text[:200].decode("utf-8", "replace").split())
+    return "".join(char if char.isprintable() else "?" for char in line)
+
+
 def _said(error: Exception) -> str:
+    if isinstance(error, http.client.InvalidURL) or not isinstance(error, OSError | http.client.HTTPException):
+        # The library would quote it, secret and all.
+        return "its address, or a token for it, holds signs that HTTP does not allow, such as the end of a line"
     return (str(getattr(error, "strerror", None) or error) or type(error).__name__)[:200]

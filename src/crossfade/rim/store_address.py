@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ VARIABLE_FILE = "CROSSFADE_STORE_FILE"
 
 FILE = "state.db"
 """Where the store is below a data folder, where no server is named."""
+
+_MISWRITTEN = re.compile(r"%(?![0-9A-Fa-f]{2})|[\x00-\x20\x7f]")
 
 _SCHEMES = ("postgresql", "postgres")
 
@@ -35,12 +38,15 @@ def server() -> str | None:
     address = f"postgresql://{rest}"
     try:
         spoken(address)
+        if _MISWRITTEN.search(rest) or "@" in urlsplit(address).path:
+            raise ValueError
     except ValueError:
-        # What is wrong with it is not said: it may be a part of a password that ended up in the port's place.
+        # What is wrong with it is not said, neither here nor by the library, which would quote it: it may be a part of
+        # a password.
         raise StoreError(
             f"{VARIABLE} is no address that can be read: give postgresql://USER@HOST:PORT/DATABASE, with the password"
-            " in PGPASSWORD or in the file that PGPASSFILE names; in the address, signs such as / @ : [ ] of a user"
-            " or a password are written as %2F %40 %3A %5B %5D"
+            " in PGPASSWORD or in the file that PGPASSFILE names; in the address, signs such as / @ : [ ] % of a"
+            " user or a password are written as %2F %40 %3A %5B %5D %25, and spaces as %20"
         ) from None
     return address
 

@@ -13,8 +13,16 @@ from crossfade.rim.drivers.port import PATIENCE, Refused, Unreachable
 LARGEST = 64_000_000
 """Bytes of an answer."""
 
+
+class Here(urllib.request.HTTPRedirectHandler):
+    """Follows nobody elsewhere: who is asked answers, or is not who was meant, and is shown no token by a third."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """The answer stands as it is, with its status."""
+
+
 # A router is reached directly: what the environment says of proxies is about the world outside.
-_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({}), Here()).open
 
 
 def ask(url: str, what: str) -> bytes:

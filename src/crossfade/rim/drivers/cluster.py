@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from crossfade.rim.drivers.asking import Here
 from crossfade.rim.drivers.port import PATIENCE, Fenced, Mark, Misplaced, Order, Refused, Unreachable
 from crossfade.spec.router import Router
 
@@ -79,7 +80,7 @@ class Cluster:
             headers["content-type"] = "application/json"
             data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         asked = urllib.request.Request(f"{self.server}{path}", data=data, headers=headers, method=method)
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), Here()]
         if self.tls is not None:
             handlers.append(urllib.request.HTTPSHandler(context=self.tls))
         try:
@@ -88,9 +89,13 @@ class Cluster:
         except urllib.error.HTTPError as error:
             with error:
                 raise _no(error.code, method, what, _message(error)) from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise Unreachable(f"the API server at {self.server} cannot be asked: {reason}") from error
+        except ValueError:
+            # What the library says of it would hold the token.
+            said = "its address or the token holds signs that HTTP does not allow, such as the end of a line"
+            raise Unreachable(f"the API server at {self.server} cannot be asked: {said}") from None
         if len(answer) > LARGEST:
             raise Refused(f"{self.server} answered for {what} with more than {LARGEST} bytes")
         try:
