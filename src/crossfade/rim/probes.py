@@ -22,7 +22,8 @@ Checks = Mapping[str, Mapping[str, Any]]
 
 
 class HealthPort:
-    """Answers probes from a thread of the supervisor. It says nothing of rollouts, so it asks for no token."""
+    """Answers probes from a thread of the supervisor. It asks for no token, because orchestrators have none; its
+    figures are by rollout and arm, so the network has to say who reaches it."""
 
     def __init__(self, host: str, port: int, *, alive: Callable[[], bool], checks: Callable[[], Checks], data: Path):
         """Raises OSError where the port cannot be had. Until `checks` can be asked, nothing is ready."""
