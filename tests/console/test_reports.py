@@ -19,6 +19,7 @@ import uvicorn
 
 from console.conftest import TOKEN
 from crossfade.console import guard, slow_clients
+from crossfade.console.allowance import MOST_AT_ONCE
 from crossfade.console.app import create_app
 from crossfade.console.slow_clients import PatientProtocol
 from crossfade.rim.control_options import ControlOptions
@@ -75,6 +76,20 @@ async def test_one_allowance_is_for_reports_of_every_kind(store: Store, inbox: O
                 answer = await client.post(path, content=json.dumps(others[:1]), headers=headers | other)
                 assert (answer.status_code, path) == (429, path)
                 assert 1 <= int(answer.headers["retry-after"]) <= 6
+
+
+async def test_events_of_many_pods_with_one_token_wait_for_their_turn(
+    store: Store, inbox: OutcomeInbox, data: Path
+) -> None:
+    async def slowly(text: str) -> AsyncIterator[bytes]:
+        yield text[:1].encode()
+        await asyncio.sleep(0.3)
+        yield text[1:].encode()
+
+    async with port(app(store, inbox, data)) as client:
+        texts = [json.dumps([{**EVENT, "id": str(n)}]) for n in range(3 * MOST_AT_ONCE)]
+        sent = [client.post("/api/v1/events", content=slowly(one), headers=AUTH | BATCH) for one in texts]
+        assert [one.status_code for one in await asyncio.gather(*sent)] == [200] * len(texts)
 
 
 async def test_addresses_of_one_network_are_one_reporter(store: Store, inbox: OutcomeInbox, data: Path) -> None:

@@ -51,6 +51,11 @@ class Allowance:
             owed = -self._account(who, now).saved
             return max(1, math.ceil(owed / self._rate)) if owed > _NOTHING else 0
 
+    def busy(self, who: str) -> bool:
+        """Whether as many reports of this reporter are being read as may be."""
+        with self._lock:
+            return self._reading.get(who, 0) >= MOST_AT_ONCE
+
     def spend(self, who: str, outcomes: int, now: float) -> None:
         """So many outcomes were sent, good or bad."""
         if self._rate:

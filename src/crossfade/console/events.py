@@ -155,7 +155,7 @@ def router(events: Events, access: Access, door: receiving.Door) -> APIRouter:
         reply become one exposure. Of two events with one source, id and type the first counts. Others are counted.
         The token comes as a bearer, or as the password in the address."""
         who = receiving.named(await run_in_threadpool(access.check, bearer(request.headers), REPORT))
-        body = await door.take(request, who)
+        body = await door.take(request, who, patience=receiving.PATIENCE)
         try:
             found = await run_in_threadpool(envelope.read, request.headers, body)
         except envelope.TooMany as error:

@@ -93,7 +93,7 @@ def router(events: Events, access: Access, door: receiving.Door) -> APIRouter:
         an `order` is placed by its time. Items that are wrong are listed and cost only themselves."""
         lines = receiving.is_lines(request.headers.get("content-type", ""))
         who = receiving.named(caller)
-        body = await door.take(request, who)
+        body = await door.take(request, who, patience=receiving.PATIENCE)
         try:
             told = await run_in_threadpool(keep, body, lines)
         except reading.TooMany as error:

@@ -83,6 +83,11 @@ BODY: dict[str, Any] = {
 BODY_SECONDS = 60.0
 """In which a body has to be whole."""
 
+PATIENCE = 20.0
+"""Seconds for which exposures and events wait for their turn: serving platforms do not send them again."""
+
+APART = 0.02
+
 NETWORK = 64
 """Bits of an IPv6 address that tell networks apart."""
 
@@ -102,8 +107,12 @@ class Door:
         self._tally, self.options = tally, options
         self._allowance = Allowance(options.outcome_rate)
 
-    async def take(self, request: Request, who: str) -> bytes:
-        """A whole body. Raises Refused."""
+    async def take(self, request: Request, who: str, *, patience: float = 0.0) -> bytes:
+        """A whole body. `patience`: seconds for which it waits while others of theirs are read, for who does not send
+        again. Raises Refused."""
+        until = time.monotonic() + patience
+        while self._allowance.busy(who) and time.monotonic() < until:
+            await asyncio.sleep(APART)
         pause = self._allowance.wait(who, time.monotonic())
         if pause:
             self._tally.limited += 1
