@@ -9,7 +9,17 @@ import pytest
 
 from crossfade.live.routes import champion_only, routes
 from crossfade.rim.drivers.known import DRIVERS, driver_of
-from crossfade.rim.drivers.port import Driver, Fenced, Mark, Order, Unable, Unreachable, differences, order_of
+from crossfade.rim.drivers.port import (
+    Driver,
+    Fenced,
+    Mark,
+    Misplaced,
+    Order,
+    Unable,
+    Unreachable,
+    differences,
+    order_of,
+)
 from crossfade.spec.model import Rollout
 from crossfade.spec.parse import parse
 from crossfade.spec.routers import LIMITS
@@ -123,6 +133,33 @@ def test_a_router_that_is_gone_is_told_and_found_again(router: Running) -> None:
     carried(driver, wanted)
     assert {router.ask(unit) for unit in UNITS[:40]} == {"v1", "v2"}
     driver.close()
+
+
+@pytest.mark.parametrize("router", EVERY[1:], indirect=True)
+def test_of_several_haproxies_those_that_can_go_back_do(router: Running) -> None:
+    rollout = router.rollout
+    carried(driver_of(rollout), order(rollout, step=1))
+    assert rollout.router is not None
+    settings = (("sockets", f"unix:{router.folder}/gone.sock"), *rollout.router.settings)
+    several = replace(rollout, router=replace(rollout.router, settings=settings))
+    driver = driver_of(several)
+    with pytest.raises(Unreachable):
+        driver.carry(order(several, step=1, seq=2))
+    with pytest.raises(Unreachable):
+        driver.carry(order(several, Phase.ROLLED_BACK, seq=3))
+    assert set(router.arms(UNITS[:40]).values()) == {"v1"}
+
+
+@pytest.mark.parametrize("router", EVERY[1:], indirect=True)
+def test_nobody_has_to_keep_a_challengers_backend_to_take_it_back(router: Running) -> None:
+    rollout = router.rollout
+    carried(driver_of(rollout), order(rollout, step=1))
+    assert rollout.router is not None
+    away = replace(rollout, router=replace(rollout.router, arms=(("v2", "taken-down"),)))
+    with pytest.raises(Misplaced, match="no backend named taken-down"):
+        driver_of(away).carry(order(away, step=1, seq=2))
+    carried(driver_of(away), order(away, Phase.ROLLED_BACK, seq=3))
+    assert set(router.arms(UNITS[:40]).values()) == {"v1"}
 
 
 def test_a_mark_is_read_back_as_it_was_written() -> None:

@@ -11,7 +11,7 @@ import ibis
 
 from crossfade.judge.analysis.asked import AnalysisError
 from crossfade.rim.analyze.sources import Expr
-from crossfade.rim.engine.backend import EngineError
+from crossfade.rim.engine.backend import EngineError, short
 from crossfade.rim.engine.elsewhere import HERE, chosen
 
 
@@ -43,7 +43,7 @@ def _postgresql(address: str) -> Found:
         connection = ibis.postgres.from_connection(psycopg.connect(address, connect_timeout=10))
     except psycopg.Error as error:
         raise AnalysisError(
-            f"PostgreSQL cannot be reached: {_short(error)}", "give the password in PGPASSWORD"
+            f"PostgreSQL cannot be reached: {short(error)}", "give the password in PGPASSWORD"
         ) from None
 
     def table(name: str) -> Expr:
@@ -93,8 +93,4 @@ _OPEN: dict[str, Callable[[str], Found] | None] = {
 def _missing(name: str, where: str, there: list[str], error: Any) -> AnalysisError:
     known = f"its tables are {', '.join(sorted(there)[:20])}" if there else "it has no tables"
     path = "; a path to Parquet ends with .parquet or is a URL" if where == "Spark" else ""
-    return AnalysisError(f"{where} has no table {name}: {_short(error)}", f"{known}{path}")
-
-
-def _short(error: Any) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return AnalysisError(f"{where} has no table {name}: {short(error)}", f"{known}{path}")

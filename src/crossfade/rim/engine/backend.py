@@ -21,6 +21,11 @@ class EngineError(Exception):
     """An engine cannot be reached, or cannot do what it is asked; the message says why and what helps."""
 
 
+def short(error: Exception, most: int = 300) -> str:
+    """The first line of what an engine says, which may go on for pages."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]
+
+
 class Backend(Protocol):
     """One engine during one look, or several. Tables that it keeps are gone when it is closed."""
 

@@ -15,7 +15,7 @@ import ibis
 
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.tables import FACTS, LOOK, Expr
-from crossfade.rim.engine.backend import Build, EngineError, Key
+from crossfade.rim.engine.backend import Build, EngineError, Key, short
 from crossfade.rim.engine.elsewhere.typed import from_arrow
 
 _TYPES = {"string": "String", "float64": "Float64", "int64": "Int64", "boolean": "Bool"}
@@ -36,7 +36,7 @@ class ClickHouse:
             self._run("USE crossfade")
         except RuntimeError as error:
             self._folder.cleanup()
-            raise EngineError(f"ClickHouse cannot be started: {_short(error)}") from error
+            raise EngineError(f"ClickHouse cannot be started: {short(error)}") from error
         self._texts: dict[Key, str] = {}
 
     def facts(self, name: str, kind: str, files: Sequence[str]) -> None:
@@ -94,7 +94,7 @@ class ClickHouse:
         try:
             return self._session.query(sql, form)
         except RuntimeError as error:
-            raise EngineError(f"ClickHouse could not answer: {_short(error)}") from error
+            raise EngineError(f"ClickHouse could not answer: {short(error)}") from error
 
     def _sql(self, key: Key | None, build: Build) -> str:
         if key is None:
@@ -121,7 +121,3 @@ def _columns(table: Expr) -> str:
 
 def _text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _short(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -14,7 +14,7 @@ import ibis
 
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.tables import FACTS, LOOK, Expr
-from crossfade.rim.engine.backend import Build, EngineError, Key
+from crossfade.rim.engine.backend import Build, EngineError, Key, short
 from crossfade.rim.engine.elsewhere.typed import typed
 from crossfade.rim.engine.session import Session, reading
 
@@ -36,7 +36,7 @@ class PostgreSQL:
             self._connection: Any = psycopg.connect(address, autocommit=True, connect_timeout=10)
         except psycopg.Error as error:
             raise EngineError(
-                f"PostgreSQL cannot be reached: {_short(error)}; give the password in PGPASSWORD or in the file that "
+                f"PostgreSQL cannot be reached: {short(error)}; give the password in PGPASSWORD or in the file that "
                 "PGPASSFILE names"
             ) from error
         # What a look keeps is large and read at once: the settings of a server for many small questions do not fit.
@@ -126,7 +126,7 @@ class PostgreSQL:
                     while chunk := text.read(_CHUNK):
                         copy.write(chunk)
         except self._psycopg.Error as error:
-            raise EngineError(f"PostgreSQL could not take facts: {_short(error)}") from error
+            raise EngineError(f"PostgreSQL could not take facts: {short(error)}") from error
         finally:
             session.close()
 
@@ -134,7 +134,7 @@ class PostgreSQL:
         try:
             return self._connection.execute(sql, given)
         except self._psycopg.Error as error:
-            raise EngineError(f"PostgreSQL could not answer: {_short(error)}") from error
+            raise EngineError(f"PostgreSQL could not answer: {short(error)}") from error
 
     def _sql(self, key: Key | None, build: Build) -> str:
         if key is None:
@@ -166,7 +166,3 @@ def _written(name: str, type_: str) -> str:
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _short(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

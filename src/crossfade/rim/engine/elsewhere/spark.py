@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from crossfade.judge.measure.assemble import Rows
 from crossfade.judge.measure.tables import FACTS, LOOK, Expr
-from crossfade.rim.engine.backend import Build, EngineError, Key
+from crossfade.rim.engine.backend import Build, EngineError, Key, short
 from crossfade.rim.engine.elsewhere.typed import arrow_schema, from_arrow
 
 _TYPES = {"string": "string", "float64": "double", "int64": "bigint", "boolean": "boolean"}
@@ -41,11 +41,11 @@ def session(engine: str) -> Any:
         return found
     except (PySparkException, RuntimeError, OSError) as error:
         raise EngineError(
-            f"Spark at {master} cannot be reached: {_short(error)}; it needs Java 17 on this machine (JAVA_HOME) and a "
+            f"Spark at {master} cannot be reached: {short(error)}; it needs Java 17 on this machine (JAVA_HOME) and a "
             "master that answers"
         ) from error
     except Exception as error:  # py4j's own, which may be missing where Spark Connect is installed alone
-        raise EngineError(f"Spark at {master} cannot be reached: {_short(error)}") from error
+        raise EngineError(f"Spark at {master} cannot be reached: {short(error)}") from error
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def _asked() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise EngineError(f"Spark could not answer: {_short(error)}") from error
+        raise EngineError(f"Spark could not answer: {short(error)}") from error
 
 
 class Spark:
@@ -130,7 +130,3 @@ def _schema(table: Expr) -> str:
         inner = of.removeprefix("array<").removesuffix(">")
         told.append(f"`{name}` {f'array<{_TYPES[inner]}>' if of.startswith('array<') else _TYPES[inner]}")
     return ", ".join(told)
-
-
-def _short(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
