@@ -108,6 +108,22 @@ def test_a_line_that_no_log_has_is_counted_and_what_follows_it_is_read(
     follower.close()
 
 
+def test_a_log_is_found_again_by_whatever_name_it_has(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_bytes(b"one\n")
+    follower = Follower(log, tmp_path / "note")
+    assert follower.lines() == [b"one"]
+    follower.done()
+    follower.close()
+    with log.open("ab") as file:
+        file.write(b"two\n")
+    log.rename(tmp_path / "access.log.old")
+    log.write_bytes(b"three\n")
+    follower = Follower(log, tmp_path / "note")
+    assert follower.lines() + follower.lines() == [b"two", b"three"]
+    follower.close()
+
+
 def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     follower = Follower(tmp_path / "access.log", tmp_path / "note")
     assert follower.lines() == []

@@ -137,15 +137,15 @@ class Follower:
     def _candidates(self) -> Iterator[Path]:
         """The log, and what it may have been renamed to."""
         yield self._log
-        for path in sorted(self._log.parent.glob(f"{glob.escape(self._log.name)}?*")):
-            if ROTATED.fullmatch(path.name.removeprefix(self._log.name)):
-                yield path
+        yield from sorted(self._log.parent.glob(f"{glob.escape(self._log.name)}?*"))
 
     def _following(self) -> Path:
         """What was written after the file that has come to its end: more than one may have been rotated away since."""
         assert self._file is not None
         ended, later = os.fstat(self._file.fileno()), []
         for path in self._candidates():
+            if not ROTATED.fullmatch(path.name.removeprefix(self._log.name)):
+                continue
             with contextlib.suppress(OSError):
                 found = path.stat()
                 if found.st_ino != ended.st_ino and found.st_mtime_ns > ended.st_mtime_ns:
