@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from crossfade.rim import holder
 from crossfade.rim.controller import Controller
 from crossfade.rim.drivers.carrier import Carrier
 from crossfade.rim.following import LINGER
@@ -160,3 +162,20 @@ def test_a_rollout_that_has_ended_is_shown_for_as_long_as_its_router_has_not_gon
         until(lambda: controller.carrier.turn() or controller.turn() or told()["agrees"], 30.0)
     finally:
         controller.close()
+
+
+def test_a_store_that_cannot_be_read_lets_the_lease_run_out(store: Store, server: ApiServer, tmp_path: Path) -> None:
+    add(store, server, tmp_path)
+    moved(store, Move.START)
+    term = store.leaders.take(store.leaders.present(), holder.myself())
+    assert term is not None
+    later = 0.0
+    carrier = Carrier(store.data, term=term, clock=lambda: time.time() + later)
+    try:
+        carried(carrier, store, lambda: share(server) == 5 and follows(carrier))
+        with closing(sqlite3.connect(store.data / "state.db")) as file:
+            file.executescript("DROP TABLE counters; DROP TABLE leader;")
+        later = 60.0
+        carried(carrier, store, lambda: share(server) == 0)
+    finally:
+        carrier.close(back=False)

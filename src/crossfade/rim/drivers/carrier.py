@@ -82,6 +82,8 @@ class Carrier:
         self._store.lead(term)
         self._glance = glance_at(data)
         self._known: tuple[int, list[Stored]] = (-1, [])
+        self._stopped: frozenset[str] = frozenset()
+        self._complaint = ""
         self._term, self._clock, self._make = term, clock, make
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="crossfade-carry")
         self._lock = threading.Lock()
@@ -131,31 +133,39 @@ class Carrier:
             log.error("%s: the router could not be told to go back to the champion: %s", rollout.name, _said(error))
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.turn()
-            except Deposed:
-                return
-            except StoreError as error:
-                log.warning("could not look for what routers are to carry: %s", error)
-            except Exception:
-                log.exception("could not look for what routers are to carry")
-            self._glance.wait(LOOK)
-        self._glance.close()
+        try:
+            while not self._stop.is_set():
+                try:
+                    self.turn()
+                except Exception:
+                    log.exception("could not look for what routers are to carry")
+                self._glance.wait(LOOK)
+        finally:
+            self._glance.close()
 
     def turn(self) -> None:
-        """Begin whatever is due. Raises StoreError."""
-        now = self._clock()
+        """Begin whatever is due. What the store cannot tell leaves orders as they are, and the lease to run out."""
+        now, complaint = self._clock(), ""
+        try:
+            self._look(now)
+        except StoreError as error:
+            complaint = str(error)
+        if complaint and complaint != self._complaint:
+            log.warning("could not look for what routers are to carry: %s", complaint)
+        self._complaint = complaint
+        for stored in self._known[1]:
+            alive = now - self._seen[1] <= stored.rollout.lease
+            self._begin(stored, exposing=alive and stored.name not in self._stopped, now=now)
+
+    def _look(self, now: float) -> None:
         # Before the version: an order is taken away once the position has changed.
-        stopped, beat = self._glance.stopped(), self._glance.heartbeat()
+        self._stopped = self._glance.stopped()
+        beat = self._glance.heartbeat()
         if beat != self._seen[0]:
             self._seen = (beat, now)
         version = self._glance.version()
         if version != self._known[0]:
             self._known = (version, self._carried(self._store.rollouts()))
-        for stored in self._known[1]:
-            alive = now - self._seen[1] <= stored.rollout.lease
-            self._begin(stored, exposing=alive and stored.name not in stopped, now=now)
 
     def _carried(self, every: Sequence[Stored]) -> list[Stored]:
         """Those whose routers are told: who has each route, and who had it while its own router has not gone back."""
@@ -252,7 +262,7 @@ class Carrier:
         seen = replace(before, carried=driver.read(), read_at=self._clock(), problem="", failures=0)
         if seen.agrees:
             return seen
-        if not self._leads():
+        if not self._leads(order):
             return replace(seen, problem="another controller leads")
         moved = before.agrees
         if moved:
@@ -271,11 +281,17 @@ class Carrier:
             log.warning("%s: %s", name, said, exc_info=None if isinstance(error, TOLD) else error)
         return replace(before, problem=said, failures=before.failures + 1)
 
-    def _leads(self) -> bool:
+    def _leads(self, order: Order) -> bool:
         """Whether the leadership in which this one writes is still the present one. Raises StoreError."""
         if self._term is None:
             return True
-        leader = self._store.leaders.present()
+        try:
+            leader = self._store.leaders.present()
+        except StoreError:
+            if order.back:
+                # The store that is away must keep nobody exposed; what a later leader has said the router refuses.
+                return True
+            raise
         return leader.held and leader.term == self._term
 
 
