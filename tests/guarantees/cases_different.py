@@ -125,7 +125,7 @@ def _rare(name: str, share: float) -> Case:
     def measure(runs: int) -> Iterator[Row]:
         yield seldom(RARE, f"{what}: proven safe, ever", test_rare.wrongly_safe(name, share, runs), runs, 0.05)
 
-    return Case(name=f"rare/{name}, {100 * share:g} %", measure=measure, portion=0.4)
+    return Case(name=f"rare/{name}, {100 * share:g} %", measure=measure, least=1000)
 
 
 def _nobody(runs: int) -> Iterator[Row]:

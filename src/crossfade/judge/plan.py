@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from crossfade.judge.infer.preference import PREFERENCE
 from crossfade.spec.model import (
@@ -114,6 +115,7 @@ class AlphaPlan:
         )
 
 
+@lru_cache(maxsize=256)
 def alpha_plan(rollout: Rollout) -> AlphaPlan:
     """The tests of every stage. Harm: alpha evenly over all of them. Safety: alpha over the challengers.
 

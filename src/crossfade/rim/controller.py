@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from crossfade.judge.assess import assess
+from crossfade.judge.again import Assessor
 from crossfade.judge.decide import decide
 from crossfade.judge.decision import Decision
 from crossfade.judge.evidence import Evidence
@@ -76,6 +76,7 @@ class Controller:
             self._lake.led(Fence(term, lambda: leaders.check(term)))
         # Where the store is this host's own file, no other host has facts to send.
         self._received = Received(data) if server() is not None else None
+        self._assessor = Assessor()
         self._drifting = Drifting(self._lake)
         self._ageing = Ageing(self._engine)
         self._looking = Looking(self._store)
@@ -155,7 +156,7 @@ class Controller:
             return
         measured = self._engine.measure(rollout, position, now)
         stored = self._told_of_corrections(stored, measured, now)
-        evidence = () if position.phase is Phase.PENDING else assess(rollout, measured)
+        evidence = () if position.phase is Phase.PENDING else self._assessor.assess(rollout, measured)
         decision = None
         if position.phase is not Phase.PENDING and not ended:
             decision = decide(rollout, position, evidence, now, seen_of(measured))

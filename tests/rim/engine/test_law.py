@@ -324,6 +324,9 @@ def ticks_give_what_one_query_gives(facts: list[Fact], seed: int, ticks: int, mo
                 tried.lake.optimize(small_files=1)
             where = position(1) if tick < moved else position(to, START + chance.choice([0.0, 10.0]))
             tried.same(where, now)
+            # Nothing is new, and the time that has passed may close windows, or let come what was told too early.
+            later = nows[tick + 1] if tick + 1 < len(nows) else now + 2.0 * END
+            tried.same(where, now + chance.choice([0.0, 0.5, 1.0]) * (later - now))
         tried.close()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from crossfade.judge.ageing import aged, days
 from crossfade.judge.day import Day
@@ -41,6 +42,8 @@ class Engine:
         self._watches: dict[str, Watch] = {}
         self.progress: Callable[[], None] = lambda: None
         """Called whenever some facts more have been taken in, so that a long first look is not taken for a hung one."""
+        self._found: dict[str, tuple[Position, Measured]] = {}
+        """What each watch found last, and where the rollout stood."""
 
     def measure(
         self, rollout: Rollout, position: Position, now: float, facts: Mapping[str, int] | None = None
@@ -55,7 +58,15 @@ class Engine:
                     full.look(rollout.name, position.stage, look_mode(rollout, position), position.stage_since, now)
                     return take(full, rollout, position, now, versions)
             watch = self._watch(rollout, position, now, versions)
-            return take(watch, rollout, position, now, versions)
+            stood, found = self._found.get(rollout.name, (None, None))
+            if watch.still and found is not None and stood == position:
+                orphans, early = watch.orphans(now)
+                progress = replace(found.progress, orphans=orphans, early=early)
+                found = replace(found, now=now, facts=dict(versions), progress=progress)
+            else:
+                found = take(watch, rollout, position, now, versions)
+            self._found[rollout.name] = position, found
+            return found
 
     def days(self, rollout: Rollout, position: Position, now: float) -> tuple[Day, ...]:
         """The effect by days since first exposure in the present stage: one query over all facts."""
@@ -117,6 +128,7 @@ class Engine:
         return watch
 
     def _drop(self, name: str) -> None:
+        self._found.pop(name, None)
         watch = self._watches.pop(name, None)
         if watch is not None:
             watch.close()

@@ -76,6 +76,16 @@ class Feed(Reader):
             session.empty(kind, FACTS[kind])
             session.empty(f"early_{kind}", FACTS[kind])
 
+    @property
+    def waits(self) -> bool:
+        """Whether facts were read whose time has not come."""
+        return any(self._early.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether the batch that is filled has no fact."""
+        return not any(self._count(kind) for kind in TIMED)
+
     def batches(self, versions: Mapping[str, int], where: Mapping[str, str], now: float) -> Iterator[None]:
         """Fill the tables `exposed` and `outcome` with facts up to `now` that are new, as often as it takes."""
         files = {kind: self.new_files(kind, versions) for kind in TIMED}

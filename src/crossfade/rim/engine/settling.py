@@ -43,6 +43,10 @@ class Calendar:
                     heapq.heappush(self._order, slot)
                 self._slots[slot].append(units[part])
 
+    def quiet(self, clock: float) -> bool:
+        """Whether `pop` would find nobody."""
+        return not self._order or self._order[0] > math.floor(clock / self._width)
+
     def pop(self, clock: float) -> Ints:
         """Units that may be due by now; whoever is not has to be pushed again."""
         upto = math.floor(clock / self._width)
@@ -107,6 +111,10 @@ class Settling:
         self._units["closed"][changed] = closed
         self._calendar.push(changed[~closed], due[~closed])
         return gave, self._rows(changed, entries.at(changed))
+
+    def quiet(self, clock: float) -> bool:
+        """Whether no window closes by now."""
+        return self._calendar.quiet(clock)
 
     def _mine(self, hit: Ints) -> Ints:
         return hit[np.isin(self._hits.log["name"][hit], [self._main, self._per, self._covariate, self._copied])]

@@ -75,6 +75,10 @@ class Sums:
             return self._responses[question.key].rows()
         return self._settled[question.key, question.judged].rows()
 
+    def quiet(self, clock: float) -> bool:
+        """Whether time alone changes no sum, so many seconds into the stage."""
+        return all(settling.quiet(clock) for settling in self._settling.values())
+
     def apply(
         self,
         stage: StageUnits,

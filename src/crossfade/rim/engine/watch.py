@@ -37,6 +37,9 @@ from crossfade.state import Position
 RAW = ("compared", "shown", "dropped", "lease", "fault")
 """Kinds of which the rows themselves are kept, because their questions are asked anew each time."""
 
+GROUPED = ("canary", "ab", "promote")
+"""Modes that compare groups of units, whose questions are sums over these or counts of facts."""
+
 EVERYBODY = """SELECT hash(decision_id) AS decision, hash(unit) AS who, {arm} AS arm, step, weight, failed, latency_ms,
     {more}"at", mode IN {modes} AS exposing, stage = {stage} AND mode = {mode} AND "at" >= {since} - {slack} AS scoped
     FROM exposed WHERE unit <> ''"""
@@ -102,6 +105,11 @@ class Watch:
         self._touched = Touched(self._hits, sorted(events), self._arms)
         self._stages: set[int] = set()
         self._scope: tuple[int, str, float] | None = None
+        self._versions: dict[str, int] | None = None
+        self._latest = -np.inf
+        """The time of the latest fact of `RAW`."""
+        self.still = False
+        """Whether the last look found what the one before it had found: nothing is new, and no window has closed."""
         self._corrections = Corrections(self._hits)
         for kind, name in (*zip(RAW, RAW, strict=True), ("outcome", "reported")):
             self._raw.empty(name, FACTS[kind])
@@ -111,20 +119,42 @@ class Watch:
     ) -> None:
         """Take in what is new, and say so after each part. Raises Rewritten when only reading all anew will do."""
         scope = (position.stage, look_mode(self.rollout, position), position.stage_since)
-        if scope != self._scope:
+        entered = scope != self._scope
+        if entered:
             if position.stage in self._stages:
                 raise Rewritten
             self._enter(scope)
         if now < self.moment:
             raise Rewritten
-        self.moment = now
+        self.still = not entered and self._quiet(scope, now)
+        known, self.moment, self._versions = self._versions, now, dict(versions)
+        if self.still and versions == known and not self._feed.waits:
+            return
         for session in (self._batch, self._raw):
             session.look(self.rollout.name, *scope, now)
-        self._keep(versions)
+        self.still = not self._keep(versions) and self.still
         for _ in self._feed.batches(versions, self._wanted(), now):
+            if self.still and self._feed.empty:
+                continue
+            self.still = False
             self._absorb(scope[2], now)
             progress()
-        amend(Here(self._raw))
+        if not self.still:
+            amend(Here(self._raw))
+
+    def _quiet(self, scope: tuple[int, str, float], now: float) -> bool:
+        """Whether the time that has passed changes no answer by itself, but for how long outcomes have waited.
+
+        What shadows and interleaved lists ask is asked anew, as it depends on the time in more ways.
+        """
+        return (
+            self._versions is not None
+            and scope[1] in GROUPED
+            and not len(self._guessed)
+            and not self._paired
+            and self._latest <= self.moment
+            and self._sums.quiet(now - scope[2])
+        )
 
     def close(self) -> None:
         """Free the memory."""
@@ -193,8 +223,9 @@ class Watch:
         mine = f"(decision_id <> '' OR (unit <> '' AND rollout = {name}))"
         return {"exposed": f"rollout = {name}", "outcome": f"name IN ({names}) AND {mine}" if names else "FALSE"}
 
-    def _keep(self, versions: Mapping[str, int]) -> None:
-        name = text(self.rollout.name)
+    def _keep(self, versions: Mapping[str, int]) -> bool:
+        """Whether there is anything new of these kinds."""
+        name, some = text(self.rollout.name), False
         where = dict.fromkeys(("compared", "shown", "dropped"), f"rollout = {name}") | {
             "fault": f"rollout IN ('', {name})"
         }
@@ -202,10 +233,15 @@ class Watch:
             files = self._feed.new_files(kind, versions)
             if files:
                 facts = reading(kind, files, where.get(kind, "TRUE"))
+                new = self._raw.rows(f'SELECT count(*) AS n, coalesce(max("at"), 0.0) AS latest FROM ({facts})')
+                if not int(new["n"][0]):
+                    continue
+                some, self._latest = True, max(self._latest, float(new["latest"][0]))
                 self._raw.run(f"INSERT INTO {kind} {facts}")
                 if kind == "compared":
                     self._guess(facts)
                     self._pair(facts)
+        return some
 
     def _pair(self, facts: str) -> None:
         """Take in which requests differ, where a metric is about their units alone."""
