@@ -129,8 +129,9 @@ class Feed(Reader):
         self._session.run(f"DELETE FROM {source} WHERE {where}")
 
     def _count(self, table: str, where: str = "TRUE") -> int:
-        found = self._session.connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()
-        return int(found[0]) if found else 0
+        # To its end, as a result that is read in part keeps the connection from taking in arrays.
+        ((found,),) = self._session.connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchall()
+        return int(found)
 
 
 def parts(files: Sequence[str]) -> list[Part]:
