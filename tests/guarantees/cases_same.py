@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from . import segmented, test_averages, test_burns, test_mismatch, test_quantiles, test_rates
+from . import segmented, test_averages, test_burns, test_mismatch, test_quantiles, test_rates, test_strayed
 from .rows import BURNT, SAME, Case, Row, compared, seldom
 from .worlds import RAMP
 
@@ -48,6 +48,15 @@ def _mean(label: str, draw: test_averages.Draw, share: float) -> Case:
     return Case(name=f"same/revenue, {label}, {100 * share:g} %", measure=measure)
 
 
+def _strayed(planned: float, came: float, rate: float) -> Case:
+    def measure(runs: int) -> Iterator[Row]:
+        times = test_strayed.harmed(planned, came, (rate, rate), runs)
+        what = f"first failures of {100 * rate:g} %, {100 * planned:g} % of units planned and {100 * came:g} % came"
+        yield seldom(SAME, what, times, runs, ALPHA)
+
+    return Case(name=f"same/strayed, {100 * planned:g} to {100 * came:g} %, {100 * rate:g} %", measure=measure)
+
+
 def _ratio(share: float) -> Case:
     def measure(runs: int) -> Iterator[Row]:
         planned = test_mismatch.paths(np.random.default_rng(1), share, share, 1000, 100, runs)
@@ -87,6 +96,7 @@ CASES: tuple[Case, ...] = (
     *(_quantile(*one) for one in (("5 % canary", (0.05,)), ("even", (0.5,)), ("ramp", RAMP))),
     Case(name="same/ten metrics, twenty segments", measure=_segments),
     *(_ratio(share) for share in (0.5, 0.05, 0.01)),
+    *(_strayed(*world) for world in test_strayed.WORLDS),
     *(_kept(days) for days in (30, 365)),
     Case(name="same/challenger alone, for comparison", measure=_alone, portion=0.5),
     *(_late(*one) for one in TAILS),

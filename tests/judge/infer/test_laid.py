@@ -51,6 +51,24 @@ def test_each_line_has_the_e_value_it_has_alone(known, sign):
             assert found == pytest.approx(float(alone[0]), rel=1e-9, abs=1e-9)
 
 
+def test_units_that_stray_from_the_plan_only_take_away():
+    one = some(1, known=False)
+    n_a, n_b = np.full(len(one.share), 400), np.full(len(one.share), 100)
+    k = {"k_a": np.full(len(one.share), 20), "k_b": np.full(len(one.share), 9)}
+
+    def asked(share: float, sign: float) -> float:
+        seen = {"n_a": n_a, "n_b": n_b, "seen_a": n_a, "seen_b": n_b, **k}
+        lines = EventLines([replace(one, share=np.full(len(one.share), share), **seen)])
+        assert lines.strays.tolist() == [share != 0.2]
+        null = np.ones(1), np.zeros(1), np.array([sign]), np.zeros(1, dtype=bool)
+        return float(lines.log_e(np.zeros(1, dtype=np.int64), *null)[0])
+
+    for sign in (1.0, -1.0):
+        # Too many units for the plan look like harm by the plan alone, too few like safety: by both they do not.
+        assert asked(0.1, sign) <= asked(0.2, sign) + 1e-9
+        assert asked(0.4, sign) <= asked(0.2, sign) + 1e-9
+
+
 def test_lines_may_come_in_any_order_and_several_times():
     lines = [some(seed, True) for seed in range(5)]
     laid = TrialLines(lines)

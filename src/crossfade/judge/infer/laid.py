@@ -6,7 +6,8 @@ A line is one set of `RateMoments`; each is asked about a null of its own. What 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -184,8 +185,19 @@ def _gathered(pi: Floats, base: Floats, a: Floats, m: Floats, sign: Floats, coun
     return np.asarray(terms)
 
 
+STRAYS = 2.0
+"""Standard errors from the planned share beyond which the share of the units that came counts, too."""
+
+
 class EventLines:
-    """First events: `labels.events` of every line."""
+    """First events: `labels.events` of every line.
+
+    They are bet on at the planned share, which is exact where units come by plan. Where those of a step stray from it
+    (a router that splits otherwise, records that were lost for one arm), each event is bet on at the share that came
+    as well, and the weaker of both counts, so that too many units of an arm are not taken for too many events of it.
+    That only takes away, and so costs no validity; within `STRAYS` what a wrong share can win is at most
+    `STRAYS² / 2` times the rate, in logs.
+    """
 
     def __init__(self, moments: Sequence[RateMoments]) -> None:
         found = [labels.events(one) for one in moments] if len(moments) < 3 else _events(moments)
@@ -193,15 +205,26 @@ class EventLines:
         names = ("share", "k_a", "k_b", "at_least", "at_most", "seen_a", "seen_b")
         columns = {name: np.concatenate([getattr(one, name) for one in found]) for name in names}
         self.found = found
+        counted = np.repeat([one.seen_a is not None for one in moments], [len(one.share) for one in found])
+        columns["came"], strays = _came(columns, counted)
         self._rows = _Rows(line, len(moments), **columns)
+        self.strays = np.bincount(line, weights=strays, minlength=len(moments)) > 0.0
+        """Lines with a step whose units stray from the plan."""
 
     def log_e(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats, fine: Bools) -> Floats:
         """Log e-value of each of `lines` against its null."""
-        return _in_parts(self._rows.counts + 1, lines, (slope, offset, sign, fine), self._part)
+        given = (slope, offset, sign, fine)
+        found = _in_parts(self._rows.counts + 1, lines, given, partial(self._part, "share"))
+        again = np.flatnonzero(self.strays[lines])
+        if len(again):
+            some = slope[again], offset[again], sign[again], fine[again]
+            other = _in_parts(self._rows.counts + 1, lines[again], some, partial(self._part, "came"))
+            found[again] = np.minimum(found[again], other)
+        return found
 
-    def _part(self, lines: Ints, slope: Floats, offset: Floats, sign: Floats, fine: Bools) -> Floats:
+    def _part(self, which: str, lines: Ints, slope: Floats, offset: Floats, sign: Floats, fine: Bools) -> Floats:
         row, place = self._rows.of(lines)
-        pi, k_a, k_b = (self._rows.columns[name][row] for name in ("share", "k_a", "k_b"))
+        pi, k_a, k_b = (self._rows.columns[name][row] for name in (which, "k_a", "k_b"))
         a, m = slope[place], offset[place]
         null = pi * a / (pi * a + 1.0 - pi)
         bet = expit(logit(null) + sign[place] * labels.DELTAS[:, None])
@@ -212,6 +235,14 @@ class EventLines:
         terms += k_b * np.log(gain_b)
         terms += k_a * np.log(gain_a)
         return _mixed(_summed(terms, place, len(lines)), fine)
+
+
+def _came(columns: Mapping[str, Floats], counted: Bools) -> tuple[Floats, Floats]:
+    """Of each row the share of the units that came where it strays from the plan, else the plan's; and whether."""
+    pi, n_a, n_b = columns["share"], columns["seen_a"], columns["seen_b"]
+    n = n_a + n_b
+    strays = counted & (n_a > 0.0) & (n_b > 0.0) & (np.abs(n_b - pi * n) > STRAYS * np.sqrt(pi * (1.0 - pi) * n))
+    return np.where(strays, n_b / np.maximum(n, 1.0), pi), strays.astype(np.float64)
 
 
 def _events(moments: Sequence[RateMoments]) -> list[labels.Events]:

@@ -25,6 +25,11 @@ UNSETTLED = (
     "a unit counts as it stands now: one that arrived lately has had less time to fail",
 )
 
+STRAYED = (
+    "units did not come in the planned share: events are bet on at that share and at the one that came, and the weaker "
+    "counts"
+)
+
 Asked = tuple[Question, RateMoments]
 
 
@@ -67,6 +72,7 @@ def _alike(asked: Sequence[Asked], settled: bool) -> list[Evidence]:
     log_harm = laid.log_e(every, harm[:, 0], harm[:, 1], sign, np.zeros_like(goal)).tolist()
     log_safe = laid.log_e(every, safe[:, 0], safe[:, 1], -sign, goal).tolist()
     ends = _intervals(asked, seen, laid)
+    strays = laid.strays if isinstance(laid, EventLines) else np.zeros(len(asked), dtype=bool)
     lines = []
     for place, (question, moments) in enumerate(asked):
         one = seen[place]
@@ -87,7 +93,7 @@ def _alike(asked: Sequence[Asked], settled: bool) -> list[Evidence]:
                     limit=limit,
                     values={question.baseline: one.value_a, question.arm: one.value_b},
                     immature=moments.immature,
-                    assumptions=SETTLED if settled else UNSETTLED,
+                    assumptions=SETTLED if settled else (*UNSETTLED, *([STRAYED] if strays[place] else [])),
                     refuse=one.refuse,
                     reason=f"a margin of a share has no scale while {question.baseline} has no event"
                     if limit is None
