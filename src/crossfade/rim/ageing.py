@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from crossfade.judge.day import Day
@@ -9,6 +10,8 @@ from crossfade.judge.measure.cohorts import DAY
 from crossfade.rim.engine import Engine
 from crossfade.spec.model import Ab, Promote, Rollout
 from crossfade.state import ENDED, Phase, Position
+
+log = logging.getLogger("crossfade.controller")
 
 EVERY = 3600.0
 """Seconds between two askings of one rollout."""
@@ -34,6 +37,11 @@ class Ageing:
         known = self._known.get(rollout.name)
         if known is not None and known[0] == stage and (now - known[1] < EVERY or position.phase in ENDED):
             return known[2]
-        found = self._engine.days(rollout, position, now)
+        try:
+            found = self._engine.days(rollout, position, now)
+        except Exception:
+            # It is only shown: what cannot be shown must not take the judgement with it.
+            log.exception("could not tell the effect of %s by days", rollout.name)
+            found = known[2] if known is not None and known[0] == stage else ()
         self._known[rollout.name] = stage, now, found
         return found

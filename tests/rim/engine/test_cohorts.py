@@ -109,6 +109,26 @@ def test_each_day_is_that_of_the_units_for_which_it_is_over(counted):
     assert last.estimate is None
 
 
+@pytest.mark.parametrize("name", ["buy", "money"])
+def test_one_outcome_alone_is_told_as_beside_others(counted, name):
+    engine, _, _ = counted
+    now = START + 3.6 * DAY
+    alone = replace(SPEC, metrics=tuple(metric for metric in SPEC.metrics if metric.name == name))
+    assert engine.days(alone, HERE, now)
+    assert [one.values for one in engine.days(alone, HERE, now)] == [
+        one.values for one in engine.days(SPEC, HERE, now) if one.metric == name
+    ]
+
+
+def test_what_cannot_be_told_by_days_does_not_end_the_look(counted, caplog, monkeypatch):
+    engine, _, _ = counted
+    ageing = Ageing(engine)
+    told = ageing.days(SPEC, HERE, START + 2.0 * DAY)
+    monkeypatch.setattr(engine, "_lake", None)
+    assert ageing.days(SPEC, HERE, START + 2.0 * DAY + 3700.0) is told
+    assert "could not tell the effect" in caplog.text
+
+
 def test_the_record_tells_the_days_in_words(counted):
     engine, _, _ = counted
     record = ageing_record(SPEC, engine.days(SPEC, HERE, START + 3.0 * DAY))

@@ -33,7 +33,11 @@ def cohorts(
     clock = look.select(span=look["now"] - look["since"])
     aged = entered.select("unit", "arm", "entered").cross_join(clock)
     aged = aged.mutate(whole=((aged["span"] - aged["entered"]) / DAY).floor().cast("int64"))
-    found = hits(sorted(set(names)), outcome, exposed, look).join(aged, "unit")
+    asked = sorted(set(names))
+    reported = hits(asked, outcome, exposed, look)
+    if len(asked) == 1:
+        reported = reported.mutate(name=ibis.literal(asked[0]))
+    found = reported.join(aged, "unit")
     found = found.mutate(age=((found["said"] - found["entered"]) / DAY).floor().cast("int64"))
     found = found.filter(found["age"] >= 0, found["age"] < found["whole"], found["age"] < MOST)
     each = found.group_by("name", "unit", "arm", "age").agg(
