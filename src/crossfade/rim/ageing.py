@@ -38,7 +38,7 @@ class Ageing:
         if known is not None and known[0] == stage and (now - known[1] < EVERY or position.phase in ENDED):
             return known[2]
         try:
-            found = self._engine.days(rollout, position, now)
+            found: Sequence[Day] = self._engine.days(rollout, position, now)
         except Exception:
             # It is only shown: what cannot be shown must not take the judgement with it.
             log.exception("could not tell the effect of %s by days", rollout.name)
