@@ -118,6 +118,9 @@ def _below(analysis: Analysis) -> Iterable[RenderableType]:
         for one in analysis.searched["found"]:
             if one["explained_by"] is None:
                 yield Text(f"  {one['sentence']} (e-value {_e(one['e_value'])})")
+        for why in dict.fromkeys(analysis.searched["left_out"].values()):
+            names = [name for name, of in analysis.searched["left_out"].items() if of == why]
+            yield Text(f"  not searched: {', '.join(names)}; {why}", style=QUIET)
     for note in analysis.notes:
         yield Text(f"note: {note}", style=QUIET)
     assumed = dict.fromkeys(text for line in analysis.last for text in line.assumptions)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from crossfade.cli.analyze_text import drawn
 from crossfade.rim.analyze import AnalysisError, analyze
 
 N = 14_000
@@ -55,6 +58,25 @@ def test_nobody_harmed_is_nobody_named() -> None:
     assert isinstance(told, dict)
     assert not told["found"]
     assert told["tested"] > 0
+
+
+def test_what_is_not_searched_is_said_with_the_reason() -> None:
+    exposures, outcomes = tables(np.random.default_rng(4), harmed=True)
+    analysis = analyze(
+        exposures,
+        outcomes,
+        metrics=["errors:rate:lower", "spent:mean:lower"],
+        baseline="control",
+        expected={"control": 0.5, "new": 0.5},
+        search=True,
+    )
+    assert analysis.searched is not None
+    ((name, why),) = analysis.searched["left_out"].items()
+    assert name == "spent"
+    assert "only rates have it" in str(why)
+    screen = io.StringIO()
+    Console(width=200, file=screen).print(drawn(analysis))
+    assert f"not searched: {name}; what counts false discoveries" in " ".join(screen.getvalue().split())
 
 
 def test_a_search_nobody_asked_for_is_not_in_the_record() -> None:

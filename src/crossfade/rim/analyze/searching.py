@@ -16,13 +16,19 @@ from crossfade.rim.searching.kept import Record
 from crossfade.rim.searching.look import WATCHED, finding, sentence
 from crossfade.spec.model import Kind
 
+WHY = (
+    "what counts false discoveries among so many small groups is evidence that is exact for few units, and only rates "
+    "have it; ask about a share, such as whether a unit spent anything"
+)
+"""Why other metrics than rates are not searched."""
+
 
 def searched(units: Units, asked: Sequence[Asked], settings: Settings) -> Record:
     """The record of the search. Raises AnalysisError where there is nothing to search, or no plan to bet by."""
     rates = [one for one in asked if one.metric.kind is Kind.RATE]
     if not rates:
         raise AnalysisError(
-            "only rates are searched, and no metric is one", "add one, such as --metric errors:rate:lower"
+            f"only rates are searched, and no metric is one: {WHY}", "add one, such as --metric errors:rate:lower"
         )
     if settings.expected is None:
         raise AnalysisError(
@@ -44,6 +50,7 @@ def searched(units: Units, asked: Sequence[Asked], settings: Settings) -> Record
         "found": [finding(one, began) for one in hunted.found],
         "watched": [finding(one, began) for one in hunted.watched[:WATCHED]],
         "sentence": sentence(hunted, len(units.segments)),
+        "left_out": {one.metric.name: WHY for one in asked if one.metric.kind is not Kind.RATE},
     }
 
 
