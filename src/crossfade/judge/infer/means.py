@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from crossfade.judge.evidence import Evidence
 from crossfade.judge.infer import nothing
@@ -67,6 +67,8 @@ def _further(question: Question, covariate: _Covariate | None) -> tuple[str, ...
 
 def _alone(question: Question, moments: MeanMoments) -> nothing.Alone | None:
     """The challenger's units of the steps that are compared."""
+    if question.metric.cap is None:
+        return None
     use = (moments.n_a > 0) & (moments.n_b > 0)
     n, total = float(moments.n_b[use].sum()), float(moments.sum_b[use].sum())
     return nothing.alone_of(question, n, total, moments.reports_a, moments.reports_b)
@@ -104,16 +106,29 @@ def _strata(speaking: Sequence[tuple[MeanMoments, _Covariate | None]], kinds: Se
     n_a, n_b = column("n_a"), column("n_b")
     use = (n_a > 0) & (n_b > 0)
     n_a, n_b, line = n_a[use], n_b[use], line[use]
-    value_a, value_b = column("sum_a")[use] / n_a, column("sum_b")[use] / n_b
-    within_a = column("squares_a")[use] - n_a * value_a**2
-    within_b = column("squares_b")[use] - n_b * value_b**2
+    sum_a, sum_b = column("sum_a")[use], column("sum_b")[use]
+    squares_a, squares_b = column("squares_a")[use], column("squares_b")[use]
+    value_a, value_b = sum_a / n_a, sum_b / n_b
+    within_a, within_b = squares_a - n_a * value_a**2, squares_b - n_b * value_b**2
+    known = np.array([moments.some_a is not None and moments.some_b is not None for moments, _ in speaking], dtype=bool)
+    counts = np.array([kind is Kind.COUNT for kind in kinds], dtype=bool)
+
+    def total(terms: Floats) -> Floats:
+        return np.bincount(line, weights=terms, minlength=len(speaking)).astype(np.float64)
+
+    unseen = _unseen(
+        total(n_a + n_b),
+        total(sum_a + sum_b),
+        total(squares_a + squares_b),
+        total(_some(speaking)[use]),
+        known,
+        counts,
+    )
     for place, (_, covariate) in enumerate(speaking):
         if covariate is not None:
             mine = line == place
             value_a[mine], within_a[mine] = covariate.adjusted(value_a[mine], within_a[mine], covariate.a)
             value_b[mine], within_b[mine] = covariate.adjusted(value_b[mine], within_b[mine], covariate.b)
-    unseen = np.array([_unseen(moments, kind) for (moments, _), kind in zip(speaking, kinds, strict=True)])
-    unseen = unseen.reshape(-1, 3)
     return Strata(
         line=line,
         n_a=n_a,
@@ -123,31 +138,44 @@ def _strata(speaking: Sequence[tuple[MeanMoments, _Covariate | None]], kinds: Se
         within_a=np.maximum(within_a, 0.0),
         within_b=np.maximum(within_b, 0.0),
         weight=n_a * n_b / (n_a + n_b),
-        unseen=unseen[:, 0],
-        most_unseen=unseen[:, 1],
-        some=unseen[:, 2],
+        unseen=unseen[0],
+        most_unseen=unseen[1],
+        some=unseen[2],
     )
 
 
-def _unseen(moments: MeanMoments, kind: Kind) -> tuple[float, float, float]:
-    """What a unit of missing mean would bring of variance, the most of it, and how many units have a value.
+def _some(speaking: Sequence[tuple[MeanMoments, _Covariate | None]]) -> Floats:
+    """Units with a value, both arms together; 0 where nobody counted them."""
+    found = [
+        np.zeros(len(moments.n_a))
+        if moments.some_a is None or moments.some_b is None
+        else moments.some_a + moments.some_b
+        for moments, _ in speaking
+    ]
+    return np.concatenate(found).astype(np.float64) if found else np.zeros(0)
+
+
+def _unseen(
+    n: Floats, total: Floats, squares: Floats, some: Floats, known: npt.NDArray[np.bool_], counts: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats, Floats]:
+    """Per line what a unit of missing mean would bring of variance, the most of it, and how many units have a value.
 
     What is missing is made of values like those seen: where few units have one, more mean is more units with one, each
-    of which brings its square. Where it was not counted how many have one, the values of counts vary as their mean
+    of which brings its square. Where it is not `known` how many have one, the values of `counts` vary as their mean
     does, and as many have one as would if all were alike; of other values nothing is known.
     """
-    use = (moments.n_a > 0) & (moments.n_b > 0)
-    n = float((moments.n_a + moments.n_b)[use].sum())
-    total = abs(float((moments.sum_a + moments.sum_b)[use].sum()))
-    squares = float((moments.squares_a + moments.squares_b)[use].sum())
-    if moments.some_a is None or moments.some_b is None:
-        if kind is not Kind.COUNT or not total:
-            return 0.0, 0.0, math.inf
-        return max(squares / total - total / n, 0.0), math.inf, total * total / squares
-    some = float((moments.some_a + moments.some_b)[use].sum())
-    if not total or not some:
-        return 0.0, 0.0, some
-    return squares / total, max(1.0 - some / n, 0.0) * squares / some, some
+    total = np.abs(total)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = np.where(total > 0.0, squares / total, 0.0)
+        by_some = np.where(some > 0.0, np.maximum(1.0 - some / n, 0.0) * squares / some, 0.0)
+        alike = np.where(squares > 0.0, total * total / squares, 0.0)
+        spread = np.maximum(each - total / n, 0.0)
+    guessed = counts & (total > 0.0)
+    return (
+        np.where(known, each, np.where(guessed, spread, 0.0)),
+        np.where(known, by_some, np.where(guessed, np.inf, 0.0)),
+        np.where(known, some, np.where(guessed, alike, np.inf)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
