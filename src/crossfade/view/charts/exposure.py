@@ -62,7 +62,7 @@ def _ms(at: float) -> int:
 
 def _time(start: float, end: float) -> dict[str, Any]:
     span = end - start
-    form = "%H:%M:%S" if span < 1200 else "%H:%M" if span < 129_600 else "%d %b"
+    form = "%H:%M:%S" if span < 1200 else "%H:%M" if span < 129_600 else "%d %b" if span < 3e7 else "%b %Y"
     labels = {"labelOverlap": "greedy", "labelFlush": True, "labelSeparation": 12}
     axis = {"format": form, "title": None, "grid": False, "tickCount": 5, **labels}
     # No domain is written down: Vega's interpreter cannot read that of times. The staircase has both ends.
