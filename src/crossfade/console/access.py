@@ -78,6 +78,11 @@ class Access:
         """The session of the browser that asks."""
         return self.sessions.find(request.cookies.get(cookie(request.headers)), time.time())
 
+    def secret(self, request: Request) -> str | None:
+        """What is shown with a request: that of the browser's session, else that of its headers."""
+        session = self.session(request)
+        return session.secret if session else bearer(request.headers)
+
     def who(self, request: Request) -> tuple[Session, Caller] | None:
         """Whom the browser that asks has shown to be; None for nobody, and where the token has been revoked."""
         session = self.session(request)
@@ -88,8 +93,7 @@ class Access:
 
     def reader(self, request: Request) -> tuple[str, Mapping[str, Any]]:
         """Who reads, as the ledger has it; on a private port that may be somebody of whom nobody knows the name."""
-        session = self.session(request)
-        secret = session.secret if session else bearer(request.headers)
+        session, secret = self.session(request), self.secret(request)
         try:
             known = self.check(secret, READ) if secret else None
         except Refused:
@@ -109,8 +113,7 @@ class Access:
     def to_read(self, request: Request) -> None:
         """Raises Refused for who asks, where reading takes a token, and has none that is good now."""
         if self.asks(request.headers):
-            session = self.session(request)
-            self.check(session.secret if session else bearer(request.headers), READ)
+            self.check(self.secret(request), READ)
 
     def knows(self, secret: str) -> bool:
         """Whether anybody has this secret, whatever it may do. Raises Refused where tokens cannot be read."""

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from crossfade.console.access import Access, Caller, bearer
+from crossfade.console.access import Access, Caller
 from crossfade.console.acts import ACTS, Act, done, possible
 from crossfade.console.frame import page
 from crossfade.console.guard import check_origin
@@ -50,8 +50,7 @@ def _add_acts(routes: APIRouter, store: Store, access: Access) -> None:
         given = await form_of(request)
         if access.asks(request.headers):
             # Where it is refused, the form comes back with what it says of the rollout.
-            session = access.session(request)
-            shown = session.secret if session else bearer(request.headers) or given.get("token", "").strip()
+            shown = access.secret(request) or given.get("token", "").strip()
             await run_in_threadpool(access.check, shown or None, READ)
         return await run_in_threadpool(_acted, store, access, request, name, _act(word), given)
 

@@ -65,8 +65,6 @@ HEADERS = {
     "cache-control": "no-store",
 }
 
-log = logging.getLogger("crossfade.console")
-
 LOOK = 1.0
 """Seconds between looks at the controller's heartbeat."""
 

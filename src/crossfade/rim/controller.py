@@ -276,7 +276,7 @@ def run(data: Path, *, tick: float = 1.0) -> None:
         while not stop.is_set():
             term = candidate.seek(time.monotonic())
             if term is not None:
-                _lead(data, store, candidate, term, tick, stop, following.handed_over())
+                _lead(data, store, candidate, term, tick, stop, following)
                 candidate = Candidate(store)
             else:
                 following.turn()
@@ -296,17 +296,18 @@ def _free(data: Path) -> bool:
 
 
 def _lead(
-    data: Path, store: Store, candidate: Candidate, term: int, tick: float, stop: threading.Event, known: Known
+    data: Path, store: Store, candidate: Candidate, term: int, tick: float, stop: threading.Event, following: Following
 ) -> None:
     """Judge until told to stop, or until another leads."""
     log.info("leads in term %d", term)
     renewal = Renewal(store, term)
-    known.engine.progress = renewal.progress
     telling = Teller(data)
     controller: Controller | None = None
     deposed = False
     try:
         candidate.clear_the_way(lambda: _free(data))
+        known = following.handed_over()
+        known.engine.progress = renewal.progress
         controller = Controller(data, term=term, known=known)
         controller.tell(candidate)
         controller.carrier.start()
@@ -331,7 +332,5 @@ def _lead(
         if controller is not None:
             controller.carrier.close(back=not deposed)
             controller.close(seal=not deposed)
-        else:
-            known.close()
         with contextlib.suppress(StoreError):
             store.leaders.release(term)

@@ -15,7 +15,7 @@ from crossfade.rim.engine import Engine
 from crossfade.rim.engine.elsewhere import HERE, chosen
 from crossfade.rim.lake import Lake
 from crossfade.rim.store import Store
-from crossfade.state import ENDED, Phase, Position
+from crossfade.state import ENDED, Position
 
 log = logging.getLogger("crossfade.controller")
 
@@ -67,7 +67,7 @@ class Following:
                 self._known = Known(self._data)
             for stored in self._store.rollouts():
                 now = self._clock()
-                if stored.position.phase is not Phase.PENDING and looked_at(stored.position, now):
+                if looked_at(stored.position, now):
                     self._known.engine.measure(stored.rollout, stored.position, now)
         except Exception as error:
             log.warning("could not keep up with the facts, which are read anew: %s", error)
